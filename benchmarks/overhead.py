@@ -1,0 +1,118 @@
+"""Lightning's share of a training step: our run against a bare loop with the same model and data.
+
+    python benchmarks/overhead.py [--rounds 5] [--steps 300]
+
+A model so small that the loop around it shows. Both use the same loader, loss, clipping, optimizer
+and schedule; ours adds Lightning, the random numbers per step, the meter, the CSV and TensorBoard.
+CPU time of the process, one thread, the two interleaved; the difference is what a step pays.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from lightning_transformer.build import build, build_model
+from lightning_transformer.callbacks.display import Display
+from lightning_transformer.callbacks.meter import Meter
+from lightning_transformer.compose import composed, composer, register
+from lightning_transformer.optim.schedule.apply import lambda_lr
+from lightning_transformer.runs.history import History
+from lightning_transformer.runs.quiet import quiet_lightning
+
+TINY = (
+    "model.n_layers=1",
+    "model.d_model=16",
+    "attention.n_heads=1",
+    "data.seq_len=16",
+    "data.batch_size=4",
+    "optimizer=adamw",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=300)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    bare, ours = [], []
+    for _ in range(args.rounds + 1):
+        bare.append(run_bare(args.steps))
+        with quiet_lightning():
+            ours.append(run_ours(args.steps))
+    bare, ours = bare[1:], ours[1:]  # the first round warms up
+    shares = [b - a for a, b in zip(bare, ours, strict=True)]
+    print(
+        f"{args.steps} steps x {args.rounds} rounds, ms of CPU time per step: median [min .. max]"
+    )
+    for name, values in (("bare loop", bare), ("lightning_transformer", ours), ("share", shares)):
+        print(f"{name:22} {_spread(values)}")
+
+
+def prepared(steps: int):
+    """Configuration, data and model of one round."""
+    register()
+    with composer():
+        limits = [f"trainer.max_steps={steps}", f"trainer.val_every={steps}"]
+        cfg = composed([*TINY, *limits, "callbacks=none", "trainer=cpu"])
+    data = build(cfg, "data")
+    data.prepare()
+    del data.splits["val"]  # training steps alone are timed
+    model = build_model(cfg, vocabulary=data.vocabulary, labels=[], seed=1)
+    data.connect({split: model.task.collator(split) for split in data.splits}, 1, 1)
+    return cfg, data, model
+
+
+def run_bare(steps: int) -> float:
+    """Milliseconds per step of the plainest loop that does the same training."""
+    _, data, model = prepared(steps)
+    optimizer = model.make_optimizer(model)
+    schedule = lambda_lr(optimizer, model.schedule, steps)
+    batches = iter(data.train_dataloader())
+    start = time.process_time()
+    for _ in range(steps):
+        batch = next(batches)
+        loss = model.task(model.features(batch), batch).objective / batch.step_targets
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+    return 1e3 * (time.process_time() - start) / steps
+
+
+class Clock(Meter):
+    """The meter, with the time between the first and the last step."""
+
+    def on_train_start(self, trainer, pl_module) -> None:
+        super().on_train_start(trainer, pl_module)
+        self.began = time.process_time()
+
+    def on_train_end(self, trainer, pl_module) -> None:
+        self.took = time.process_time() - self.began
+        super().on_train_end(trainer, pl_module)
+
+
+def run_ours(steps: int) -> float:
+    """Milliseconds per step of a run as the command line makes it."""
+    cfg, data, model = prepared(steps)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clock = Clock(Display(), cfg.trainer.log_every)
+        loggers = [History(folder), *build(cfg, "logger")(folder)]
+        trainer = build(cfg, "trainer", folder=folder, logger=loggers, callbacks=[clock])
+        trainer.fit(model, datamodule=data)
+    return 1e3 * clock.took / steps
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.3f} [{min(values):.3f} .. {max(values):.3f}]"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Configuration to objects: the only caller of Hydra's instantiate."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from lightning_transformer.data.base import DataModule
+from lightning_transformer.data.tokenizers.base import Vocabulary
+from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
+from lightning_transformer.errors import ConfigError
+from lightning_transformer.models.base import Transformer
+
+
+def build(cfg: DictConfig, group: str, **sizes: Any) -> Any:
+    """Build the object of one config group; sizes are the arguments known only now.
+
+    Raises ConfigError where the target refuses its options.
+    """
+    # Resolved first: instantiate would look up chained references in a copy that lacks their roots.
+    node = OmegaConf.to_container(cfg[group], resolve=True)
+    assert isinstance(node, dict)
+    try:
+        if not sizes:
+            return instantiate(node, _convert_="all")
+        # Called afterwards, because instantiate copies what it is given.
+        return instantiate(node | {"_partial_": True}, _convert_="all")(**sizes)
+    except InstantiationException as error:
+        cause: BaseException = error
+        while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, ValueError | ImportError):
+            raise ConfigError(_line(cfg, group, cause)) from error
+        raise cause from error
+    except ValueError as error:
+        raise ConfigError(_line(cfg, group, error)) from error
+
+
+@contextmanager
+def refusing(cfg: DictConfig, group: str) -> Iterator[None]:
+    """Within, a ValueError is the user's to mend: a ConfigError of one line."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(_line(cfg, group, error)) from error
+
+
+def _line(cfg: DictConfig, group: str, error: BaseException) -> str:
+    """One line that begins with the key, or at least with the group.
+
+    A component knows its options by their own names: where it says `dropout=1.0 must be`, those
+    groups are named that hold this value.
+    """
+    text = " ".join(str(error).split())
+    said = re.match(r"(\w+)=(\S+) ", text)
+    if said is None:
+        return text if re.match(r"\w+(\.\w+)+[= ]", text) else f"{group}: {text}"
+    name, value = said.groups()
+    nodes = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(nodes, dict)
+    if name in nodes:  # a group, such as position=rope, or a key without one
+        return text
+    keys = [
+        ".".join((str(key), name))
+        for key, node in nodes.items()
+        if isinstance(node, dict) and name in node and str(node[name]) == value
+    ]
+    return text.replace(name, " or ".join(keys) or f"{group}.{name}", 1)
+
+
+def build_model(
+    cfg: DictConfig, *, vocabulary: Vocabulary, labels: Sequence[str], seed: int
+) -> Transformer:
+    """The model of a configuration, with initial weights from the seed."""
+    model = build(cfg, "model", vocabulary=vocabulary, labels=labels, seed=seed)
+    assert isinstance(model, Transformer)
+    return model
+
+
+def check_build(cfg: DictConfig, data: DataModule, choices: dict[str, str]) -> None:
+    """Refuse, before any data is read, sizes and pairings that cannot work.
+
+    Builds the model without memory for its weights, and its optimizer and schedule.
+    """
+    with torch.device("meta"):
+        model = build_model(cfg, vocabulary=ByteVocabulary(), labels=["a", "b"], seed=0)
+    check_pairing(model, data, choices)
+    with refusing(cfg, "schedule"):
+        model.schedule.validate(int(cfg.trainer.max_steps))
+    with refusing(cfg, "optimizer"):
+        model.make_optimizer(model)
+
+
+def check_pairing(model: Transformer, data: DataModule, choices: dict[str, str]) -> None:
+    """Model, task and data must fit each other; one line says which does not."""
+    task, name = model.task, {k: choices.get(k, "?") for k in ("model", "task", "data")}
+    if task.needs_source != model.has_source:
+        better = "encoder_decoder" if task.needs_source else "decoder_only or encoder_only"
+        what = "a model with a source" if task.needs_source else "a model without a source"
+        raise ConfigError(
+            f"task={name['task']} needs {what}; model={name['model']} is not. Use model={better}."
+        )
+    if task.causal != model.causal:
+        kind, better = (
+            ("causal", "decoder_only") if task.causal else ("bidirectional", "encoder_only")
+        )
+        raise ConfigError(
+            f"task={name['task']} needs a {kind} model; model={name['model']} is not. "
+            f"Use model={better}."
+        )
+    if task.example is not data.example:
+        raise ConfigError(
+            f"task={name['task']} reads {task.example.__name__} examples, but data={name['data']} "
+            f"gives {data.example.__name__}; leave data= out, or choose another task"
+        )
+
+
+def load_run(folder: Path, checkpoint: str = "best") -> Transformer:
+    """Rebuild a trained model from its run folder alone; nothing is unpickled.
+
+    checkpoint: best (lowest validation loss) or last. Raises ValueError in one line.
+    """
+    from lightning_transformer.runs.files import RunFiles
+
+    files = RunFiles(Path(folder))
+    cfg, vocabulary, labels = files.load()
+    state = files.load_checkpoint(checkpoint)
+    model = build_model(cfg, vocabulary=vocabulary, labels=labels, seed=int(cfg.seed))
+    model.load_state_dict(state["state_dict"])
+    return model.eval()

@@ -1,0 +1,1 @@
+"""Sources of examples, tokenizers, packing and the loader; knows no task."""

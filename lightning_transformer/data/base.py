@@ -1,0 +1,150 @@
+"""The contract of data sources: what each offers to the training run."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import lightning as L
+
+from lightning_transformer.data.identity import DataIdentity, identify, warn_duplicates
+from lightning_transformer.data.loader import Collate, EvaluationLoader, StepLoader
+from lightning_transformer.data.split import Record, Split
+from lightning_transformer.data.tokenizers.base import Tokenizer, Vocabulary
+
+
+class DataModule(L.LightningDataModule):
+    """A source of text, split, encoded and served in optimizer steps.
+
+    A source sets `name` and `example`, and says how to `read` its records and to `encode` them.
+    After `prepare()`: `vocabulary`, `splits` (train and, where there is one, val and test),
+    `identity`, and `labels` (names of classes or tags by number, None without).
+
+    seq_len: tokens. batch_size: examples per optimizer step over all ranks. eval_batch_size:
+    examples per evaluation batch of one rank. num_workers: processes that load, 0 = none.
+    Raises ValueError for values outside their range.
+    """
+
+    name: str
+    example: type[Any]
+
+    def __init__(
+        self,
+        *,
+        seq_len: int,
+        batch_size: int,
+        eval_batch_size: int,
+        num_workers: int,
+        tokenizer: Tokenizer,
+    ) -> None:
+        super().__init__()
+        for key, value, least, instead in (
+            ("seq_len", seq_len, 1, 128),
+            ("batch_size", batch_size, 1, 16),
+            ("eval_batch_size", eval_batch_size, 1, 64),
+            ("num_workers", num_workers, 0, 0),
+        ):
+            if value < least:
+                raise ValueError(f"data.{key}={value} must be at least {least}, e.g. {instead}")
+        self.seq_len, self.batch_size = seq_len, batch_size
+        self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
+        self.tokenizer = tokenizer
+        self.labels: list[str] | None = None
+        self.splits: dict[str, Split] = {}
+        self.vocabulary: Vocabulary
+        self.identity: DataIdentity
+        self._collators: Mapping[str, Collate] = {}
+        self._seed, self._accumulate = 0, 1
+
+    @abstractmethod
+    def read(self) -> dict[str, list[Record]]:
+        """Return the raw records of each split, in an order that never changes."""
+
+    @abstractmethod
+    def encode(self, split: str, records: Sequence[Record]) -> Split:
+        """Encode the records of a split with `self.vocabulary`."""
+
+    def prepare(self) -> None:
+        """Read, split, train the tokenizer on the training split alone, and encode.
+
+        Deterministic; a second call does nothing; several processes may call it at once.
+        Raises ValueError for an empty split, and for whatever the source refuses.
+        """
+        if self.splits:
+            return
+        records = self.read()
+        for split in records:
+            if not records[split]:
+                hint = "" if split == "train" else f", or raise data.{split}_fraction"
+                raise ValueError(
+                    f"data.{split} is empty (0 examples in {self.name}); add data{hint}"
+                )
+        warn_duplicates(self.name, records)
+        training = (text for record in records["train"] for text in record.texts)
+        self.vocabulary = self.tokenizer.train(training)
+        splits = {split: self.encode(split, items) for split, items in records.items()}
+        self.identity = identify(self.name, records, splits["train"].n_tokens)
+        self.splits = splits
+
+    def raw(self, split: str, n: int) -> list[Any]:
+        """Return the first n examples of a split (fewer if it is smaller), as in epoch 0."""
+        chosen = self.splits[split]
+        return [chosen.get(index, 0) for index in range(min(n, len(chosen)))]
+
+    def spread(self, split: str, n: int) -> list[Any]:
+        """Return n examples spread evenly over a split (fewer if it is smaller)."""
+        chosen = self.splits[split]
+        n = min(n, len(chosen))
+        return [chosen.get((2 * i + 1) * len(chosen) // (2 * n), 0) for i in range(n)]
+
+    def connect(self, collators: Mapping[str, Collate], seed: int, accumulate: int) -> None:
+        """Say, before fitting, how examples become batches in each split.
+
+        seed orders the examples, in [0, 2**63). accumulate: micro-batches per optimizer step.
+        """
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"seed={seed} must be in [0, 2**63), e.g. 1")
+        self._collators, self._seed, self._accumulate = collators, seed, accumulate
+
+    def _ranks(self) -> tuple[int, int]:
+        trainer = self.trainer
+        return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+
+    def _pin_memory(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+    def train_dataloader(self) -> StepLoader:
+        rank, world_size = self._ranks()
+        return StepLoader(
+            self.splits["train"],
+            self._collators["train"],
+            seed=self._seed,
+            batch_size=self.batch_size,
+            accumulate=self._accumulate,
+            rank=rank,
+            world_size=world_size,
+            num_workers=self.num_workers,
+            pin_memory=self._pin_memory(),
+        )
+
+    def _evaluation(self, split: str) -> EvaluationLoader | list[Any]:
+        if split not in self.splits:
+            return []
+        rank, world_size = self._ranks()
+        return EvaluationLoader(
+            self.splits[split],
+            self._collators[split],
+            seed=self._seed,
+            batch_size=self.eval_batch_size,
+            rank=rank,
+            world_size=world_size,
+            num_workers=self.num_workers,
+            pin_memory=self._pin_memory(),
+        )
+
+    def val_dataloader(self) -> EvaluationLoader | list[Any]:
+        return self._evaluation("val")
+
+    def test_dataloader(self) -> EvaluationLoader | list[Any]:
+        return self._evaluation("test")

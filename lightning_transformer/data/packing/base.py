@@ -1,0 +1,18 @@
+"""The contract of packing options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from lightning_transformer.data.packing.rows import Rows
+
+
+class Packing(Protocol):
+    """How the encoded documents of a split become rows of seq_len + 1 tokens."""
+
+    def pack(
+        self, documents: Sequence[np.ndarray], *, seq_len: int, eos_id: int, training: bool
+    ) -> Rows: ...

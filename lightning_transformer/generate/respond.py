@@ -1,0 +1,93 @@
+"""Generation with a cache: one position per new token, many rows at once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Sampler = Callable[[Tensor], Tensor]  # scores (B, V) float32 -> ids (B,)
+
+
+def greedy(scores: Tensor) -> Tensor:
+    """The likeliest token."""
+    return scores.argmax(dim=-1)
+
+
+@torch.no_grad()
+def stream(
+    model: Any, rows: Sequence[np.ndarray], *, max_new_tokens: int, sampler: Sampler = greedy
+) -> Iterator[Tensor]:
+    """Yield the next token of every row, (B,) long on the model's device, max_new_tokens times.
+
+    Rows are prompts of a decoder or sources of an encoder-decoder, at least one token each. A row
+    that has said EOS goes on saying EOS; the stream ends when all have, or when a model that cannot
+    slide is full. A model that slides forgets all but the latter half of max_len tokens of a row
+    each time that row is full. Nothing that a row says depends on the rows beside it.
+    """
+    assert all(len(row) for row in rows), "an empty prompt has no last token to go on from"
+    eos_id = model.task.vocabulary.eos_id
+    never = _never_said(model)
+    if model.slides:
+        rows = [_tail(row, model.max_len) for row in rows]
+    done = torch.zeros(len(rows), dtype=torch.bool, device=model.device)
+    state, ids, padding = model.begin(rows)
+    said: list[Tensor] = []
+    for _ in range(max_new_tokens):
+        if state.cache.length + ids.shape[1] > model.max_len:
+            if not model.slides:
+                return
+            # Everything said so far is a prompt now.
+            rows, said = _prolonged(rows, said, done, model.max_len), []
+            state, ids, padding = model.begin(rows)
+        features = model.decode(ids, state, padding)[:, -1]
+        scores = model.task.head(features).float() + never
+        new = sampler(scores).masked_fill(done, eos_id)
+        done = done | (new == eos_id)
+        yield new
+        if bool(done.all()):
+            return
+        said.append(new)
+        ids, padding = new[:, None], None
+
+
+def _never_said(model: Any) -> Tensor:
+    """(V,) to add to the scores: -inf for special tokens other than EOS, else 0."""
+    vocabulary = model.task.vocabulary
+    never = torch.zeros(vocabulary.size, device=model.device)
+    never[vocabulary.n_text :] = float("-inf")
+    never[vocabulary.eos_id] = 0.0
+    return never
+
+
+def _tail(row: np.ndarray, max_len: int) -> np.ndarray:
+    """The row, or the end that is kept of a row which has outgrown the model."""
+    return row if len(row) <= max_len else row[-max(1, max_len // 2) :]
+
+
+def _prolonged(
+    rows: Sequence[np.ndarray], said: Sequence[Tensor], done: Tensor, max_len: int
+) -> list[np.ndarray]:
+    """Rows with what they said; of a finished one its EOS is enough."""
+    longer = []
+    columns = torch.stack(list(said), dim=1).cpu().numpy()
+    for row, more, finished in zip(rows, columns, done.tolist(), strict=True):
+        longer.append(more[-1:] if finished else _tail(np.concatenate((row, more)), max_len))
+    return longer
+
+
+def respond(
+    model: Any, rows: Sequence[np.ndarray], *, max_new_tokens: int, sampler: Sampler = greedy
+) -> list[list[int]]:
+    """All of stream at once: token ids per row, cut before EOS."""
+    if not rows:
+        return []
+    columns = list(stream(model, rows, max_new_tokens=max_new_tokens, sampler=sampler))
+    if not columns:
+        return [[] for _ in rows]
+    eos = model.task.vocabulary.eos_id
+    answers = []
+    for row in torch.stack(columns, dim=1).tolist():
+        answers.append(row[: row.index(eos)] if eos in row else row)
+    return answers

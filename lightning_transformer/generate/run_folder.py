@@ -1,0 +1,45 @@
+"""Refusing, before anything heavy is loaded, a folder that holds no trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning_transformer import results
+
+CONFIG, CHECKPOINTS = "config.yaml", "checkpoints"  # as runs/files.py writes them
+NAMES = ("best", "last")
+
+
+def check_run(folder: Path, checkpoint: str) -> None:
+    """Raise ValueError, in one line, unless folder is a run that has the checkpoint."""
+    if not (folder / CONFIG).is_file():
+        what = f"it has no {CONFIG}" if folder.is_dir() else "there is no such folder"
+        raise ValueError(f"{folder} is not a run folder: {what}{_hint(folder)}")
+    if (folder / CHECKPOINTS / f"{checkpoint}.ckpt").is_file():
+        return
+    others = [n for n in NAMES if (folder / CHECKPOINTS / f"{n}.ckpt").is_file()]
+    instead = f"; use --checkpoint {others[0]}" if others else ""
+    raise ValueError(f"{folder} has no checkpoint {checkpoint}: {_state(folder)}{instead}")
+
+
+def _hint(folder: Path) -> str:
+    """The newest run in the folder, or beside it, if any."""
+    for place in (folder, folder.parent):
+        runs = [path.parent for path in place.glob(f"*/{CONFIG}")]
+        if runs:
+            newest = max(runs, key=lambda run: (run / CONFIG).stat().st_mtime)
+            return f"; the newest run there is {newest}"
+    return ", such as outputs/runs/<date_time>"
+
+
+def _state(folder: Path) -> str:
+    """What result.json says about a run without the checkpoint."""
+    try:
+        result = results.read(folder)
+    except ValueError:
+        return f"it has no readable {results.RESULT_FILE} either"
+    if result.status == "failed":
+        return f"the run failed with {result.error}"
+    if result.status == "running":
+        return "the run is going on, or was killed, and has not got to its first validation"
+    return f"the run is {result.status}"

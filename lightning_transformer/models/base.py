@@ -1,0 +1,224 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
+
+from lightning_transformer.data.tokenizers.base import Vocabulary
+from lightning_transformer.generate.respond import respond
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.cache import StackCache
+from lightning_transformer.nn.init.base import Init, initialise
+from lightning_transformer.nn.pattern.base import Pattern
+from lightning_transformer.nn.stack import Stack
+from lightning_transformer.nn.types import ModuleFactory, NormFactory
+from lightning_transformer.optim.schedule.apply import lambda_lr
+from lightning_transformer.optim.schedule.base import Schedule
+from lightning_transformer.tasks.base import Batch, Task
+
+
+@dataclass
+class Decoding:
+    """What a model carries from one generated token to the next."""
+
+    cache: StackCache
+    memory: Tensor | None = None  # (B, S, D), the encoded source
+    memory_padding: Tensor | None = None
+
+
+class Transformer(L.LightningModule):
+    """Step, loss, optimizer and evaluation of all architectures; subclasses say what features are.
+
+    causal: a position sees no later one. has_source: reads a second row. slides: can go on
+    generating past max_len, from the latter half of what it wrote.
+    """
+
+    causal: bool
+    has_source: bool = False
+    slides: bool = False
+
+    def __init__(
+        self,
+        *,
+        d_model: int,
+        max_len: int,
+        dropout: float,
+        embedding: ModuleFactory,
+        block: ModuleFactory,
+        position: ModuleFactory,
+        norm: NormFactory,
+        pattern: Pattern,
+        init: Init,
+        task: Task,
+        optimizer: Any,
+        schedule: Schedule,
+        vocabulary: Vocabulary,
+        labels: Sequence[str],
+        seed: int,
+    ) -> None:
+        super().__init__()
+        checks.at_least("d_model", d_model, 1)
+        checks.fraction("dropout", dropout)
+        self.max_len = max_len + task.n_extra_tokens
+        self.embedding: nn.Embedding = embedding(vocabulary.size, d_model)
+        self.task = task
+        self.task.build(
+            d_model=d_model, vocabulary=vocabulary, labels=labels, embedding=self.embedding
+        )
+        self._stack = partial(
+            Stack,
+            d_model=d_model,
+            max_len=self.max_len,
+            block=block,
+            position=position,
+            norm=norm,
+            pattern=pattern,
+            dropout=dropout,
+        )
+        self.init, self.seed = init, seed
+        self.make_optimizer, self.schedule = optimizer, schedule
+        self.evaluation = nn.ModuleDict()
+        self.grad_norm: Tensor | None = None
+        self._step_targets: Tensor | None = None
+        self.train_nll: Tensor | None = None  # sums since they were last taken
+        self.train_targets: Tensor | None = None
+
+    def stack(self, *, n_layers: int, causal: bool, cross: bool = False) -> Stack:
+        """A stack of this model's components."""
+        return self._stack(n_layers=n_layers, causal=causal, cross=cross)
+
+    def finish(self) -> None:
+        """Give every weight its initial value; subclasses call it once all modules exist."""
+        initialise(self, self.init, self.seed)
+
+    def features(self, batch: Batch) -> Tensor:
+        """(B, T, D), one vector per input position."""
+        raise NotImplementedError
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.features(batch)
+
+    def begin(self, rows: Sequence[np.ndarray]) -> tuple[Decoding, Tensor, Tensor | None]:
+        """Prepare to generate from prompts or sources: state, first ids (B, T), their padding."""
+        raise ValueError(f"model={type(self).__name__} does not generate; use decoder_only")
+
+    def decode(self, ids: Tensor, state: Decoding, padding: Tensor | None = None) -> Tensor:
+        """(B, T) new ids -> (B, T, D), remembering them in state."""
+        raise NotImplementedError
+
+    def configure_model(self) -> None:
+        """With trainer=fsdp2: shard each block, then what is left, over the devices."""
+        if self.device_mesh is None or isinstance(self, FSDPModule):
+            return  # another strategy, or called again for the test
+        mesh = self.device_mesh["data_parallel"]
+        for module in list(self.modules()):
+            if isinstance(module, Stack):
+                for block in module.blocks:
+                    fully_shard(block, mesh=mesh)
+        fully_shard(self, mesh=mesh)
+
+    # -- training ---------------------------------------------------------------------------------
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Random numbers (dropout) are a function of (seed, step, micro-batch, rank)."""
+        micro = batch_idx % self.trainer.accumulate_grad_batches
+        place = f"{self.seed} {self.global_step} {micro} {self.global_rank}".encode()
+        torch.manual_seed(int.from_bytes(blake2b(place, digest_size=7).digest(), "big"))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        sums = self.task(self(batch), batch)
+        if self.train_nll is None or self.train_targets is None:
+            self.train_nll = torch.zeros_like(sums.nll, dtype=torch.float64)
+            self.train_targets = torch.zeros_like(batch.n_targets)
+        self.train_nll += sums.nll
+        self.train_targets += batch.n_targets
+        # Lightning divides by the micro-batches and DDP by the ranks; the divisor that we want is
+        # the number of targets of the whole optimizer step, on all ranks.
+        undo = self.trainer.accumulate_grad_batches * self.trainer.world_size
+        return sums.objective * (undo / self._targets_of_step(batch, batch_idx))
+
+    def _targets_of_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        assert batch.step_targets is not None
+        if self.trainer.world_size == 1:
+            return batch.step_targets.clamp(min=1)
+        if batch_idx % self.trainer.accumulate_grad_batches == 0 or self._step_targets is None:
+            total = self.trainer.strategy.reduce(batch.step_targets, reduce_op="sum")
+            assert isinstance(total, Tensor)
+            self._step_targets = total.clamp(min=1)
+        return self._step_targets
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by the global norm, and keep the norm from before for the log.
+
+        By hand, because Lightning refuses to clip for a fused optimizer in mixed precision.
+        """
+        if gradient_clip_val is None:
+            grads = [p.grad for p in self.parameters() if p.grad is not None]
+            self.grad_norm = nn.utils.get_total_norm(grads)
+        else:
+            self.grad_norm = nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.make_optimizer(self)
+        scheduler = lambda_lr(optimizer, self.schedule, int(self.trainer.max_steps))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def take_train_loss(self) -> float | None:
+        """Mean training loss since last asked, nats per target, all ranks. Waits for the device."""
+        if self.train_nll is None or self.train_targets is None:
+            return None
+        sums = torch.stack((self.train_nll, self.train_targets.double()))
+        total = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        assert isinstance(total, Tensor)
+        nll, n_targets = total.tolist()
+        self.train_nll.zero_()
+        self.train_targets.zero_()
+        return nll / n_targets if n_targets else None
+
+    # -- evaluation -------------------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        self._fresh_metrics()
+
+    def on_test_epoch_start(self) -> None:
+        self._fresh_metrics()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_metrics("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_metrics("test")
+
+    def _fresh_metrics(self) -> None:
+        self.evaluation = nn.ModuleDict(self.task.metrics()).to(self.device)
+
+    def _evaluate(self, batch: Batch) -> None:
+        self.task.update(self.evaluation, self(batch), batch)
+        self.task.generate_metrics(self, batch, respond, self.evaluation)
+
+    def _log_metrics(self, split: str) -> None:
+        values = self.task.compute(self.evaluation)
+        # Already exact over all ranks. float32 because Apple's GPUs have nothing longer. The Meter
+        # passes them to the loggers, under the step that they belong to (Lightning's is one less).
+        shown = {f"{split}/{name}": value.float() for name, value in values.items()}
+        self.log_dict(shown, logger=False)

@@ -1,0 +1,41 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_transformer.models.base import Decoding, Transformer
+from lightning_transformer.nn.cache import StackCache
+from lightning_transformer.tasks.base import Batch
+
+
+class DecoderOnly(Transformer):
+    """Every position sees itself and the past (Radford et al. 2018, GPT)."""
+
+    causal = True
+    slides = True
+
+    def __init__(self, *, n_layers: int = 4, **shared: Any) -> None:
+        super().__init__(**shared)
+        self.decoder = self.stack(n_layers=n_layers, causal=True)
+        self.finish()
+
+    def features(self, batch: Batch) -> Tensor:
+        x = self.embedding(batch.input_ids)
+        return self.decoder(x, padding=batch.padding, documents=batch.documents)
+
+    def begin(self, rows: Sequence[np.ndarray]) -> tuple[Decoding, Tensor, Tensor | None]:
+        """Prompts of different length stand flush right; pads on the left are masked."""
+        longest = max(len(row) for row in rows)
+        ids = np.full((len(rows), longest), self.task.vocabulary.pad_id, dtype=np.int64)
+        padding = np.ones((len(rows), longest), dtype=bool)
+        for i, row in enumerate(rows):
+            ids[i, longest - len(row) :] = row
+            padding[i, longest - len(row) :] = False
+        state = Decoding(StackCache(self.decoder.n_layers, self.max_len))
+        mask = torch.from_numpy(padding).to(self.device) if padding.any() else None
+        return state, torch.from_numpy(ids).to(self.device), mask
+
+    def decode(self, ids: Tensor, state: Decoding, padding: Tensor | None = None) -> Tensor:
+        return self.decoder(self.embedding(ids), padding=padding, cache=state.cache)

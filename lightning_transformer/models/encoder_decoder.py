@@ -1,0 +1,62 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_transformer.models.base import Decoding, Transformer
+from lightning_transformer.nn.cache import StackCache
+from lightning_transformer.tasks.base import Batch, pad, pad_mask
+
+
+class EncoderDecoder(Transformer):
+    """An encoder reads the source; a causal decoder attends to it (Vaswani et al. 2017).
+
+    Source and target share one vocabulary and one embedding.
+    """
+
+    causal = True
+    has_source = True
+
+    def __init__(
+        self, *, n_encoder_layers: int = 2, n_decoder_layers: int = 2, **shared: Any
+    ) -> None:
+        super().__init__(**shared)
+        self.encoder = self.stack(n_layers=n_encoder_layers, causal=False)
+        self.decoder = self.stack(n_layers=n_decoder_layers, causal=True, cross=True)
+        self.finish()
+
+    def encode(self, source_ids: Tensor, source_padding: Tensor | None) -> Tensor:
+        """(B, S) -> (B, S, D)."""
+        return self.encoder(self.embedding(source_ids), padding=source_padding)
+
+    def features(self, batch: Batch) -> Tensor:
+        assert batch.source_ids is not None
+        memory = self.encode(batch.source_ids, batch.source_padding)
+        return self.decoder(
+            self.embedding(batch.input_ids),
+            padding=batch.padding,
+            memory=memory,
+            memory_padding=batch.source_padding,
+        )
+
+    def begin(self, rows: Sequence[np.ndarray]) -> tuple[Decoding, Tensor, Tensor | None]:
+        """Read the sources; the decoder starts from BOS."""
+        words = self.task.vocabulary
+        source = pad(rows, words.pad_id).to(self.device)
+        padding = pad_mask(rows)
+        padding = None if padding is None else padding.to(self.device)
+        cache = StackCache(self.decoder.n_layers, self.max_len, source.shape[1])
+        state = Decoding(cache, self.encode(source, padding), padding)
+        start = torch.full((len(rows), 1), words.bos_id, device=self.device)
+        return state, start, None
+
+    def decode(self, ids: Tensor, state: Decoding, padding: Tensor | None = None) -> Tensor:
+        return self.decoder(
+            self.embedding(ids),
+            padding=padding,
+            memory=state.memory,
+            memory_padding=state.memory_padding,
+            cache=state.cache,
+        )

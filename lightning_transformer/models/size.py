@@ -1,0 +1,53 @@
+"""How big a model is and what a token costs, counted on the model itself."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from lightning_transformer.models.base import Transformer
+from lightning_transformer.nn.stack import Stack
+
+
+@dataclass(frozen=True)
+class Size:
+    """n_params counts tied weights once; flops_per_token are those of a training step."""
+
+    n_params: int
+    n_params_non_embedding: int
+    flops_per_token: float
+
+
+def measure(model: Transformer, seq_len: int) -> Size:
+    """Count parameters, and matrix-multiplication FLOPs per token at rows of seq_len tokens.
+
+    A training step costs three forward passes (Kaplan et al. 2020). Forward, per token: 2 FLOPs per
+    weight of a linear layer, and 4 H K per key that a query may see, for scores and weighted sum. A
+    model with a source counts source and target tokens alike, with seq_len of each.
+    """
+    n_params = sum(p.numel() for p in model.parameters())
+    tables = {id(m.weight): m.weight for m in model.modules() if isinstance(m, nn.Embedding)}
+    stacks = [m for m in model.modules() if isinstance(m, Stack)]
+    head = 2 * sum(m.weight.numel() for m in model.task.modules() if isinstance(m, nn.Linear))
+    per_row = seq_len * (head + sum(_forward_flops(stack, seq_len) for stack in stacks))
+    n_tokens = seq_len * len(stacks)
+    return Size(
+        n_params,
+        n_params - sum(table.numel() for table in tables.values()),
+        3 * per_row / n_tokens,
+    )
+
+
+def _forward_flops(stack: Stack, seq_len: int) -> float:
+    """FLOPs of one token in one stack."""
+    places = torch.arange(seq_len)
+    total = 2.0 * sum(m.weight.numel() for m in stack.modules() if isinstance(m, nn.Linear))
+    for block, pattern in zip(stack.blocks, stack.patterns, strict=True):
+        keys = float(pattern(places[:, None], places[None, :]).sum(dim=1).float().mean())
+        attention: Any = block.attention
+        width: int = attention.n_heads * attention.head_dim
+        total += 4 * width * keys
+        if hasattr(block, "cross"):
+            total += 4 * width * seq_len
+    return total

@@ -1,0 +1,14 @@
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class GEGLU(nn.Module):
+    """Gated unit with GELU: gelu(gate) * up, exact form (Shazeer 2020).
+
+    Shape: gate and up of one shape -> same.
+    """
+
+    n_inputs = 2
+
+    def forward(self, gate: Tensor, up: Tensor) -> Tensor:
+        return F.gelu(gate) * up

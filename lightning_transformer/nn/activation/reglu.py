@@ -1,0 +1,14 @@
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ReGLU(nn.Module):
+    """Gated unit with ReLU: max(gate, 0) * up (Shazeer 2020).
+
+    Shape: gate and up of one shape -> same.
+    """
+
+    n_inputs = 2
+
+    def forward(self, gate: Tensor, up: Tensor) -> Tensor:
+        return F.relu(gate) * up

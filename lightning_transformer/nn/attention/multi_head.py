@@ -1,0 +1,85 @@
+from torch import Tensor, nn
+
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.cache import KVCache
+from lightning_transformer.nn.kernel.base import Kernel
+from lightning_transformer.nn.linear import ResidualOut
+from lightning_transformer.nn.types import NormFactory
+
+
+class MultiHeadAttention(nn.Module):
+    """Softmax attention over several heads (Vaswani et al. 2017), self or cross.
+
+    MHA has a key/value head per query head; GQA shares each among n_heads / n_kv_heads query heads
+    (Ainslie et al. 2023); MQA has one (Shazeer 2019). qk_norm is applied to each head's queries and
+    keys before rotation (Henry et al. 2020).
+
+        q heads   1 2 3 4      1 2 3 4      1 2 3 4
+                  | | | |      \\ / \\ /      \\ \\ / /
+        kv heads  1 2 3 4       1   2          1
+                  MHA           GQA            MQA
+
+    Shape: x (B, T, D) -> (B, T, D); with memory (B, S, D) keys and values come from there.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        kernel: Kernel,
+        qk_norm: NormFactory,
+        n_heads: int = 4,
+        n_kv_heads: int = 4,
+        head_dim: int | None = None,
+        bias: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        checks.at_least("n_heads", n_heads, 1)
+        checks.at_least("n_kv_heads", n_kv_heads, 1)
+        checks.fraction("dropout", dropout)
+        if head_dim is None and dim % n_heads:
+            below, above = dim // n_heads * n_heads, (dim // n_heads + 1) * n_heads
+            near = f"{below} or {above}" if below else f"{above}"
+            raise ValueError(
+                f"model.d_model={dim} is not divisible by attention.n_heads={n_heads}; "
+                f"nearest {near}"
+            )
+        if n_heads % n_kv_heads:
+            divisors = ", ".join(str(n) for n in range(1, n_heads + 1) if n_heads % n == 0)
+            raise ValueError(
+                f"attention.n_kv_heads={n_kv_heads} must divide attention.n_heads={n_heads}: "
+                f"one of {divisors}"
+            )
+        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
+        self.head_dim = dim // n_heads if head_dim is None else head_dim
+        checks.at_least("head_dim", self.head_dim, 1)
+        self.q = nn.Linear(dim, n_heads * self.head_dim, bias=bias)
+        self.k = nn.Linear(dim, n_kv_heads * self.head_dim, bias=bias)
+        self.v = nn.Linear(dim, n_kv_heads * self.head_dim, bias=bias)
+        self.out = ResidualOut(n_heads * self.head_dim, dim, bias=bias)
+        self.q_norm, self.k_norm = qk_norm(self.head_dim), qk_norm(self.head_dim)
+        self.kernel, self.dropout = kernel, dropout
+
+    def forward(
+        self,
+        x: Tensor,
+        context: AttentionContext,
+        memory: Tensor | None = None,
+        cache: KVCache | None = None,
+    ) -> Tensor:
+        q = context.rotate(self.q_norm(self._heads(self.q(x))))
+        if memory is not None and cache is not None and cache.length:
+            k, v = cache.view()  # the source does not change while decoding
+        else:
+            source = x if memory is None else memory
+            k = context.rotate(self.k_norm(self._heads(self.k(source))))
+            v = self._heads(self.v(source))
+            if cache is not None:
+                k, v = cache.append(k, v)
+        y = self.kernel(q, k, v, context, self.dropout if self.training else 0.0)
+        return self.out(y.transpose(1, 2).flatten(2))  # (B, H, T, K) -> (B, T, H*K)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (B, T, H*K) -> (B, H, T, K)

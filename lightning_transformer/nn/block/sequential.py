@@ -1,0 +1,46 @@
+from torch import Tensor, nn
+
+from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.cache import LayerCache
+from lightning_transformer.nn.types import LayerFactory, ModuleFactory, NormFactory
+
+
+class Sequential(nn.Module):
+    """Attention, cross-attention if there is a source, feed-forward: each a residual step.
+
+    Shape: x (B, T, D), memory (B, S, D) or None -> (B, T, D).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        norm: NormFactory,
+        attention: LayerFactory,
+        ffn: LayerFactory,
+        residual: ModuleFactory,
+        cross: bool = False,
+    ) -> None:
+        super().__init__()
+        self.attention, self.attention_residual = attention(dim), residual(dim, norm=norm)
+        if cross:
+            self.cross, self.cross_residual = attention(dim), residual(dim, norm=norm)
+        self.ffn, self.ffn_residual = ffn(dim), residual(dim, norm=norm)
+        self.n_residuals = 3 if cross else 2
+        self.needs_final_norm: bool = self.ffn_residual.needs_final_norm
+
+    def forward(
+        self,
+        x: Tensor,
+        context: AttentionContext,
+        memory: Tensor | None = None,
+        memory_context: AttentionContext | None = None,
+        cache: LayerCache | None = None,
+    ) -> Tensor:
+        own, source = (cache.self_attention, cache.cross_attention) if cache else (None, None)
+        x = self.attention_residual(x, lambda h: self.attention(h, context, cache=own))
+        if memory is not None:
+            x = self.cross_residual(
+                x, lambda h: self.cross(h, memory_context, memory=memory, cache=source)
+            )
+        return self.ffn_residual(x, self.ffn)

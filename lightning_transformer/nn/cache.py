@@ -1,0 +1,67 @@
+"""What decoding remembers, so that each new token costs one position and not the whole row."""
+
+import torch
+from torch import Tensor
+
+
+class KVCache:
+    """Keys and values of one attention layer, (B, G, length, K) inside a buffer of fixed capacity.
+
+    Keys are stored as rotated. The buffer is made at the first append, in its dtype and device.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity, self.length = capacity, 0
+        self._keys: Tensor | None = None
+        self._values: Tensor | None = None
+
+    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Add (B, G, T, K) keys and values; return all so far, (B, G, length, K)."""
+        end = self.length + k.shape[2]
+        assert end <= self.capacity, f"{end} tokens in a cache for {self.capacity}"
+        if self._keys is None or self._values is None:
+            shape = (*k.shape[:2], self.capacity, k.shape[3])
+            self._keys, self._values = k.new_empty(shape), v.new_empty(shape)
+        self._keys[:, :, self.length : end] = k
+        self._values[:, :, self.length : end] = v
+        self.length = end
+        return self.view()
+
+    def view(self) -> tuple[Tensor, Tensor]:
+        """Keys and values so far."""
+        assert self._keys is not None
+        assert self._values is not None
+        return self._keys[:, :, : self.length], self._values[:, :, : self.length]
+
+
+class LayerCache:
+    """Memory of one block: its own past, and the source that it attends to (filled once)."""
+
+    def __init__(self, capacity: int, source_capacity: int) -> None:
+        self.self_attention = KVCache(capacity)
+        self.cross_attention = KVCache(source_capacity)
+
+
+class StackCache:
+    """Memory of a stack: one LayerCache per block, and which of the past tokens were padding."""
+
+    def __init__(self, n_layers: int, capacity: int, source_capacity: int = 0) -> None:
+        self.layers = [LayerCache(capacity, source_capacity) for _ in range(n_layers)]
+        self.capacity = capacity
+        self.padding: Tensor | None = None  # (B, length), None = no padding so far
+
+    @property
+    def length(self) -> int:
+        """Tokens stored so far."""
+        return self.layers[0].self_attention.length
+
+    def extend_padding(self, padding: Tensor | None, batch: int, n_new: int) -> Tensor | None:
+        """Remember the padding of n_new tokens; return all so far, or None if there was none."""
+        if padding is None and self.padding is None:
+            return None
+        known = padding if padding is not None else self.padding
+        assert known is not None
+        past = known.new_zeros(batch, self.length) if self.padding is None else self.padding
+        new = known.new_zeros(batch, n_new) if padding is None else padding
+        self.padding = torch.cat((past, new), dim=1)
+        return self.padding

@@ -1,0 +1,27 @@
+"""Range checks of options, so that every component says the same thing in the same words."""
+
+import math
+
+
+def positive(name: str, value: float, example: float) -> None:
+    """Raise ValueError unless value is a finite number above zero."""
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name}={value} must be a positive number, for example {example}")
+
+
+def not_negative(name: str, value: float, example: float) -> None:
+    """Raise ValueError unless value is a finite number, zero or above."""
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name}={value} must be zero or above, for example {example}")
+
+
+def fraction(name: str, value: float, example: float = 0.1) -> None:
+    """Raise ValueError unless 0 <= value < 1."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name}={value} must be at least 0 and below 1, for example {example}")
+
+
+def at_least(name: str, value: int, minimum: int) -> None:
+    """Raise ValueError unless value >= minimum."""
+    if value < minimum:
+        raise ValueError(f"{name}={value} must be at least {minimum}")

@@ -1,0 +1,38 @@
+from torch import Tensor, nn
+
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.linear import ResidualOut
+from lightning_transformer.nn.types import ActivationFactory
+
+
+class Dense(nn.Module):
+    """Feed-forward layer: down(activation(up(x))), every position by itself (Vaswani et al. 2017).
+
+    A gated activation takes two inputs, so it has two up-projections; the width is then reduced so
+    that the number of weights stays that of the plain layer: 2/3 (Shazeer 2020), rounded to the
+    nearest multiple of round_to.
+
+    Shape: (B, T, D) -> (B, T, D).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        activation: ActivationFactory,
+        hidden_mult: float = 4.0,
+        round_to: int = 8,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        checks.positive("hidden_mult", hidden_mult, 4.0)
+        checks.at_least("round_to", round_to, 1)
+        self.activation = activation()
+        n_inputs: int = self.activation.n_inputs
+        equal_weights = 2 * hidden_mult * dim / (n_inputs + 1)
+        hidden = max(round_to, round(equal_weights / round_to) * round_to)
+        self.up = nn.ModuleList(nn.Linear(dim, hidden, bias=bias) for _ in range(n_inputs))
+        self.down = ResidualOut(hidden, dim, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(self.activation(*(up(x) for up in self.up)))

@@ -1,0 +1,24 @@
+from dataclasses import dataclass
+
+from torch import Generator, Tensor, nn
+
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.init.base import Init
+
+
+@dataclass(frozen=True)
+class Normal(Init):
+    """Every weight from N(0, std^2) (Radford et al. 2018; Devlin et al. 2019)."""
+
+    std: float = 0.02
+    embedding_std: float = 0.02
+
+    def __post_init__(self) -> None:
+        checks.positive("std", self.std, 0.02)
+        checks.positive("embedding_std", self.embedding_std, 0.02)
+
+    def linear(self, weight: Tensor, depth: int, generator: Generator) -> None:
+        nn.init.normal_(weight, std=self.std, generator=generator)
+
+    def embedding(self, weight: Tensor, generator: Generator) -> None:
+        nn.init.normal_(weight, std=self.embedding_std, generator=generator)

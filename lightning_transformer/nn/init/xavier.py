@@ -1,0 +1,27 @@
+from dataclasses import dataclass
+
+from torch import Generator, Tensor, nn
+
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.init.base import Init
+
+
+@dataclass(frozen=True)
+class Xavier(Init):
+    """U(-a, a) with a = gain sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010).
+
+    Keeps the size of activations and of gradients in a linear network. The original transformer's.
+    """
+
+    gain: float = 1.0
+    embedding_std: float = 0.02
+
+    def __post_init__(self) -> None:
+        checks.positive("gain", self.gain, 1.0)
+        checks.positive("embedding_std", self.embedding_std, 0.02)
+
+    def linear(self, weight: Tensor, depth: int, generator: Generator) -> None:
+        nn.init.xavier_uniform_(weight, gain=self.gain, generator=generator)
+
+    def embedding(self, weight: Tensor, generator: Generator) -> None:
+        nn.init.normal_(weight, std=self.embedding_std, generator=generator)

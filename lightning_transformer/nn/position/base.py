@@ -1,0 +1,29 @@
+from torch import Tensor, nn
+
+
+class PositionEncoding(nn.Module):
+    """Where position enters a stack; every hook does nothing unless a subclass says otherwise.
+
+    `positions` (T,) or (B, T) count real tokens: padding on the left and packed documents shift or
+    restart them. `bias` is asked for places in the row instead, so it may only use differences.
+
+    embed:  (B, T, D), positions -> (B, T, D)        once, on the token embeddings
+    angles: positions -> what rotate needs, or None  once per forward
+    rotate: (B, H, T, K), angles -> same             queries and keys, every layer
+    bias:   (T,), (S,) -> (H, T, S) or None          once per forward, added to the scores
+    """
+
+    def __init__(self, *, d_model: int, n_heads: int, head_dim: int, max_len: int) -> None:
+        super().__init__()
+
+    def embed(self, x: Tensor, positions: Tensor) -> Tensor:
+        return x
+
+    def angles(self, positions: Tensor) -> Tensor | None:
+        return None
+
+    def rotate(self, x: Tensor, angles: Tensor) -> Tensor:
+        return x
+
+    def bias(self, queries: Tensor, keys: Tensor) -> Tensor | None:
+        return None

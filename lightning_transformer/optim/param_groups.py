@@ -1,0 +1,66 @@
+"""Which parameters an optimizer decays, and which matrices it may orthogonalise."""
+
+from typing import Any
+
+from torch import nn
+
+from lightning_transformer.nn.linear import Head
+
+
+def param_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Put every trainable parameter of the model in exactly one group, with decay or without.
+
+    Weight decay acts on tensors of two or more dimensions that are not embeddings. Norm gains,
+    biases, scalars and embeddings get 0; so does a head that is tied to an embedding, because it
+    is the same tensor. The rule reads module types and shapes, never names.
+
+    Args:
+        model: the modules whose parameters are trained.
+        weight_decay: fraction of a weight that is taken off per step and per unit of lr.
+
+    Returns:
+        One or two groups for a ``torch.optim`` optimizer, named ``decay`` and ``no_decay``.
+
+    Raises:
+        ValueError: when nothing in the model is trainable.
+    """
+    embeddings = _ids_of_embeddings(model)
+    decay: list[nn.Parameter] = []
+    no_decay: list[nn.Parameter] = []
+    # parameters() yields a shared tensor once, which is what keeps tied weights in one group
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            is_matrix = parameter.ndim >= 2 and id(parameter) not in embeddings
+            (decay if is_matrix else no_decay).append(parameter)
+    groups = [
+        {"name": "decay", "params": decay, "weight_decay": weight_decay},
+        {"name": "no_decay", "params": no_decay, "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if not groups:
+        raise ValueError(
+            f"{type(model).__name__} has no trainable parameter; an optimizer needs at least one"
+        )
+    return groups
+
+
+def matrices(model: nn.Module) -> list[nn.Parameter]:
+    """Return the hidden matrices: trainable 2-D weights of ``nn.Linear``, each once, in order.
+
+    The output projection (`Head`) and a weight shared with it or with an embedding are left out:
+    their rows belong to tokens or classes, which orthogonalised updates do not suit (Jordan 2024).
+    """
+    excluded = _ids_of_embeddings(model)
+    excluded |= {id(module.weight) for module in model.modules() if isinstance(module, Head)}
+    found: dict[int, nn.Parameter] = {}
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            weight = module.weight
+            # a parametrized weight is computed from parameters that AdamW takes
+            if isinstance(weight, nn.Parameter) and weight.requires_grad and weight.ndim == 2:
+                found[id(weight)] = weight
+    return [weight for key, weight in found.items() if key not in excluded]
+
+
+def _ids_of_embeddings(model: nn.Module) -> set[int]:
+    return {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}

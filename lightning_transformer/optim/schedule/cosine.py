@@ -1,0 +1,33 @@
+"""Warm-up, then half a cosine down to the last step."""
+
+import math
+from dataclasses import dataclass
+
+from lightning_transformer.optim.checks import check_count, check_fraction
+from lightning_transformer.optim.schedule.base import Schedule, progress
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """Lower the factor from 1 to ``min_ratio`` along half a cosine after a linear warm-up.
+
+    Source: Loshchilov and Hutter 2017, without restarts; min_ratio 0.1 as in Brown et al. 2020.
+
+    Args:
+        warmup_steps: optimizer steps of linear warm-up; 0 for none.
+        min_ratio: factor of the very last step.
+    """
+
+    warmup_steps: int = 100
+    min_ratio: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_count("schedule.warmup_steps", self.warmup_steps, 0, "100")
+        check_fraction("schedule.min_ratio", self.min_ratio, "0.1")
+
+    def __call__(self, step: int, total_steps: int) -> float:
+        """Return ``min_ratio + (1 - min_ratio) * (1 + cos(pi * r)) / 2``, r from 0 to 1."""
+        if step < self.warmup_steps:
+            return self.warmup(step)
+        r = progress(step, self.warmup_steps, total_steps - 1)
+        return self.min_ratio + (1.0 - self.min_ratio) * 0.5 * (1.0 + math.cos(math.pi * r))

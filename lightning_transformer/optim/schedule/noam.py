@@ -1,0 +1,30 @@
+"""The schedule of the first transformer: warm-up, then the inverse square root of the step."""
+
+import math
+from dataclasses import dataclass
+
+from lightning_transformer.optim.checks import check_count
+from lightning_transformer.optim.schedule.base import Schedule
+
+
+@dataclass(frozen=True)
+class Noam(Schedule):
+    """Lower the factor as ``1 / sqrt(step)`` after a linear warm-up.
+
+    Source: Vaswani et al. 2017, scaled so that the peak is 1. Their learning rate is this factor
+    with ``optimizer.lr = d_model ** -0.5 * warmup_steps ** -0.5``.
+
+    Args:
+        warmup_steps: optimizer steps of linear warm-up, at least 1; the paper has 4000.
+    """
+
+    warmup_steps: int = 100
+
+    def __post_init__(self) -> None:
+        check_count("schedule.warmup_steps", self.warmup_steps, 1, "100")
+
+    def __call__(self, step: int, total_steps: int) -> float:
+        """Return ``sqrt(w) * min((step + 1) ** -0.5, (step + 1) * w ** -1.5)``."""
+        if step < self.warmup_steps:
+            return self.warmup(step)
+        return math.sqrt(self.warmup_steps / (step + 1))

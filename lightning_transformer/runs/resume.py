@@ -1,0 +1,78 @@
+"""Going on with a run: which arguments it had, and what may differ from then."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from lightning_transformer import results
+from lightning_transformer.errors import ConfigError
+
+# Only what does not change the meaning of the steps done so far.
+MAY_CHANGE = ("trainer", "callbacks", "logger")
+MUST_STAY = ("trainer.accumulate",)  # checkpoints count in micro-batches
+
+
+def resumed_arguments(arguments: Sequence[str]) -> list[str]:
+    """With resume=FOLDER: the folder's own overrides, then the new ones, written to that folder.
+
+    Raises ConfigError if there is no run in the folder.
+    """
+    asked = [a.split("=", 1)[1].strip("'\"") for a in arguments if a.startswith("resume=")]
+    if not asked or asked[-1] == "null":
+        return list(arguments)
+    folder = Path(asked[-1])
+    try:
+        result = results.read(folder)
+    except ValueError as error:
+        raise ConfigError(f"resume={folder}: {error}") from None
+    new = [a for a in arguments if not a.startswith(("resume=", "hydra.run.dir="))]
+    keys = {"resume", *map(_key, new)}
+    old = [o for o in result.overrides if _key(o) not in keys]
+    return [*old, *new, f"resume={_quoted(folder)}", f"hydra.run.dir={_quoted(folder)}"]
+
+
+def saved_config(folder: Path) -> dict[str, Any]:
+    """The resolved configuration that a run was started with; ConfigError if it has none."""
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise ConfigError(f"resume={folder}: the run failed before its first step; start it anew")
+    saved = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(saved, dict)
+    return {str(key): value for key, value in saved.items()}
+
+
+def check_same(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Refuse to go on with a configuration that would make another run of it; show what differs."""
+    changed = [
+        f"{key}: {_show(a)} then, {_show(b)} now"
+        for key, a, b in _differences(old, new, "")
+        if key.split(".")[0] not in MAY_CHANGE or key in MUST_STAY
+    ]
+    if changed:
+        raise ConfigError(
+            f"resume: the configuration differs from the run's ({'; '.join(changed[:5])}); only "
+            f"{', '.join(MAY_CHANGE)} may change, without {MUST_STAY[0]}. Start a new run instead"
+        )
+
+
+def _differences(old: Any, new: Any, key: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *(n for n in new if n not in old)]:
+            yield from _differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
+    elif old != new:
+        yield key, old, new
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").split("=", 1)[0]
+
+
+def _quoted(folder: Path) -> str:
+    text = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"
+
+
+def _show(value: Any) -> str:
+    return "nothing" if value is None else str(value)

@@ -1,0 +1,130 @@
+"""The trainer options that this project names, and how they become a Lightning Trainer."""
+
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.loggers import Logger
+
+from lightning_transformer.nn import checks
+from lightning_transformer.runs.checkpoint_io import SafeCheckpointIO
+from lightning_transformer.runs.files import RunFiles
+
+
+def trainer(
+    *,
+    folder: Path,
+    logger: list[Logger],
+    callbacks: list[L.Callback],
+    max_steps: int = 800,
+    val_every: int = 200,
+    log_every: int = 20,
+    accumulate: int = 1,
+    clip: float | None = 1.0,
+    precision: str = "auto",
+    accelerator: str = "auto",
+    devices: int | str = 1,
+    num_nodes: int = 1,
+    strategy: Any = "auto",
+    max_minutes: float | None = None,
+    limit_val_batches: int | None = None,
+    limit_test_batches: int | None = None,
+    deterministic: bool = False,
+    benchmark: bool = False,
+    detect_anomaly: bool = False,
+    profiler: str | None = None,
+    plugins: Any = None,
+) -> L.Trainer:
+    """A Lightning Trainer that counts optimizer steps and writes into one run folder.
+
+    Raises ValueError for values out of range or a device that is not there.
+    """
+    for key, value in (("max_steps", max_steps), ("val_every", val_every)):
+        checks.at_least(f"trainer.{key}", value, 1)
+    checks.at_least("trainer.log_every", log_every, 1)
+    checks.at_least("trainer.accumulate", accumulate, 1)
+    for key, limit in (("val", limit_val_batches), ("test", limit_test_batches)):
+        if limit is not None:
+            checks.at_least(f"trainer.limit_{key}_batches", limit, 1)
+    if isinstance(devices, int):
+        checks.at_least("trainer.devices", devices, 1)
+    if clip is not None:
+        checks.positive("trainer.clip", clip, 1.0)
+    if max_minutes is not None:
+        checks.positive("trainer.max_minutes", max_minutes, 60.0)
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise ValueError(f"trainer.accelerator={accelerator} but torch sees no GPU; use cpu")
+    every = min(val_every, max_steps)
+    timer = [] if max_minutes is None else [Timer(timedelta(minutes=max_minutes))]
+    make = partial(
+        L.Trainer,
+        default_root_dir=folder,
+        logger=logger,
+        # Not max_time: its timer would come after those callbacks that wait for a step's end.
+        callbacks=[*timer, *callbacks, *_checkpoints(folder)],
+        max_steps=max_steps,
+        max_epochs=-1,
+        val_check_interval=every * accumulate,
+        check_val_every_n_epoch=None,
+        accumulate_grad_batches=accumulate,
+        gradient_clip_val=clip,
+        precision=_precision(precision, accelerator),  # type: ignore[arg-type]
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=num_nodes,
+        strategy=strategy,
+        limit_val_batches=limit_val_batches,
+        limit_test_batches=limit_test_batches,
+        deterministic=deterministic,
+        benchmark=benchmark,
+        detect_anomaly=detect_anomaly,
+        profiler=profiler,
+        plugins=[SafeCheckpointIO(), *(plugins or [])],
+        # Order and shares of the data are the data module's: equal on any number of processes.
+        use_distributed_sampler=False,
+        # A restart must not count what it did not do; the first validation is at val_every.
+        num_sanity_val_steps=0,
+        # Logging is done by the Meter callback, at log_every and not at every step.
+        log_every_n_steps=1,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    try:
+        return make()
+    except MisconfigurationException as error:
+        raise ValueError(str(error)) from error
+
+
+def _precision(precision: str, accelerator: str) -> str:
+    """`auto` is bf16-mixed on a GPU that has it, 32-true elsewhere."""
+    if precision != "auto":
+        return precision
+    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+
+
+def _checkpoints(folder: Path) -> list[L.Callback]:
+    """Best by validation loss, and last; both written after each validation."""
+    where = RunFiles(folder).checkpoints
+    one = partial(Checkpoint, where, enable_version_counter=False, save_top_k=1)
+    return [one(filename="best", monitor="val/loss", mode="min"), one(filename="last")]
+
+
+class Checkpoint(ModelCheckpoint):
+    """Lightning's, which would forget the best score of a run whose folder has been moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        assert self.dirpath is not None
+        here = {"dirpath": str(self.dirpath)}
+        for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            here[key] = self._moved(state_dict[key])
+        best = {self._moved(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **here, "best_k_models": best})
+
+    def _moved(self, path: str) -> str:
+        return str(Path(str(self.dirpath)) / Path(path).name) if path else ""

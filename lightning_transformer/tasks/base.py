@@ -1,0 +1,171 @@
+"""A task: what is predicted. It makes batches of examples, and loss and metrics of features."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from lightning_transformer.data.tokenizers.base import Vocabulary
+from lightning_transformer.nn.linear import Head
+from lightning_transformer.nn.loss.cross_entropy import LossSums
+from lightning_transformer.tasks.mean import Mean
+
+IGNORE = -100  # a label that counts nowhere
+
+
+class Batch(NamedTuple):
+    """One micro-batch. Rows are padded on the right.
+
+    input_ids (B, T) long; labels (B, T) or (B,) long, -100 = no target; n_targets and step_targets
+    0-d long: targets in this micro-batch, and in all micro-batches of the optimizer step on this
+    rank; n_tokens: real tokens read, source included; padding (B, T) bool, True = pad, None = no
+    pads; documents (B, T) long; source_* (B, S).
+    """
+
+    input_ids: Tensor
+    labels: Tensor
+    n_targets: Tensor
+    n_tokens: int
+    step_targets: Tensor | None = None
+    padding: Tensor | None = None
+    documents: Tensor | None = None
+    source_ids: Tensor | None = None
+    source_padding: Tensor | None = None
+
+
+class Sample(NamedTuple):
+    """Something a person can read: what went in, what came out, what was expected ("" if open)."""
+
+    given: str
+    output: str
+    expected: str = ""
+
+
+Collator = Callable[[Sequence[Any], Sequence[int]], Batch]
+Respond = Callable[..., list[list[int]]]  # see generate/respond.py
+
+
+class Task(nn.Module):
+    """Contract of a task; what each subclass must say of itself stands first.
+
+    causal: True or False = needs a causal or a bidirectional model; needs_source: a model with a
+    source; example: the kind of example that it eats; n_extra_tokens: special tokens that it adds
+    to a row of data.
+    """
+
+    causal: bool
+    needs_source: bool = False
+    example: type
+    n_extra_tokens: int = 0
+    vocabulary: Vocabulary
+    labels: Sequence[str]
+
+    def __init__(self, *, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+        self.head: Head
+
+    def build(
+        self,
+        *,
+        d_model: int,
+        vocabulary: Vocabulary,
+        labels: Sequence[str],
+        embedding: nn.Embedding,
+    ) -> None:
+        """Make the layers after the features, once the data is known. Call once."""
+        self.vocabulary, self.labels = vocabulary, labels
+        self.build_head(d_model, embedding)
+
+    def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
+        """Set self.head, and what else comes after the features."""
+        raise NotImplementedError
+
+    def collator(self, split: str) -> Collator:
+        """A small picklable function of (examples, one random integer each) -> Batch."""
+        raise NotImplementedError
+
+    def scores(self, features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(B, T, D) -> scores (N, V or C) and labels (N,), one row per position or per example."""
+        return self.head(features.flatten(0, 1)), batch.labels.flatten()
+
+    def forward(self, features: Tensor, batch: Batch) -> LossSums:
+        """(B, T, D) -> sums over the targets of the batch."""
+        return self.loss(*self.scores(features, batch))
+
+    def metrics(self) -> dict[str, Metric]:
+        """Fresh metrics of one split; `loss` is the mean -log-likelihood in nats per target."""
+        return {"loss": Mean()}
+
+    def update(self, metrics: nn.ModuleDict, features: Tensor, batch: Batch) -> None:
+        """Add one evaluated batch to the metrics."""
+        scores, labels = self.scores(features, batch)
+        nll = self.loss(scores, labels).nll
+        update(metrics, "loss", nll, batch.n_targets)
+        self.update_own(metrics, scores, labels, nll)
+
+    def update_own(
+        self, metrics: nn.ModuleDict, scores: Tensor, labels: Tensor, nll: Tensor
+    ) -> None:
+        """Add a batch to the metrics that are the task's own; nll is the sum over the batch."""
+
+    def compute(self, metrics: nn.ModuleDict) -> dict[str, Tensor]:
+        """Metric names to values, each exact over the whole split and all ranks."""
+        return {name: value(metrics, name) for name in metrics}
+
+    def generate_metrics(
+        self, model: Any, batch: Batch, respond: Respond, metrics: nn.ModuleDict
+    ) -> None:
+        """Add what needs generated output; most tasks have nothing of the kind."""
+
+    def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
+        """What the model makes of some examples, to be read by a person."""
+        raise NotImplementedError
+
+
+def update(metrics: nn.ModuleDict, name: str, *values: Any) -> None:
+    """metrics[name].update(*values), for type checkers that see a bare module there."""
+    metric = metrics[name]
+    assert isinstance(metric, Metric)
+    metric.update(*values)
+
+
+def value(metrics: nn.ModuleDict, name: str) -> Tensor:
+    """metrics[name].compute(), likewise."""
+    metric = metrics[name]
+    assert isinstance(metric, Metric)
+    return metric.compute()
+
+
+def pad(rows: Sequence[np.ndarray], fill: int) -> Tensor:
+    """Rows of different length -> (B, longest) long, filled on the right."""
+    longest = max(len(row) for row in rows)
+    out = np.full((len(rows), longest), fill, dtype=np.int64)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return torch.from_numpy(out)
+
+
+def pad_mask(rows: Sequence[np.ndarray]) -> Tensor | None:
+    """(B, longest) bool, True = pad; None if all rows are equally long."""
+    lengths = np.array([len(row) for row in rows])
+    if (lengths == lengths.max()).all():
+        return None
+    return torch.from_numpy(np.arange(lengths.max()) >= lengths[:, None])
+
+
+def vocabulary_head(d_model: int, embedding: nn.Embedding, *, tied: bool, bias: bool) -> Head:
+    """The projection onto the vocabulary, sharing the embedding's table if tied."""
+    head = Head(d_model, embedding.num_embeddings, bias=bias)
+    if tied:
+        head.weight = embedding.weight
+    return head
+
+
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch with its tensors on a device."""
+    moved: list[Any] = [x.to(device) if isinstance(x, Tensor) else x for x in batch]
+    return Batch(*moved)

@@ -1,0 +1,95 @@
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from lightning_transformer.examples import Tokens
+from lightning_transformer.tasks.base import (
+    IGNORE,
+    Batch,
+    Collator,
+    Respond,
+    Sample,
+    Task,
+    pad,
+    update,
+    value,
+    vocabulary_head,
+)
+from lightning_transformer.tasks.mean import Mean
+
+
+class NextToken:
+    """Tokens -> Batch: input row[:-1], target row[1:]; no target across a document's end."""
+
+    def __init__(self, pad_id: int) -> None:
+        self.pad_id = pad_id
+
+    def __call__(self, examples: Sequence[Tokens], draws: Sequence[int]) -> Batch:
+        rows = [example.ids for example in examples]
+        if len({len(row) for row in rows}) == 1:
+            ids = torch.from_numpy(np.stack(rows).astype(np.int64))
+            labels = ids[:, 1:]
+        else:  # short last row: pads come after what they could disturb, so no padding mask
+            ids = pad(rows, self.pad_id)
+            labels = pad(rows, IGNORE)[:, 1:]
+        documents = None
+        if examples[0].documents is not None:
+            numbers = pad([example.documents for example in examples], -1)  # type: ignore[misc]
+            labels = labels.masked_fill(numbers[:, 1:] != numbers[:, :-1], IGNORE)
+            documents = numbers[:, :-1]
+        n_targets = (labels != IGNORE).sum()
+        n_tokens = sum(map(len, rows)) - len(rows)
+        return Batch(ids[:, :-1], labels, n_targets, n_tokens, documents=documents)
+
+
+class CausalLM(Task):
+    """Predict the next token from those before it: sum of -log p(x_t | x_<t).
+
+    The end-of-text token after each document is a target like any other. Besides `loss` (nats per
+    token) it reports perplexity = exp(loss) and bits_per_byte, which does not depend on the
+    tokenizer: total nats / ln 2 / bytes of text in the targets.
+    """
+
+    causal = True
+    example = Tokens
+    id_bytes: Tensor
+
+    def __init__(self, *, loss: nn.Module, tie_embeddings: bool = True, bias: bool = False) -> None:
+        super().__init__(loss=loss)
+        self.tie_embeddings, self.bias = tie_embeddings, bias
+
+    def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
+        self.head = vocabulary_head(d_model, embedding, tied=self.tie_embeddings, bias=self.bias)
+        sizes = torch.from_numpy(self.vocabulary.id_bytes)
+        self.register_buffer("id_bytes", sizes, persistent=False)
+
+    def collator(self, split: str) -> Collator:
+        return NextToken(self.vocabulary.pad_id)
+
+    def metrics(self) -> dict[str, Metric]:
+        return super().metrics() | {"bits_per_byte": Mean()}
+
+    def update_own(
+        self, metrics: nn.ModuleDict, scores: Tensor, labels: Tensor, nll: Tensor
+    ) -> None:
+        # Ignored labels count as id 0 and then as nothing: no selection, so no wait for the device.
+        sizes = self.id_bytes[labels.clamp(min=0)] * (labels != IGNORE)
+        update(metrics, "bits_per_byte", nll / math.log(2), sizes.sum())
+
+    def compute(self, metrics: nn.ModuleDict) -> dict[str, Tensor]:
+        loss, bits = value(metrics, "loss"), value(metrics, "bits_per_byte")
+        return {"loss": loss, "perplexity": loss.exp(), "bits_per_byte": bits}
+
+    def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
+        prompts = [np.asarray(e.ids[: max(1, len(e.ids) // 2)]) for e in examples]
+        # The likeliest token alone makes a small model say one phrase for ever.
+        outputs = respond(model, prompts, max_new_tokens=200, temperature=0.7)
+        return [
+            Sample(self.vocabulary.decode(prompt), self.vocabulary.decode(output))
+            for prompt, output in zip(prompts, outputs, strict=True)
+        ]

@@ -1,0 +1,89 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+from lightning_transformer.examples import Labelled
+from lightning_transformer.nn.linear import Head
+from lightning_transformer.nn.types import ModuleFactory
+from lightning_transformer.tasks.base import (
+    Batch,
+    Collator,
+    Respond,
+    Sample,
+    Task,
+    on_device,
+    pad,
+    pad_mask,
+    update,
+)
+
+
+class LabelRows:
+    """Labelled examples -> Batch: rows padded on the right, [CLS] in front if pooling wants it."""
+
+    def __init__(self, prefix: Sequence[int], pad_id: int) -> None:
+        self.prefix, self.pad_id = list(prefix), pad_id
+
+    def __call__(self, examples: Sequence[Labelled], draws: Sequence[int]) -> Batch:
+        rows = [np.concatenate((self.prefix, e.ids)).astype(np.int64) for e in examples]
+        labels = torch.tensor([e.label for e in examples])
+        n_targets = torch.tensor(len(examples))
+        n_tokens = sum(map(len, rows))
+        return Batch(pad(rows, self.pad_id), labels, n_targets, n_tokens, padding=pad_mask(rows))
+
+
+class Classification(Task):
+    """One class per row, from pooled features: -log p(class | row).
+
+    `loss` is nats per row; `accuracy` counts rows, `f1` averages over classes.
+    """
+
+    causal = False
+    example = Labelled
+
+    def __init__(self, *, loss: nn.Module, pooling: ModuleFactory) -> None:
+        super().__init__(loss=loss)
+        self.pooling = pooling()
+        self.n_extra_tokens = int(self.pooling.n_extra_tokens)
+
+    def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
+        self.head = Head(d_model, len(self.labels))
+
+    def collator(self, split: str) -> Collator:
+        return LabelRows([self.vocabulary.cls_id] * self.n_extra_tokens, self.vocabulary.pad_id)
+
+    def scores(self, features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.head(self.pooling(features, batch.padding)), batch.labels
+
+    def metrics(self) -> dict[str, Metric]:
+        n = len(self.labels)
+        return super().metrics() | {
+            "accuracy": MulticlassAccuracy(n, average="micro"),
+            "f1": MulticlassF1Score(n, average="macro"),
+        }
+
+    def update_own(
+        self, metrics: nn.ModuleDict, scores: Tensor, labels: Tensor, nll: Tensor
+    ) -> None:
+        guesses = scores.argmax(dim=-1)
+        update(metrics, "accuracy", guesses, labels)
+        update(metrics, "f1", guesses, labels)
+
+    @torch.no_grad()
+    def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
+        batch = self.collator("val")(examples, [0] * len(examples))
+        batch = on_device(batch, self.head.weight.device)
+        chances = self.scores(model.features(batch), batch)[0].softmax(dim=-1).cpu()
+        samples = []
+        for example, chance in zip(examples, chances, strict=True):
+            best = int(chance.argmax())
+            said = f"{self.labels[best]} ({chance[best]:.0%})"
+            samples.append(
+                Sample(self.vocabulary.decode(example.ids), said, self.labels[example.label])
+            )
+        return samples

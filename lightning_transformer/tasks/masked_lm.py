@@ -1,0 +1,126 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from lightning_transformer.examples import Tokens
+from lightning_transformer.nn import checks
+from lightning_transformer.tasks.base import (
+    IGNORE,
+    Batch,
+    Collator,
+    Respond,
+    Sample,
+    Task,
+    pad,
+    pad_mask,
+    update,
+    vocabulary_head,
+)
+from lightning_transformer.tasks.mean import Mean
+
+
+class MaskTokens:
+    """Tokens -> Batch: some tokens are hidden and become the targets.
+
+    Each text token is chosen with probability mask_rate; of those chosen 80 % become [MASK], 10 % a
+    random text token, 10 % stay. The choice follows from the example's own random integer: another
+    one each epoch in training, always the same in evaluation. Special tokens are never chosen.
+    """
+
+    def __init__(self, mask_rate: float, mask_id: int, pad_id: int, n_text: int) -> None:
+        self.mask_rate, self.mask_id, self.pad_id, self.n_text = mask_rate, mask_id, pad_id, n_text
+
+    def __call__(self, examples: Sequence[Tokens], draws: Sequence[int]) -> Batch:
+        # The last token of a row is the first of the next one: left out, so none counts twice.
+        rows = [np.asarray(e.ids[: max(1, len(e.ids) - 1)], dtype=np.int64) for e in examples]
+        hidden, labels = zip(
+            *(self._mask(row, draw) for row, draw in zip(rows, draws, strict=True)), strict=True
+        )
+        documents = None
+        if examples[0].documents is not None:
+            documents = pad(
+                [e.documents[: len(r)] for e, r in zip(examples, rows, strict=True)],  # type: ignore[index]
+                -1,
+            )
+        label_ids = pad(labels, IGNORE)
+        return Batch(
+            pad(hidden, self.pad_id),
+            label_ids,
+            (label_ids != IGNORE).sum(),
+            sum(map(len, rows)),
+            padding=pad_mask(rows),
+            documents=documents,
+        )
+
+    def _mask(self, row: np.ndarray, draw: int) -> tuple[np.ndarray, np.ndarray]:
+        random = np.random.default_rng(draw)
+        chosen = (random.random(len(row)) < self.mask_rate) & (row < self.n_text)
+        kind, other = random.random(len(row)), random.integers(0, self.n_text, len(row))
+        hidden = np.where(chosen & (kind < 0.8), self.mask_id, row)
+        hidden = np.where(chosen & (kind >= 0.8) & (kind < 0.9), other, hidden)
+        return hidden, np.where(chosen, row, IGNORE)
+
+
+class MaskedLM(Task):
+    """Restore hidden tokens from both sides (Devlin et al. 2019): -log p(x_t | x with holes).
+
+    `loss` is nats per hidden token, `accuracy` the share of hidden tokens that come first.
+    """
+
+    causal = False
+    example = Tokens
+
+    def __init__(
+        self,
+        *,
+        loss: nn.Module,
+        mask_rate: float = 0.15,
+        tie_embeddings: bool = True,
+        bias: bool = False,
+    ) -> None:
+        super().__init__(loss=loss)
+        checks.fraction("mask_rate", mask_rate, 0.15)
+        checks.positive("mask_rate", mask_rate, 0.15)
+        self.mask_rate, self.tie_embeddings, self.bias = mask_rate, tie_embeddings, bias
+
+    def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
+        self.head = vocabulary_head(d_model, embedding, tied=self.tie_embeddings, bias=self.bias)
+
+    def collator(self, split: str) -> Collator:
+        words = self.vocabulary
+        return MaskTokens(self.mask_rate, words.mask_id, words.pad_id, words.n_text)
+
+    def metrics(self) -> dict[str, Metric]:
+        return super().metrics() | {"accuracy": Mean()}
+
+    def update_own(
+        self, metrics: nn.ModuleDict, scores: Tensor, labels: Tensor, nll: Tensor
+    ) -> None:
+        right = (scores.argmax(dim=-1) == labels).sum()
+        update(metrics, "accuracy", right, (labels != IGNORE).sum())
+
+    @torch.no_grad()
+    def fill(self, model: Any, ids: Tensor) -> Tensor:
+        """(B, T) ids with [MASK] among them -> ids with every [MASK] replaced by the best guess."""
+        labels = torch.full_like(ids, IGNORE)
+        batch = Batch(ids, labels, labels.new_zeros(()), ids.numel())
+        scores = self.head(model.features(batch))[..., : self.vocabulary.n_text]
+        return torch.where(ids == self.vocabulary.mask_id, scores.argmax(dim=-1), ids)
+
+    def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
+        device = self.head.weight.device
+        samples = []
+        for number, example in enumerate(examples):
+            # Rows have one token more than a model is trained on.
+            row = np.asarray(example.ids[: model.max_len], dtype=np.int64)
+            hidden = row.copy()
+            hidden[np.random.default_rng(number).random(len(row)) < self.mask_rate] = (
+                self.vocabulary.mask_id
+            )
+            filled = self.fill(model, torch.from_numpy(hidden)[None].to(device))[0].cpu().numpy()
+            samples.append(Sample(*map(self.vocabulary.decode, (hidden, filled, row))))
+        return samples

@@ -1,0 +1,122 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import nn
+from torchmetrics import Metric
+
+from lightning_transformer.examples import Pair
+from lightning_transformer.nn import checks
+from lightning_transformer.tasks.base import (
+    IGNORE,
+    Batch,
+    Collator,
+    Respond,
+    Sample,
+    Task,
+    pad,
+    pad_mask,
+    update,
+    vocabulary_head,
+)
+from lightning_transformer.tasks.chrf import ChrF
+from lightning_transformer.tasks.mean import Mean
+
+
+class TeacherForcing:
+    """Pairs -> Batch: the decoder reads BOS y_1 .. y_n and is to say y_1 .. y_n EOS.
+
+    While training the decoder sees the true past, not its own guesses (Williams & Zipser 1989).
+    The source ends in EOS. Decoder pads stand on the right, behind every real position, so that the
+    causal mask already hides them; source pads are masked.
+    """
+
+    def __init__(self, bos_id: int, eos_id: int, pad_id: int) -> None:
+        self.bos_id, self.eos_id, self.pad_id = bos_id, eos_id, pad_id
+
+    def __call__(self, examples: Sequence[Pair], draws: Sequence[int]) -> Batch:
+        sources = [np.append(e.source, self.eos_id) for e in examples]
+        targets = [np.append(e.target, self.eos_id) for e in examples]
+        labels = pad(targets, IGNORE)
+        return Batch(
+            pad([np.insert(e.target, 0, self.bos_id) for e in examples], self.pad_id),
+            labels,
+            (labels != IGNORE).sum(),
+            sum(map(len, sources)) + sum(map(len, targets)),
+            source_ids=pad(sources, self.pad_id),
+            source_padding=pad_mask(sources),
+        )
+
+
+class Seq2Seq(Task):
+    """Say the target, given the source: sum of -log p(y_t | y_<t, x) (Sutskever et al. 2014).
+
+    `loss` is nats per target token under teacher forcing. From greedy output of the first
+    n_generated examples of a split: `chrf` (character n-gram F-score, Popovic 2015, 0 to 100),
+    `exact_match` (share of outputs equal to the target), and `chrf_of_source`, the score of handing
+    the source back unchanged.
+    """
+
+    causal = True
+    needs_source = True
+    example = Pair
+    n_extra_tokens = 1  # EOS of the source, BOS of the target
+
+    def __init__(
+        self,
+        *,
+        loss: nn.Module,
+        tie_embeddings: bool = True,
+        bias: bool = False,
+        n_generated: int = 64,
+    ) -> None:
+        super().__init__(loss=loss)
+        checks.at_least("n_generated", n_generated, 0)
+        self.tie_embeddings, self.bias, self.n_generated = tie_embeddings, bias, n_generated
+
+    def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
+        self.head = vocabulary_head(d_model, embedding, tied=self.tie_embeddings, bias=self.bias)
+
+    def collator(self, split: str) -> Collator:
+        words = self.vocabulary
+        return TeacherForcing(words.bos_id, words.eos_id, words.pad_id)
+
+    def metrics(self) -> dict[str, Metric]:
+        generated = {
+            "chrf": ChrF(),
+            "chrf_of_source": ChrF(),
+            "exact_match": Mean(),
+        }
+        return super().metrics() | (generated if self.n_generated else {})
+
+    def generate_metrics(
+        self, model: Any, batch: Batch, respond: Respond, metrics: nn.ModuleDict
+    ) -> None:
+        if not self.n_generated:
+            return
+        matches = metrics["exact_match"]
+        assert isinstance(matches, Mean)
+        assert batch.source_ids is not None
+        room = self.n_generated - int(matches.count)
+        if room <= 0:
+            return
+        words = self.vocabulary
+        sources = [row[row != words.pad_id].cpu().numpy() for row in batch.source_ids[:room]]
+        targets = [row[row != IGNORE].cpu().numpy() for row in batch.labels[:room]]
+        longest = max(len(row) for row in targets)
+        outputs = respond(model, sources, max_new_tokens=longest + longest // 4 + 8)
+        said, wanted = list(map(words.decode, outputs)), list(map(words.decode, targets))
+        update(metrics, "chrf", said, wanted)
+        update(metrics, "chrf_of_source", list(map(words.decode, sources)), wanted)
+        n_equal = sum(a == b for a, b in zip(said, wanted, strict=True))
+        update(metrics, "exact_match", n_equal, len(said))
+
+    def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
+        words = self.vocabulary
+        sources = [np.append(e.source, words.eos_id) for e in examples]
+        longest = max(len(source) for source in sources)
+        outputs = respond(model, sources, max_new_tokens=longest + longest // 4 + 8)
+        return [
+            Sample(words.decode(e.source), words.decode(output), words.decode(e.target))
+            for e, output in zip(examples, outputs, strict=True)
+        ]

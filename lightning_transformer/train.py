@@ -1,0 +1,290 @@
+"""One run: data, model, fit, test from the best checkpoint, and result.json whatever happens."""
+
+import logging
+import os
+import shlex
+import traceback
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from omegaconf import DictConfig, OmegaConf
+from rich.markup import escape
+
+from lightning_transformer.build import build, build_model, check_build, refusing
+from lightning_transformer.callbacks.display import Display, make_display
+from lightning_transformer.callbacks.meter import Meter
+from lightning_transformer.check import check, plain
+from lightning_transformer.data.base import DataModule
+from lightning_transformer.data.loader import check_batch_size
+from lightning_transformer.errors import ConfigError
+from lightning_transformer.generate.spoken import spoken
+from lightning_transformer.models.base import Transformer
+from lightning_transformer.models.size import measure
+from lightning_transformer.models.summary import summary
+from lightning_transformer.paths import PROGRAM
+from lightning_transformer.results import HISTORY_FILE, RunResult, config_sha256, read
+from lightning_transformer.runs import machine
+from lightning_transformer.runs.files import RunFiles
+from lightning_transformer.runs.history import History
+from lightning_transformer.runs.interrupt import Stop, stop_on_interrupt
+from lightning_transformer.runs.processes import is_first
+from lightning_transformer.runs.quiet import quiet_lightning
+
+log = logging.getLogger(__name__)
+TRACEBACK_FILE = "traceback.txt"
+
+
+@dataclass
+class Job:
+    """Where a run writes, and what the user asked for in words."""
+
+    folder: Path
+    choices: dict[str, str] = field(default_factory=dict)  # group -> option
+    overrides: list[str] = field(default_factory=list)  # as typed
+    chosen: dict[str, str] = field(default_factory=dict)  # the groups among them
+    resume: bool = False  # go on from the last checkpoint in the folder
+    in_sweep: bool = False  # one of several jobs in this process
+    differing: dict[str, str] = field(default_factory=dict)  # what tells it from other runs
+
+
+def run(cfg: DictConfig, job: Job) -> RunResult:
+    """Train, test and report one configuration; the result is also in folder/result.json.
+
+    Raises what went wrong, after writing a result with status failed.
+    """
+    result = RunResult(
+        choices=job.choices,
+        overrides=job.overrides,
+        seed=cfg.seed,
+        history=HISTORY_FILE,
+        commit=machine.commit(),
+        versions=machine.versions(),
+        config_sha256=config_sha256(plain(cfg)),
+    )
+    writes = is_first()
+    display = make_display() if writes else Display()
+    job.folder.mkdir(parents=True, exist_ok=True)
+    before = read(job.folder) if job.resume else None
+    if writes:
+        result.write(job.folder)
+    try:
+        with quiet_lightning():
+            check(cfg, job.chosen)
+            _run(cfg, job, result, display)
+    except BaseException as error:
+        # Lightning answers KeyboardInterrupt by SystemExit.
+        stopped = KeyboardInterrupt in (type(error), type(error.__context__))
+        result.status = "stopped" if stopped else "failed"
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        result.error = None if stopped else said
+        (job.folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
+        if before is not None and isinstance(error, ConfigError):
+            result = before  # refused before anything was done to it
+        if stopped:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        display.stop()
+        if writes:
+            result.write(job.folder)
+    return result
+
+
+@dataclass
+class Session:
+    """What a run consists of while it lasts."""
+
+    job: Job
+    result: RunResult
+    display: Display
+    data: DataModule
+    model: Transformer
+    trainer: L.Trainer
+    files: RunFiles
+    meter: Meter
+    history: History
+    stop: Stop
+    start: int | None  # step of the checkpoint to go on from
+
+
+def _run(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> None:
+    machine.reset_peak_memory()
+    session = _prepare(cfg, job, result, display)
+    trainer, loggers = session.trainer, session.trainer.loggers
+    _log_start(loggers, job, result, plain(cfg))
+    _fit(session)
+    if result.status != "stopped":
+        _test(session)
+        result.status = "finished"
+    _log_end(loggers, result)
+    result.peak_memory_bytes = machine.peak_memory(trainer.strategy.root_device)
+    _farewell(session)
+
+
+def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> Session:
+    """Everything up to the first step, cheap refusals first."""
+    data = build(cfg, "data")
+    assert isinstance(data, DataModule)
+    check_build(cfg, data, job.choices)
+    meter, history, stop = Meter(display, cfg.trainer.log_every), History(job.folder), Stop()
+    trainer = _trainer(cfg, job, history, meter, stop)
+    result.precision = str(trainer.precision)
+    result.device = machine.device_name(trainer.strategy.root_device)
+    with refusing(cfg, "data"):
+        data.prepare()
+        share = trainer.accumulate_grad_batches, trainer.world_size
+        check_batch_size(data.batch_size, len(data.splits["train"]), *share)
+    files = RunFiles(job.folder)
+    with refusing(cfg, "resume"):
+        start = _starting_point(files, trainer.max_steps) if job.resume else None
+    result.data = asdict(data.identity)
+    if not job.in_sweep:
+        display.say(_data_line(data))
+    labels = data.labels or []
+    model = build_model(cfg, vocabulary=data.vocabulary, labels=labels, seed=cfg.seed)
+    size = measure(model, cfg.data.seq_len)
+    result.n_params, result.n_params_non_embedding = size.n_params, size.n_params_non_embedding
+    result.flops_per_token = size.flops_per_token
+    if not job.in_sweep:
+        display.show(summary(model, size, (data.batch_size, data.seq_len)))
+    files.save(plain(cfg), data.vocabulary, labels)
+    data.connect(
+        {split: model.task.collator(split) for split in data.splits},
+        seed=cfg.seed,
+        accumulate=trainer.accumulate_grad_batches,
+    )
+    return Session(job, result, display, data, model, trainer, files, meter, history, stop, start)
+
+
+def _trainer(cfg: DictConfig, job: Job, history: History, meter: Meter, stop: Stop) -> L.Trainer:
+    """The trainer with all loggers and callbacks; stop comes last, to have the last word."""
+    loggers: list[Logger] = [history, *build(cfg, "logger")(job.folder)]
+    callbacks: list[L.Callback] = [meter, *build(cfg, "callbacks").values(), stop]
+    trainer = build(cfg, "trainer", folder=job.folder, logger=loggers, callbacks=callbacks)
+    assert isinstance(trainer, L.Trainer)
+    if job.in_sweep and trainer.strategy.launcher is not None:
+        raise ConfigError(
+            f"trainer.devices={cfg.trainer.devices} in a sweep: the processes of one job would run "
+            "the whole sweep again; start each job by itself, without -m"
+        )
+    return trainer
+
+
+def _starting_point(files: RunFiles, max_steps: int) -> int | None:
+    """The step of the last checkpoint; None if the run stopped before it wrote one."""
+    if not files.checkpoint("last").is_file():
+        return None
+    step = int(files.load_checkpoint("last")["global_step"])
+    if step > max_steps:
+        raise ValueError(
+            f"trainer.max_steps={max_steps} is below the {step} steps that the run has done; "
+            f"try {2 * step}"
+        )
+    return step
+
+
+def _fit(s: Session) -> None:
+    last = s.files.checkpoint("last")
+    if s.job.resume:
+        s.history.truncate(-1 if s.start is None else s.start)
+        at = "step 0: there is no checkpoint yet" if s.start is None else f"step {s.start:,}"
+        s.display.say(f"resuming at {at}")
+    path = None if s.start is None else last
+    with stop_on_interrupt(s.stop, s.display.say):
+        s.trainer.fit(s.model, datamodule=s.data, ckpt_path=path, weights_only=True)
+    result, step = s.result, s.trainer.global_step
+    tokens = s.meter.tokens_seen
+    result.steps, result.tokens_seen = step, tokens
+    result.seconds, result.tokens_per_second = s.meter.seconds, tokens / max(s.meter.seconds, 1e-9)
+    result.metrics = _metrics(s.trainer)
+    if s.stop.asked and step < s.trainer.max_steps:
+        result.status = "stopped"
+    validates = "val" in s.data.splits
+    if not validates or not last.is_file():
+        s.trainer.save_checkpoint(last)  # elsewhere each validation writes it
+    if validates and "val/loss" not in result.metrics:  # there was no step left to do
+        s.trainer.validate(s.model, datamodule=s.data, verbose=False)
+        result.metrics = _metrics(s.trainer)
+
+
+def _test(s: Session) -> None:
+    if "test" not in s.data.splits:
+        log.warning("data.test is empty: no test metrics")
+        return
+    best, last = s.files.checkpoint("best"), s.files.checkpoint("last")
+    path = best if best.is_file() else last  # without validation none is best
+    s.trainer.test(s.model, datamodule=s.data, ckpt_path=path, verbose=False, weights_only=True)
+    s.result.metrics |= _metrics(s.trainer)
+
+
+def _metrics(trainer: L.Trainer) -> dict[str, float | None]:
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _data_line(data: DataModule) -> str:
+    identity = data.identity
+    return (
+        f"[bold]{identity.name}[/]  {identity.bytes / 1e6:.2f} MB, {identity.n_tokens:,} training "
+        f"tokens, vocabulary of {data.vocabulary.size:,}  [dim]sha256 {identity.sha256[:12]}[/]"
+    )
+
+
+# Rows of TensorBoard's HParams tab: what a person compares, and no more.
+HPARAM_METRICS = {
+    "test/loss": "result/test_loss",
+    "val/loss": "result/val_loss",
+    "perf/tokens_per_s": "result/tokens_per_s",
+}
+
+
+def _log_start(loggers: list[Logger], job: Job, result: RunResult, config: dict[str, Any]) -> None:
+    # TensorBoard shows the first five columns, so what differs must be among few.
+    shown = {"n_params": str(result.n_params), **job.differing}
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_hyperparams(shown, dict.fromkeys(HPARAM_METRICS.values(), float("nan")))
+            logger.experiment.add_text("config", _as_code(config))
+
+
+def _as_code(config: dict[str, Any]) -> str:
+    return "\n".join(f"    {line}" for line in OmegaConf.to_yaml(config).splitlines())
+
+
+def _log_end(loggers: list[Logger], result: RunResult) -> None:
+    values = result.metrics | {"perf/tokens_per_s": result.tokens_per_second}
+    found = {tag: values[n] for n, tag in HPARAM_METRICS.items() if values.get(n) is not None}
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_metrics({tag: float(v or 0.0) for tag, v in found.items()}, result.steps)
+            logger.save()
+
+
+def _farewell(s: Session) -> None:
+    """What was reached, a sample, and what to type next."""
+    result, say = s.result, s.display.say
+    split = next(
+        n for n in ("test", "val", "train") if f"{n}/loss" in result.metrics or n == "train"
+    )
+    reached = [f"{n} {v:.4g}" for n, v in result.metrics.items() if v is not None and split in n]
+    say(f"[bold]{result.status}[/] at step {result.steps:,}  " + "  ".join(reached))
+    if s.job.in_sweep:
+        return  # the sweep's table says the rest
+    if result.status == "finished" and s.trainer.world_size == 1:  # shards are of no use here
+        example = s.data.spread(split, 1)
+        s.display.sample(*s.model.task.demonstrate(s.model.eval(), example, spoken)[0])
+    folder = escape(shlex.quote(os.path.relpath(s.job.folder)))
+    more = "" if result.status == "stopped" else f" trainer.max_steps={2 * (result.steps or 1)}"
+    say(f"look      tensorboard --logdir {escape(shlex.quote(_logdir(s.job.folder)))}")
+    say(f"use       {PROGRAM}.generate {folder}")
+    say(f"go on     {PROGRAM} resume={folder}{more}")
+
+
+def _logdir(folder: Path) -> str:
+    """The folder above runs/ and sweeps/, so that TensorBoard shows this run among the others."""
+    for parent in folder.parents:
+        if parent.name in ("runs", "sweeps"):
+            return os.path.relpath(parent.parent)
+    return os.path.relpath(folder)

@@ -1,0 +1,86 @@
+"""Models put together from options, without composing a configuration each time.
+
+Composing takes longer than all that is then done with a model this small.
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from typing import Any
+
+from lightning_transformer.build import build
+from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
+from lightning_transformer.models.base import Transformer
+from lightning_transformer.models.decoder_only import DecoderOnly
+from lightning_transformer.models.encoder_decoder import EncoderDecoder
+from lightning_transformer.models.encoder_only import EncoderOnly
+from lightning_transformer.nn.init.normal import Normal
+from lightning_transformer.tasks.causal_lm import CausalLM
+from lightning_transformer.tasks.masked_lm import MaskedLM
+from lightning_transformer.tasks.seq2seq import Seq2Seq
+from tests.conftest import compose_config, exchanged
+
+MAX_LEN = 9
+SMALLER = {"window": 3, "n_local": 1}  # so that short rows and two layers see what they change
+TASKS = {DecoderOnly: CausalLM, EncoderOnly: MaskedLM, EncoderDecoder: Seq2Seq}
+WORDS = ByteVocabulary()
+
+
+@cache
+def built(group: str, option: str) -> Any:
+    """What the option's file builds."""
+    cfg = exchanged(compose_config(), **{group: option})
+    for key, value in SMALLER.items():
+        if key in cfg[group]:
+            cfg[group][key] = value
+    return build(cfg, group)
+
+
+def assemble(
+    kind: type[Transformer] = DecoderOnly, *, tied: bool = False, **choices: str
+) -> Transformer:
+    """A model of width 16 in float64 and evaluation mode; choices are group=option."""
+
+    def chosen(group: str, default: str) -> Any:
+        return built(group, choices.pop(group, default))
+
+    norm = chosen("norm", "rmsnorm")
+    attention = partial(
+        chosen("attention", "mha"),
+        kernel=chosen("kernel", "eager"),
+        qk_norm=chosen("qk_norm", "none"),
+    )
+    block = partial(
+        chosen("block", "sequential"),
+        norm=norm,
+        attention=attention,
+        ffn=partial(chosen("ffn", "dense"), activation=chosen("activation", "gelu")),
+        residual=chosen("residual", "pre_norm"),
+    )
+    layers = (
+        {"n_encoder_layers": 2, "n_decoder_layers": 2}
+        if kind is EncoderDecoder
+        else {"n_layers": 2}
+    )
+    # Weights of a size at which every part is heard in the output.
+    init = chosen("init", "") if "init" in choices else Normal(std=0.3, embedding_std=1.0)
+    model = kind(
+        **layers,
+        d_model=16,
+        max_len=MAX_LEN,
+        dropout=0.0,
+        embedding=chosen("embedding", "plain"),
+        block=block,
+        position=chosen("position", "none"),
+        norm=norm,
+        pattern=chosen("pattern", "full"),
+        init=init,
+        task=TASKS[kind](loss=built("loss", "cross_entropy"), tie_embeddings=tied),
+        optimizer=None,
+        schedule=None,
+        vocabulary=WORDS,
+        labels=(),
+        seed=1,
+    )
+    assert not choices, f"nothing is made from {choices}"
+    return model.double().eval()

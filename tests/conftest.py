@@ -1,0 +1,78 @@
+"""Shared by all tests: options as found on disk, composed configurations, tiny models."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from lightning_transformer.build import build_model
+from lightning_transformer.compose import composed, composer, register
+from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
+from lightning_transformer.models.base import Transformer
+from lightning_transformer.paths import CONF
+
+torch.set_num_threads(1)
+
+TINY = ("model.d_model=32", "data.seq_len=16", "data.batch_size=4")
+LABELS = ("one", "two", "three")
+
+
+def options(group: str) -> list[str]:
+    """The options of a config group, by the files that are there."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Normal numbers in float64, always the same for a seed."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@cache
+def _composed(overrides: tuple[str, ...]) -> DictConfig:
+    register()
+    with composer():
+        return composed(overrides)
+
+
+def compose_config(*overrides: str) -> DictConfig:
+    """The configuration that a command line with these overrides would use."""
+    return copy.deepcopy(_composed(overrides))
+
+
+def exchanged(cfg: DictConfig, **choices: str) -> DictConfig:
+    """A copy in which groups without defaults of their own have other options.
+
+    The same as composing with group=option, a hundred times as fast.
+    """
+    cfg = copy.deepcopy(cfg)
+    for group, option in choices.items():
+        content = OmegaConf.load(CONF / group / f"{option}.yaml")
+        assert "defaults" not in content, f"{group}={option} has to be composed"
+        cfg[group] = content
+    return cfg
+
+
+def build_tiny(cfg: DictConfig, dtype: torch.dtype = torch.float64) -> Transformer:
+    """The model of a configuration, for bytes and three labels, in evaluation mode."""
+    model = build_model(cfg, vocabulary=ByteVocabulary(), labels=LABELS, seed=1)
+    return model.to(dtype).eval()
+
+
+def tiny(*overrides: str, dtype: torch.dtype = torch.float64) -> Transformer:
+    """A model of width 32, two layers per stack and rows of 16 bytes, in evaluation mode."""
+    cfg = compose_config(*TINY, *overrides)
+    for key in ("n_layers", "n_encoder_layers", "n_decoder_layers"):
+        if key in cfg.model and not any(text.startswith(f"model.{key}=") for text in overrides):
+            cfg.model[key] = 2
+    return build_tiny(cfg, dtype)
+
+
+@pytest.fixture
+def cfg() -> Callable[..., DictConfig]:
+    """Give `cfg(*overrides)`, which composes a configuration."""
+    return compose_config

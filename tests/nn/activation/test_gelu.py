@@ -1,0 +1,19 @@
+"""activation=gelu."""
+
+import math
+
+import torch
+
+from lightning_transformer.nn.activation.gelu import GELU
+from tests.conftest import noise
+
+
+def test_formula_element_by_element() -> None:
+    xs = [-3.0, -0.5, 0.0, 0.5, 2.0, *noise(20).tolist()]
+    wanted = [x * 0.5 * (1 + math.erf(x / math.sqrt(2))) for x in xs]
+    y = GELU()(torch.tensor(xs, dtype=torch.float64))
+    torch.testing.assert_close(y, torch.tensor(wanted, dtype=torch.float64), rtol=0, atol=1e-12)
+
+
+def test_takes_one_input() -> None:
+    assert GELU.n_inputs == 1

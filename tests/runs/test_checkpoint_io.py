@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+import torch
+
+from lightning_transformer.runs import checkpoint_io
+from lightning_transformer.runs.checkpoint_io import SafeCheckpointIO
+
+OLD, NEW = {"step": 1, "w": torch.zeros(3)}, {"step": 2, "w": torch.ones(3)}
+
+
+def test_round_trip_makes_folders_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "a" / "b" / "last.ckpt"
+    SafeCheckpointIO().save_checkpoint(NEW, str(path))
+    loaded = SafeCheckpointIO().load_checkpoint(str(path))
+    assert loaded["step"] == 2
+    assert torch.equal(loaded["w"], NEW["w"])
+    assert os.listdir(path.parent) == ["last.ckpt"]
+
+
+@pytest.mark.parametrize("point", ["save", "fsync", "replace"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_save_that_breaks_leaves_the_old_file(tmp_path, monkeypatch, point, error):
+    path = tmp_path / "last.ckpt"
+    SafeCheckpointIO().save_checkpoint(OLD, path)
+    before = path.read_bytes()
+
+    def half(checkpoint, file):
+        file.write(b"half of it")
+        raise error
+
+    def broken(*args):
+        raise error
+
+    target = {"save": (torch, "save"), "fsync": (os, "fsync"), "replace": (os, "replace")}[point]
+    with monkeypatch.context() as patch:
+        patch.setattr(*target, half if point == "save" else broken)
+        with pytest.raises(type(error)):
+            SafeCheckpointIO().save_checkpoint(NEW, path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["last.ckpt"]
+    SafeCheckpointIO().save_checkpoint(NEW, path)
+    assert SafeCheckpointIO().load_checkpoint(path)["step"] == 2
+
+
+def test_the_file_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(
+        checkpoint_io.os, "fsync", lambda number: (calls.append("fsync"), fsync(number))
+    )
+    monkeypatch.setattr(
+        checkpoint_io.os,
+        "replace",
+        lambda source, target: (calls.append(("replace", source.parent)), replace(source, target)),
+    )
+    SafeCheckpointIO().save_checkpoint(NEW, tmp_path / "last.ckpt")
+    # Beside its target: a rename is whole only within one file system.
+    assert calls[:2] == ["fsync", ("replace", tmp_path)]
+
+
+class Evil:
+    def __reduce__(self):
+        return exec, ("raise SystemExit('executed')",)
+
+
+def test_loading_never_unpickles_code(tmp_path):
+    torch.save({"a": Evil()}, tmp_path / "evil.ckpt")
+    with pytest.raises(pickle.UnpicklingError):
+        SafeCheckpointIO().load_checkpoint(tmp_path / "evil.ckpt", weights_only=False)
+
+
+def test_removing_what_is_gone_is_no_error(tmp_path):
+    path = tmp_path / "last.ckpt"
+    SafeCheckpointIO().save_checkpoint(NEW, path)
+    for _ in range(2):
+        SafeCheckpointIO().remove_checkpoint(path)
+        assert not path.exists()

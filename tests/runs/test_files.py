@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import torch
+import yaml
+
+from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
+from lightning_transformer.runs.files import RunFiles
+
+CONFIG = {"seed": 1, "norm": {"_target_": "x.Y", "eps": 1e-05, "path": "é: [1]"}, "l": [1, None]}
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    files = RunFiles(tmp_path)
+    files.save(CONFIG, ByteVocabulary(), ["a", "é"])
+    config, vocabulary, labels = files.load()
+    assert config == CONFIG
+    assert config == yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))
+    assert labels == ["a", "é"]
+    assert vocabulary.size == ByteVocabulary().size
+    assert list(vocabulary.encode("né")) == list(ByteVocabulary().encode("né"))
+    assert sorted(os.listdir(tmp_path)) == ["config.yaml", "labels.json", "tokenizer.json"]
+
+
+def test_a_reference_in_a_value_stays_text(tmp_path):
+    # A saved configuration is data: nothing in it may be looked up, least of all the environment.
+    files = RunFiles(tmp_path)
+    (tmp_path / "config.yaml").write_text("a: ${oc.env:HOME}\n")
+    assert json.loads(json.dumps(dict(files.config().items_ex(resolve=False)))) == {
+        "a": "${oc.env:HOME}"
+    }
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"is not a run folder: it has no config\.yaml$"):
+        RunFiles(tmp_path).load()
+
+
+def test_a_checkpoint_is_named_after_what_it_is(tmp_path):
+    files = RunFiles(tmp_path)
+    assert files.checkpoint("best") == tmp_path / "checkpoints" / "best.ckpt"
+    with pytest.raises(ValueError, match=r"has no checkpoint best: .*best\.ckpt does not exist$"):
+        files.load_checkpoint("best")
+    files.checkpoints.mkdir()
+    torch.save({"step": 3, "w": torch.ones(2)}, files.checkpoint("best"))
+    assert files.load_checkpoint("best")["step"] == 3
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch executed",)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x80\x02]", "cut", "evil"])
+def test_damaged_and_hostile_checkpoints_are_refused_in_one_line(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    files = RunFiles(tmp_path)
+    files.checkpoints.mkdir()
+    path = files.checkpoint("last")
+    torch.save({"a": Evil()} if content == "evil" else {"w": torch.ones(1000)}, path)
+    if content == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"last\.ckpt cannot be read \(.+\)$") as caught:
+        files.load_checkpoint("last")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "executed").exists()

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.strategies import DDPStrategy
+
+from lightning_transformer.runs import trainer as module
+from lightning_transformer.runs.checkpoint_io import SafeCheckpointIO
+from lightning_transformer.runs.interrupt import Stop
+from lightning_transformer.runs.trainer import Checkpoint, trainer
+
+
+def make(folder, **options):
+    options = {"accelerator": "cpu", "callbacks": [], **options}
+    return trainer(folder=folder, logger=[], **options)
+
+
+def test_the_names_of_this_project_become_those_of_lightning(tmp_path):
+    made = make(tmp_path, max_steps=50, val_every=7, accumulate=3, clip=None, log_every=5)
+    assert made.max_steps == 50
+    assert made.max_epochs == -1
+    assert made.accumulate_grad_batches == 3
+    # Lightning counts micro-batches.
+    assert made.val_check_interval == 21
+    assert made.check_val_every_n_epoch is None
+    assert made.gradient_clip_val is None
+    assert made.default_root_dir == str(tmp_path)
+    assert made.num_sanity_val_steps == 0
+    assert isinstance(made.strategy.checkpoint_io, SafeCheckpointIO)
+    assert made.progress_bar_callback is None
+
+
+def test_validation_comes_at_the_end_of_a_run_shorter_than_its_interval(tmp_path):
+    assert make(tmp_path, max_steps=5, val_every=200).val_check_interval == 5
+
+
+def test_best_and_last_are_kept_and_our_callbacks_have_the_last_word_over_time(tmp_path):
+    stop = Stop()
+    made = make(tmp_path, callbacks=[stop], max_minutes=1.5)
+    best, last = (c for c in made.callbacks if isinstance(c, ModelCheckpoint))
+    assert (best.monitor, best.mode, best.filename) == ("val/loss", "min", "best")
+    assert (last.monitor, last.filename) == (None, "last")
+    assert Path(best.dirpath) == Path(last.dirpath) == tmp_path / "checkpoints"
+    (timer,) = (c for c in made.callbacks if isinstance(c, Timer))
+    assert timer.time_remaining() == 90
+    order = [made.callbacks.index(c) for c in (timer, stop, best, last)]
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_steps": 0}, "trainer.max_steps=0 must be at least 1"),
+        ({"val_every": -2}, "trainer.val_every=-2 must be at least 1"),
+        ({"log_every": 0}, "trainer.log_every=0 must be at least 1"),
+        ({"accumulate": 0}, "trainer.accumulate=0 must be at least 1"),
+        ({"clip": 0.0}, "trainer.clip=0.0 must be a positive number"),
+        ({"clip": float("nan")}, "trainer.clip=nan must be a positive number"),
+        ({"max_minutes": 0.0}, "trainer.max_minutes=0.0 must be a positive number"),
+        ({"limit_val_batches": 0}, "trainer.limit_val_batches=0 must be at least 1"),
+        ({"limit_test_batches": -1}, "trainer.limit_test_batches=-1 must be at least 1"),
+        ({"devices": 0}, "trainer.devices=0 must be at least 1"),
+        ({"precision": "half"}, "Precision 'half' is invalid"),
+        ({"strategy": "nope"}, "invalid strategy name"),
+        ({"accelerator": "nope"}, "invalid accelerator name"),
+        ({"profiler": "nope"}, "`profiler`"),
+    ],
+)
+def test_what_cannot_be_is_a_value_error(tmp_path, options, words):
+    with pytest.raises(ValueError, match=words.replace("`", ".")):
+        make(tmp_path, **options)
+
+
+@pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
+def test_no_gpu(tmp_path, monkeypatch, accelerator):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=f"accelerator={accelerator} but torch sees no GPU; use"):
+        make(tmp_path, accelerator=accelerator)
+
+
+@pytest.mark.parametrize(
+    ("precision", "accelerator", "gpu", "bf16", "expected"),
+    [
+        ("auto", "auto", True, True, "bf16-mixed"),
+        ("auto", "gpu", True, True, "bf16-mixed"),
+        ("auto", "auto", True, False, "32-true"),
+        ("auto", "auto", False, False, "32-true"),
+        ("auto", "cpu", True, True, "32-true"),
+        ("auto", "mps", False, False, "32-true"),
+        ("64-true", "auto", True, True, "64-true"),
+    ],
+)
+def test_precision(monkeypatch, precision, accelerator, gpu, bf16, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
+    assert module._precision(precision, accelerator) == expected
+
+
+def test_several_devices_share_no_sampler_of_lightning(tmp_path):
+    made = make(tmp_path, devices=2, strategy="ddp")
+    assert isinstance(made.strategy, DDPStrategy)
+    assert made.world_size == 2
+    assert made._accelerator_connector.use_distributed_sampler is False
+
+
+def test_the_best_of_a_moved_folder_is_found_again(tmp_path):
+    old = Checkpoint(tmp_path / "old", filename="best", monitor="val/loss")
+    old.best_model_path = old.kth_best_model_path = str(tmp_path / "old" / "best.ckpt")
+    old.best_k_models = {old.best_model_path: torch.tensor(1.5)}
+    old.best_model_score = old.kth_value = torch.tensor(1.5)
+    new = Checkpoint(tmp_path / "new", filename="best", monitor="val/loss")
+    new.load_state_dict(old.state_dict())
+    path = str(tmp_path / "new" / "best.ckpt")
+    assert new.best_model_path == new.kth_best_model_path == path
+    assert new.best_k_models == {path: torch.tensor(1.5)}
+    assert new.best_model_score == 1.5
+    assert new.last_model_path == ""
