@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from lightning_transformer.testing import check_norm
 from plugin_norm.pnorm import PNorm
+
+from lightning_transformer.testing import check_norm
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0, 4.5])
