@@ -3,8 +3,8 @@
     python benchmarks/overhead.py [--rounds 5] [--steps 300]
 
 A model so small that the loop around it shows. Both use the same loader, loss, clipping, optimizer
-and schedule; ours adds Lightning, the random numbers per step, the meter, the CSV and TensorBoard.
-CPU time of the process, one thread, the two interleaved; the difference is what a step pays.
+and schedule; Lightning's row is its trainer with all else off; ours adds the random numbers per
+step, the meter, the CSV and TensorBoard. CPU time of the process, one thread, all interleaved.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import lightning as L
 import torch
 
 from lightning_transformer.build import build, build_model
@@ -22,6 +23,7 @@ from lightning_transformer.callbacks.meter import Meter
 from lightning_transformer.compose import composed, composer, register
 from lightning_transformer.optim.schedule.apply import lambda_lr
 from lightning_transformer.runs.history import History
+from lightning_transformer.runs.interrupt import Stop
 from lightning_transformer.runs.quiet import quiet_lightning
 
 TINY = (
@@ -40,18 +42,19 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    bare, ours = [], []
+    bare, plain, ours = [], [], []
     for _ in range(args.rounds + 1):
         bare.append(run_bare(args.steps))
         with quiet_lightning():
+            plain.append(run_plain_lightning(args.steps))
             ours.append(run_ours(args.steps))
-    bare, ours = bare[1:], ours[1:]  # the first round warms up
-    shares = [b - a for a, b in zip(bare, ours, strict=True)]
+    bare, plain, ours = bare[1:], plain[1:], ours[1:]  # the first round warms up
     print(
         f"{args.steps} steps x {args.rounds} rounds, ms of CPU time per step: median [min .. max]"
     )
-    for name, values in (("bare loop", bare), ("lightning_transformer", ours), ("share", shares)):
-        print(f"{name:22} {_spread(values)}")
+    for name, values in (("bare loop", bare), ("Lightning", plain), ("ours", ours)):
+        shares = [b - a for a, b in zip(bare, values, strict=True)]
+        print(f"{name:10} {_spread(values)}   more than the bare loop {_spread(shares)}")
 
 
 def prepared(steps: int):
@@ -86,16 +89,52 @@ def run_bare(steps: int) -> float:
     return 1e3 * (time.process_time() - start) / steps
 
 
-class Clock(Meter):
-    """The meter, with the time between the first and the last step."""
+class Clock(L.Callback):
+    """CPU time between the first and the last step."""
 
     def on_train_start(self, trainer, pl_module) -> None:
-        super().on_train_start(trainer, pl_module)
         self.began = time.process_time()
 
     def on_train_end(self, trainer, pl_module) -> None:
         self.took = time.process_time() - self.began
-        super().on_train_end(trainer, pl_module)
+
+
+class Plain(L.LightningModule):
+    """The least that Lightning needs to do the same training."""
+
+    def __init__(self, model) -> None:
+        super().__init__()
+        self.model = model
+
+    def training_step(self, batch, batch_idx):
+        return self.model.task(self.model.features(batch), batch).objective / batch.step_targets
+
+    def configure_optimizers(self):
+        optimizer = self.model.make_optimizer(self.model)
+        schedule = lambda_lr(optimizer, self.model.schedule, self.trainer.max_steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def run_plain_lightning(steps: int) -> float:
+    """Milliseconds per step of a Lightning trainer with everything off that can be."""
+    _, data, model = prepared(steps)
+    clock = Clock()
+    trainer = L.Trainer(
+        max_steps=steps,
+        accelerator="cpu",
+        gradient_clip_val=1.0,
+        callbacks=[clock],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(Plain(model), data.train_dataloader())
+    return 1e3 * clock.took / steps
 
 
 def run_ours(steps: int) -> float:
@@ -103,9 +142,10 @@ def run_ours(steps: int) -> float:
     cfg, data, model = prepared(steps)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clock = Clock(Display(), cfg.trainer.log_every)
+        clock = Clock()
+        callbacks = [clock, Meter(Display(), cfg.trainer.log_every), Stop()]
         loggers = [History(folder), *build(cfg, "logger")(folder)]
-        trainer = build(cfg, "trainer", folder=folder, logger=loggers, callbacks=[clock])
+        trainer = build(cfg, "trainer", folder=folder, logger=loggers, callbacks=callbacks)
         trainer.fit(model, datamodule=data)
     return 1e3 * clock.took / steps
 

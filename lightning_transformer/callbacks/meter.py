@@ -49,7 +49,8 @@ class Meter(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer
     ) -> None:
         # At the batch's end the schedule has set the rates of the next step already.
-        self._rates = learning_rates(optimizer)
+        if self._logs_at(trainer, trainer.global_step + 1):
+            self._rates = learning_rates(optimizer)
 
     def on_train_batch_end(
         self,
@@ -64,10 +65,12 @@ class Meter(L.Callback):
         if step == self._step:
             return  # inside an accumulation window
         self._step = step
-        if step % self.log_every and step != trainer.max_steps:
-            return
-        assert isinstance(pl_module, Transformer)
-        self._log(trainer, pl_module, step)
+        if self._logs_at(trainer, step):
+            assert isinstance(pl_module, Transformer)
+            self._log(trainer, pl_module, step)
+
+    def _logs_at(self, trainer: L.Trainer, step: int) -> bool:
+        return step % self.log_every == 0 or step == trainer.max_steps
 
     def _log(self, trainer: L.Trainer, model: Transformer, step: int) -> None:
         loss = model.take_train_loss()

@@ -114,6 +114,10 @@ class DataModule(L.LightningDataModule):
     def _pin_memory(self) -> bool:
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
+    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
+        """Move a batch; Lightning would look through it for nested collections at each step."""
+        return batch.to(device)
+
     def train_dataloader(self) -> StepLoader:
         rank, world_size = self._ranks()
         return StepLoader(

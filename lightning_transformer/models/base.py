@@ -32,6 +32,26 @@ class Decoding:
     memory_padding: Tensor | None = None
 
 
+class RunningLoss:
+    """The training loss since it was last taken, summed on the device so that no step waits."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._nll = torch.zeros((), dtype=torch.float64, device=device)
+        self._targets = torch.zeros((), dtype=torch.int64, device=device)
+
+    def add(self, nll: Tensor, n_targets: Tensor) -> None:
+        """Add one micro-batch: the sum of its losses and the number of its targets."""
+        self._nll += nll
+        self._targets += n_targets
+
+    def take(self) -> Tensor:
+        """Return (2,) float64 nats and targets, and start anew."""
+        sums = torch.stack((self._nll, self._targets.double()))
+        self._nll.zero_()
+        self._targets.zero_()
+        return sums
+
+
 class Transformer(L.LightningModule):
     """Step, loss, optimizer and evaluation of all architectures; subclasses say what features are.
 
@@ -86,8 +106,8 @@ class Transformer(L.LightningModule):
         self.evaluation = nn.ModuleDict()
         self.grad_norm: Tensor | None = None
         self._step_targets: Tensor | None = None
-        self.train_nll: Tensor | None = None  # sums since they were last taken
-        self.train_targets: Tensor | None = None
+        self.train_loss: RunningLoss | None = None
+        self._trained: list[nn.Parameter] = []
 
     def stack(self, *, n_layers: int, causal: bool, cross: bool = False) -> Stack:
         """A stack of this model's components."""
@@ -129,15 +149,18 @@ class Transformer(L.LightningModule):
         """Random numbers (dropout) are a function of (seed, step, micro-batch, rank)."""
         micro = batch_idx % self.trainer.accumulate_grad_batches
         place = f"{self.seed} {self.global_step} {micro} {self.global_rank}".encode()
-        torch.manual_seed(int.from_bytes(blake2b(place, digest_size=7).digest(), "big"))
+        number = int.from_bytes(blake2b(place, digest_size=7).digest(), "big")
+        # Not torch.manual_seed: it seeds every kind of device there may be, and for those that are
+        # not in use it writes down a stack trace, half a millisecond at each step.
+        torch.default_generator.manual_seed(number)
+        if self.device.type != "cpu":
+            torch.get_device_module(self.device).manual_seed(number)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         sums = self.task(self(batch), batch)
-        if self.train_nll is None or self.train_targets is None:
-            self.train_nll = torch.zeros_like(sums.nll, dtype=torch.float64)
-            self.train_targets = torch.zeros_like(batch.n_targets)
-        self.train_nll += sums.nll
-        self.train_targets += batch.n_targets
+        if self.train_loss is None:
+            self.train_loss = RunningLoss(sums.nll.device)
+        self.train_loss.add(sums.nll, batch.n_targets)
         # Lightning divides by the micro-batches and DDP by the ranks; the divisor that we want is
         # the number of targets of the whole optimizer step, on all ranks.
         undo = self.trainer.accumulate_grad_batches * self.trainer.world_size
@@ -163,11 +186,13 @@ class Transformer(L.LightningModule):
 
         By hand, because Lightning refuses to clip for a fused optimizer in mixed precision.
         """
+        if not self._trained:  # walking through all modules takes as long as the clipping
+            self._trained = list(self.parameters())
         if gradient_clip_val is None:
-            grads = [p.grad for p in self.parameters() if p.grad is not None]
+            grads = [p.grad for p in self._trained if p.grad is not None]
             self.grad_norm = nn.utils.get_total_norm(grads)
         else:
-            self.grad_norm = nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+            self.grad_norm = nn.utils.clip_grad_norm_(self._trained, gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(self)
@@ -179,14 +204,11 @@ class Transformer(L.LightningModule):
 
     def take_train_loss(self) -> float | None:
         """Mean training loss since last asked, nats per target, all ranks. Waits for the device."""
-        if self.train_nll is None or self.train_targets is None:
+        if self.train_loss is None:
             return None
-        sums = torch.stack((self.train_nll, self.train_targets.double()))
-        total = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        total = self.trainer.strategy.reduce(self.train_loss.take(), reduce_op="sum")
         assert isinstance(total, Tensor)
         nll, n_targets = total.tolist()
-        self.train_nll.zero_()
-        self.train_targets.zero_()
         return nll / n_targets if n_targets else None
 
     # -- evaluation -------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """A task: what is predicted. It makes batches of examples, and loss and metrics of features."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -34,6 +36,11 @@ class Batch(NamedTuple):
     documents: Tensor | None = None
     source_ids: Tensor | None = None
     source_padding: Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device; copies from pinned memory do not wait."""
+        fields = (x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in self)
+        return Batch(*fields)
 
 
 class Sample(NamedTuple):
