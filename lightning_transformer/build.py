@@ -10,12 +10,15 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
+from lightning_transformer.check import check_node
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
+from lightning_transformer.trust import check_targets
 
 
 def build(cfg: DictConfig, group: str, **sizes: Any) -> Any:
@@ -121,16 +124,64 @@ def check_pairing(model: Transformer, data: DataModule, choices: dict[str, str])
         )
 
 
-def load_run(folder: Path, checkpoint: str = "best") -> Transformer:
-    """Rebuild a trained model from its run folder alone; nothing is unpickled.
+def load_run(folder: Path, checkpoint: str = "best", trust: Sequence[str] = ()) -> Transformer:
+    """Rebuild a trained model from its run folder alone; the folder is data and runs nothing.
 
-    checkpoint: best (lowest validation loss) or last. Raises ValueError in one line.
+    checkpoint: best (lowest validation loss) or last. trust: packages, besides this one and
+    installed plug-ins, whose components the folder's configuration may name.
+    Raises ValueError in one line.
     """
     from lightning_transformer.runs.files import RunFiles
 
     files = RunFiles(Path(folder))
-    cfg, vocabulary, labels = files.load()
-    state = files.load_checkpoint(checkpoint)
-    model = build_model(cfg, vocabulary=vocabulary, labels=labels, seed=int(cfg.seed))
-    model.load_state_dict(state["state_dict"])
+    stored, vocabulary, labels = files.load()
+    cfg = _check_foreign(stored, folder, trust)
+    weights = files.load_checkpoint(checkpoint).get("state_dict", {})
+    try:
+        # First without memory for weights, whose sizes could be anything.
+        with torch.device("meta"):
+            planned = build_model(cfg, vocabulary=vocabulary, labels=labels, seed=cfg.seed)
+        _check_fits(planned, weights, f"checkpoint {checkpoint} of {folder}")
+        model = build_model(cfg, vocabulary=vocabulary, labels=labels, seed=cfg.seed)
+    except (TypeError, AttributeError, AssertionError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{folder}: its config.yaml describes no model ({reason})") from None
+    model.load_state_dict(weights)
     return model.eval()
+
+
+def _check_foreign(stored: DictConfig, folder: Path, trust: Sequence[str]) -> DictConfig:
+    """What is needed of a stored configuration, if it names no foreign code; imports nothing."""
+    content = OmegaConf.to_container(stored, resolve=False)
+    assert isinstance(content, dict)
+    node, seed = content.get("model"), content.get("seed")
+    if not isinstance(node, dict) or "_target_" not in node or type(seed) is not int:
+        raise ValueError(f"{folder}: its config.yaml holds no model with a seed")
+    cfg = OmegaConf.create({"model": node, "seed": seed})
+    try:
+        check_targets(node, "model", trust)
+        check_node(cfg.model, "model")
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
+    return cfg
+
+
+def _check_fits(model: Transformer, weights: Any, where: str) -> None:
+    """Refuse weights of another model; the first five differences say which one it might be."""
+    if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
+        raise ValueError(f"{where} holds no weights")
+    wanted = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    found = {name: tuple(weight.shape) for name, weight in weights.items()}
+    differences = [f"{name} is missing" for name in wanted if name not in found]
+    differences += [f"{name} is unexpected" for name in found if name not in wanted]
+    differences += [
+        f"{name} has shape {found[name]} and not {shape}"
+        for name, shape in wanted.items()
+        if name in found and found[name] != shape
+    ]
+    if differences:
+        more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
+        raise ValueError(
+            f"{where} does not fit its config.yaml: {'; '.join(differences[:5])}{more}; use the "
+            "config.yaml that the weights were trained with"
+        )

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.redaction import is_secret, redacted
 from lightning_transformer.signatures import UnknownTarget, signature
 
 # Keys that say where and how a run is done, not what it computes.
@@ -33,14 +34,17 @@ def nearest(word: str, among: Iterable[str]) -> str:
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
-    """The configuration that a run's results depend on, resolved, as plain dicts and lists."""
+    """The configuration that a run's results depend on, resolved, as plain dicts and lists.
+
+    What is recorded, shown and compared of a configuration is this, so secrets in it are hidden.
+    """
     keys = [str(key) for key in cfg if key not in NOT_IDENTITY]
     try:
         content = OmegaConf.to_container(OmegaConf.masked_copy(cfg, keys), resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0]) from None
     assert isinstance(content, dict)
-    return {str(key): value for key, value in content.items()}
+    return {str(key): redacted(value, is_secret(str(key))) for key, value in content.items()}
 
 
 def check(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
@@ -141,7 +145,7 @@ def check_used(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
             )
 
 
-ROOTS = ("model", "data", "trainer", "callbacks", "logger")
+ROOTS = ("model", "data", "trainer", "guard", "callbacks", "logger")
 REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*)[.}]")
 
 

@@ -70,14 +70,7 @@ def _load(request: Request) -> Any:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device=cuda, but torch sees no GPU here; use --device auto or cpu")
-    try:
-        return load_run(request.run, request.checkpoint).to(device)
-    except (RuntimeError, KeyError) as error:  # the weights of another model, or not of a model
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(
-            f"checkpoint {request.checkpoint} of {request.run} does not fit its config.yaml: "
-            f"{reason}"
-        ) from None
+    return load_run(request.run, request.checkpoint, request.trust).to(device)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,7 @@ class Request:
     texts: tuple[str, ...] | None = None  # from --prompt or --file
     piped: str | None = None  # all of standard input, read only if there are no texts
     checkpoint: str = "best"
+    trust: tuple[str, ...] = ()  # packages whose code the run folder may name
     device: str = "auto"
     batch_size: int = 32
     max_new_tokens: int = 200
@@ -138,6 +139,13 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--checkpoint", choices=NAMES, default="best", help="best validation loss (default) or last"
     )
+    add(
+        "--trust",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        help="a package whose components the run may name, besides this one and plug-ins",
+    )
     add("--device", choices=DEVICES, default="auto", help="auto (default) is a GPU if there is one")
     add(
         "--batch-size",
@@ -198,6 +206,7 @@ def parse(arguments: Sequence[str]) -> Request:
         run=given.run,
         texts=texts,
         checkpoint=given.checkpoint,
+        trust=tuple(given.trust),
         device=given.device,
         batch_size=given.batch_size,
         max_new_tokens=given.max_new_tokens,

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from lightning_transformer import results
+from lightning_transformer.redaction import redacted_overrides
 
 MAX_LENGTH = 120  # characters; leaves room for `~2` and file names below the usual 255
 
@@ -26,7 +27,8 @@ def job_name(overrides: Sequence[str]) -> str:
     Returns:
         At most 120 characters of ``A-Z a-z 0-9 . _ = , + -``; ``default`` without overrides.
     """
-    kept = sorted((item for item in overrides if _says_what(_key(item))), key=_order)
+    shown = redacted_overrides(overrides)
+    kept = sorted((item for item in shown if _says_what(_key(item))), key=_order)
     original = ",".join(kept)
     if not original:
         return "default"

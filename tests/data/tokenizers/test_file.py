@@ -116,9 +116,21 @@ def test_byte_fallback_tokens_stand_for_one_byte(tmp_path):
         ("{", "tokenizer.json:1: .*expected a tokenizer.json"),
         ('{"version": "1.0"}', "is not a tokenizer.json of the tokenizers library"),
         ("[1]", "is not a tokenizer.json of the tokenizers library"),
-        ('{"class": "no_such_package.Vocabulary"}', "which is not installed"),
-        ('{"class": "pathlib.Path"}', "which is not installed"),
-        ('{"class": "x"}', "which is not installed"),
+        ('{"class": "no_such_package.Vocabulary"}', "is not part of lightning_transformer"),
+        ('{"class": "pathlib.Path"}', "is not part of lightning_transformer"),
+        ('{"class": "x"}', "is not part of lightning_transformer"),
+        ('{"class": "lightning_transformer.data.tokenizers.bpe.BPE"}', "not a vocabulary class"),
+        (
+            '{"class": "lightning_transformer.data.tokenizers.file.Path"}',
+            "is another name of pathl",
+        ),
+        ('{"class": "lightning_transformer.data.tokenizers.base.Vocabulary"}', "with from_json"),
+        ('{"class": "lightning_transformer.nope.X"}', "does not exist in what is installed here"),
+        (
+            '{"class": "lightning_transformer.data.tokenizers.characters.CharacterVocabulary"}',
+            "does not hold a CharacterVocabulary",
+        ),
+        ("[" * 10**5, "nested too deeply"),
     ],
 )
 def test_other_files_are_refused_in_one_line(tmp_path, content, message):
