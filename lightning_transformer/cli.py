@@ -126,7 +126,8 @@ def _job(cfg: DictConfig) -> float | None:
         overrides = list(info.overrides.task)
         differing = dict(o.split("=", 1) for o in differing_overrides(overrides))
         chosen = {k: v for k, v in choices.items() if any(o.startswith(f"{k}=") for o in overrides)}
-        result = run(cfg, Job(folder, choices, overrides, chosen, resume, in_sweep, differing))
+        job = Job(folder, choices, overrides, chosen, resume, in_sweep, differing)
+        result = run(cfg, job)
     except KeyboardInterrupt:
         sys.exit(130)
     except ConfigError as error:
@@ -147,7 +148,7 @@ def _job(cfg: DictConfig) -> float | None:
         )
         sys.exit(1)
     if result.status == "stopped":
-        sys.exit(130)
+        sys.exit(128 + job.signum)  # 130 after Ctrl-C, 143 after SIGTERM
     return result.metrics.get("val/loss")
 
 

@@ -42,6 +42,7 @@ class RunResult:
         peak_memory_bytes: highest memory of one rank.
         device: name of the device.
         precision: of the trainer, such as ``32-true`` or ``bf16-mixed``.
+        guard: number of steps ``skipped`` and of times ``rewound`` for spikes or non-finite values.
         data: name, sha256, bytes and n_tokens of the data.
         commit: git commit of the code, if it ran from a checkout.
         versions: package name to version.
@@ -66,6 +67,7 @@ class RunResult:
     peak_memory_bytes: int | None = None
     device: str | None = None
     precision: str | None = None
+    guard: dict[str, int] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     commit: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
@@ -182,12 +184,17 @@ def write_atomically(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk."""
     if hasattr(os, "O_DIRECTORY"):  # not on Windows, which cannot open a folder
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(folder)
+            os.fsync(number)
         finally:
-            os.close(folder)
+            os.close(number)
 
 
 def _finite(value: Any) -> Any:

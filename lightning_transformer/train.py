@@ -3,6 +3,7 @@
 import logging
 import os
 import shlex
+import signal
 import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 from rich.markup import escape
 
+from lightning_transformer import checkpoints
 from lightning_transformer.build import build, build_model, check_build, refusing
 from lightning_transformer.callbacks.display import Display, make_display
 from lightning_transformer.callbacks.meter import Meter
@@ -29,9 +31,10 @@ from lightning_transformer.results import HISTORY_FILE, RunResult, config_sha256
 from lightning_transformer.runs import machine
 from lightning_transformer.runs.files import RunFiles
 from lightning_transformer.runs.history import History
-from lightning_transformer.runs.interrupt import Stop, stop_on_interrupt
+from lightning_transformer.runs.interrupt import Stop, Stopped, stop_on_signals
 from lightning_transformer.runs.processes import is_first
 from lightning_transformer.runs.quiet import quiet_lightning
+from lightning_transformer.runs.saving import Saving
 
 log = logging.getLogger(__name__)
 TRACEBACK_FILE = "traceback.txt"
@@ -48,6 +51,7 @@ class Job:
     resume: bool = False  # go on from the last checkpoint in the folder
     in_sweep: bool = False  # one of several jobs in this process
     differing: dict[str, str] = field(default_factory=dict)  # what tells it from other runs
+    signum: int = 0  # the signal that stopped it, set by run
 
 
 def run(cfg: DictConfig, job: Job) -> RunResult:
@@ -75,22 +79,29 @@ def run(cfg: DictConfig, job: Job) -> RunResult:
             check(cfg, job.chosen)
             _run(cfg, job, result, display)
     except BaseException as error:
-        # Lightning answers KeyboardInterrupt by SystemExit.
-        stopped = KeyboardInterrupt in (type(error), type(error.__context__))
+        job.signum = _signal_of(error)
+        stopped = job.signum > 0
         result.status = "stopped" if stopped else "failed"
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
         result.error = None if stopped else said
         (job.folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
         if before is not None and isinstance(error, ConfigError):
             result = before  # refused before anything was done to it
-        if stopped:
-            raise KeyboardInterrupt from None
-        raise
+        if not stopped:
+            raise
     finally:
         display.stop()
         if writes:
             result.write(job.folder)
     return result
+
+
+def _signal_of(error: BaseException) -> int:
+    """The signal that ended a run at once, or 0 (Lightning answers Ctrl-C by SystemExit)."""
+    if KeyboardInterrupt in (type(error), type(error.__context__)):
+        return signal.SIGINT
+    code = error.code if isinstance(error, SystemExit) else 0
+    return code - 128 if isinstance(code, int) and code > 128 else 0
 
 
 @dataclass
@@ -106,8 +117,9 @@ class Session:
     files: RunFiles
     meter: Meter
     history: History
+    saving: Saving
     stop: Stop
-    start: int | None  # step of the checkpoint to go on from
+    start: checkpoints.Checkpoint | None  # to go on from
 
 
 def _run(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> None:
@@ -115,10 +127,11 @@ def _run(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> None
     session = _prepare(cfg, job, result, display)
     trainer, loggers = session.trainer, session.trainer.loggers
     _log_start(loggers, job, result, plain(cfg))
-    _fit(session)
-    if result.status != "stopped":
-        _test(session)
-        result.status = "finished"
+    with stop_on_signals(session.stop):
+        _fit(session)
+        if result.status != "stopped":
+            _test(session)
+            result.status = "finished"
     _log_end(loggers, result)
     result.peak_memory_bytes = machine.peak_memory(trainer.strategy.root_device)
     _farewell(session)
@@ -129,18 +142,28 @@ def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> 
     data = build(cfg, "data")
     assert isinstance(data, DataModule)
     check_build(cfg, data, job.choices)
-    meter, history, stop = Meter(display, cfg.trainer.log_every), History(job.folder), Stop()
-    trainer = _trainer(cfg, job, history, meter, stop)
+    meter, history = Meter(display, cfg.trainer.log_every), History(job.folder)
+    files = RunFiles(job.folder)
+    saving = Saving(
+        files.checkpoints, val_every=cfg.trainer.val_every, save_every=cfg.trainer.save_every
+    )
+    stop = Stop(saving, display.say)
+    trainer = _trainer(cfg, job, history, [meter, stop, saving])
     result.precision = str(trainer.precision)
     result.device = machine.device_name(trainer.strategy.root_device)
     with refusing(cfg, "data"):
         data.prepare()
         share = trainer.accumulate_grad_batches, trainer.world_size
         check_batch_size(data.batch_size, len(data.splits["train"]), *share)
-    files = RunFiles(job.folder)
     with refusing(cfg, "resume"):
-        start = _starting_point(files, trainer.max_steps) if job.resume else None
+        start = _starting_point(files, trainer.max_steps, display) if job.resume else None
     result.data = asdict(data.identity)
+    saving.facts = {
+        "config_sha256": result.config_sha256,
+        "data_sha256": data.identity.sha256,
+        "versions": result.versions,
+        "commit": result.commit,
+    }
     if not job.in_sweep:
         display.say(_data_line(data))
     labels = data.labels or []
@@ -151,18 +174,22 @@ def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> 
     if not job.in_sweep:
         display.show(summary(model, size, (data.batch_size, data.seq_len)))
     files.save(plain(cfg), data.vocabulary, labels)
+    with refusing(cfg, "hydra.run.dir"):
+        _check_disk(files, result.n_params)
     data.connect(
         {split: model.task.collator(split) for split in data.splits},
         seed=cfg.seed,
         accumulate=trainer.accumulate_grad_batches,
     )
-    return Session(job, result, display, data, model, trainer, files, meter, history, stop, start)
+    return Session(
+        job, result, display, data, model, trainer, files, meter, history, saving, stop, start
+    )
 
 
-def _trainer(cfg: DictConfig, job: Job, history: History, meter: Meter, stop: Stop) -> L.Trainer:
-    """The trainer with all loggers and callbacks; stop comes last, to have the last word."""
+def _trainer(cfg: DictConfig, job: Job, history: History, own: list[L.Callback]) -> L.Trainer:
+    """The trainer with all loggers and callbacks; the meter comes first, stop has the last word."""
     loggers: list[Logger] = [history, *build(cfg, "logger")(job.folder)]
-    callbacks: list[L.Callback] = [meter, *build(cfg, "callbacks").values(), stop]
+    callbacks: list[L.Callback] = [own[0], *build(cfg, "callbacks").values(), *own[1:]]
     trainer = build(cfg, "trainer", folder=job.folder, logger=loggers, callbacks=callbacks)
     assert isinstance(trainer, L.Trainer)
     if job.in_sweep and trainer.strategy.launcher is not None:
@@ -173,49 +200,79 @@ def _trainer(cfg: DictConfig, job: Job, history: History, meter: Meter, stop: St
     return trainer
 
 
-def _starting_point(files: RunFiles, max_steps: int) -> int | None:
-    """The step of the last checkpoint; None if the run stopped before it wrote one."""
-    if not files.checkpoint("last").is_file():
-        return None
-    step = int(files.load_checkpoint("last")["global_step"])
-    if step > max_steps:
+def _starting_point(
+    files: RunFiles, max_steps: int, display: Display
+) -> checkpoints.Checkpoint | None:
+    """The newest undamaged checkpoint; None if the run stopped before it wrote one."""
+    start = checkpoints.newest(files.checkpoints, display.say)
+    if start is None and any(files.checkpoints.glob("step-*")):
         raise ValueError(
-            f"trainer.max_steps={max_steps} is below the {step} steps that the run has done; "
-            f"try {2 * step}"
+            f"no checkpoint in {files.checkpoints} is undamaged; start the run anew elsewhere"
         )
-    return step
+    if start is not None and start.step > max_steps:
+        raise ValueError(
+            f"trainer.max_steps={max_steps} is below the {start.step} steps that the run has done; "
+            f"try {2 * start.step}"
+        )
+    return start
+
+
+def _check_disk(files: RunFiles, n_params: int) -> None:
+    """Refuse to start where two checkpoints of weights and two moments would not fit."""
+    try:
+        checkpoints.check_space(files.folder, 2 * 3 * 4 * n_params)
+    except OSError as error:
+        raise ValueError(f"{error.filename}: {error.strerror}; choose another folder") from None
 
 
 def _fit(s: Session) -> None:
-    last = s.files.checkpoint("last")
     if s.job.resume:
-        s.history.truncate(-1 if s.start is None else s.start)
-        at = "step 0: there is no checkpoint yet" if s.start is None else f"step {s.start:,}"
-        s.display.say(f"resuming at {at}")
-    path = None if s.start is None else last
-    with stop_on_interrupt(s.stop, s.display.say):
+        _return_to(s)
+    path = None if s.start is None else s.start.state
+    try:
         s.trainer.fit(s.model, datamodule=s.data, ckpt_path=path, weights_only=True)
+    except Stopped as stopped:
+        s.result.status, s.job.signum = "stopped", stopped.signum
     result, step = s.result, s.trainer.global_step
     tokens = s.meter.tokens_seen
     result.steps, result.tokens_seen = step, tokens
     result.seconds, result.tokens_per_second = s.meter.seconds, tokens / max(s.meter.seconds, 1e-9)
+    if result.status != "stopped":
+        _validate_what_is_left(s)
     result.metrics = _metrics(s.trainer)
-    if s.stop.asked and step < s.trainer.max_steps:
-        result.status = "stopped"
-    validates = "val" in s.data.splits
-    if not validates or not last.is_file():
-        s.trainer.save_checkpoint(last)  # elsewhere each validation writes it
-    if validates and "val/loss" not in result.metrics:  # there was no step left to do
+
+
+def _return_to(s: Session) -> None:
+    """Put the run folder into the state in which it was at the step that training goes on from."""
+    step = None if s.start is None else s.start.step
+    if s.trainer.is_global_zero and s.files.checkpoints.is_dir():
+        checkpoints.clean(s.files.checkpoints)
+        for name in checkpoints.set_aside_after(s.files.checkpoints, step):
+            s.display.say(f"{name} is kept as {checkpoints.DAMAGED}{name}")
+    s.history.truncate(-1 if step is None else step)
+    at = "step 0: there is no checkpoint yet" if step is None else f"step {step:,}"
+    s.display.say(f"resuming at {at}")
+    if s.start is not None:
+        validated = "val" not in s.data.splits or bool(s.start.metrics)
+        s.saving.due = not validated and s.start.step % s.saving.val_every == 0
+
+
+def _validate_what_is_left(s: Session) -> None:
+    """What the last steps give, where training itself has not shown it."""
+    if "val" not in s.data.splits:
+        s.saving.save(s.trainer, {})  # elsewhere each validation writes it
+    elif "val/loss" not in s.trainer.callback_metrics:  # there was no step left to do
         s.trainer.validate(s.model, datamodule=s.data, verbose=False)
-        result.metrics = _metrics(s.trainer)
 
 
 def _test(s: Session) -> None:
     if "test" not in s.data.splits:
         log.warning("data.test is empty: no test metrics")
         return
-    best, last = s.files.checkpoint("best"), s.files.checkpoint("last")
-    path = best if best.is_file() else last  # without validation none is best
+    folder = s.files.checkpoints
+    chosen = checkpoints.best(folder) or checkpoints.last(folder)  # unvalidated, none is best
+    assert chosen is not None
+    path = chosen.state
     s.trainer.test(s.model, datamodule=s.data, ckpt_path=path, verbose=False, weights_only=True)
     s.result.metrics |= _metrics(s.trainer)
 

@@ -16,9 +16,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from lightning_transformer import checkpoints
 from lightning_transformer.cli import main
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.results import RunResult
+from lightning_transformer.runs.files import RunFiles
 from lightning_transformer.train import Job, run
 from tests.conftest import compose_config
 
@@ -119,7 +121,16 @@ def environment() -> dict[str, str]:
 
 def checkpoint(folder: Path, name: str = "last") -> dict[str, Any]:
     """A checkpoint, read without unpickling."""
-    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+    return RunFiles(folder).load_checkpoint(name)
+
+
+def leave_checkpoint(folder: Path, state: Any, *, step: int = 1, validated: bool = True) -> Path:
+    """Put a checkpoint into a run folder as training does; return the file with its state."""
+    place = folder / checkpoints.FOLDER
+    temporary = checkpoints.begin(place, step)
+    torch.save(state, temporary / checkpoints.STATE)
+    metrics = {"val/loss": 1.0} if validated else {}
+    return checkpoints.commit(temporary, step, metrics=metrics, facts={}).state
 
 
 def weights(folder: Path, name: str = "last") -> dict[str, Tensor]:

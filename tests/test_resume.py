@@ -162,19 +162,38 @@ def test_resuming_where_nothing_is_left_reports_the_same_again(tmp_path):
     assert all(bool((weights(tmp_path / "run")[key] == before[key]).all()) for key in before)
 
 
-def test_fewer_steps_than_done_and_damaged_checkpoints_are_refused(tmp_path):
+def test_fewer_steps_than_done_are_refused(tmp_path):
     short_run(tmp_path / "run")
     before = (tmp_path / "run" / "result.json").read_bytes()
     with pytest.raises(ConfigError, match=r"^trainer\.max_steps=4 is below the 6 steps"):
         short_run(tmp_path / "run", "trainer.max_steps=4", resume=True)
-    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    content = last.read_bytes()
-    for damaged in (b"", b"text", content[: len(content) // 2]):
-        last.write_bytes(damaged)
-        with pytest.raises(ConfigError, match=r"^resume: .*last\.ckpt cannot be read \(.+\)$"):
-            short_run(tmp_path / "run", resume=True)
     # What the run had reached is still written there.
     assert (tmp_path / "run" / "result.json").read_bytes() == before
+
+
+def test_a_damaged_checkpoint_is_left_for_the_one_before_it(tmp_path, undisturbed, capsys):
+    folder = Path(shutil.copytree(undisturbed, tmp_path / "run"))
+    state = folder / "checkpoints" / "step-6" / "state.ckpt"
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    start(folder, short(undisturbed.parent, *COMMON), resume=True)
+    said = capsys.readouterr().out
+    assert f"checkpoint of step 6 cannot be used: {state} is damaged: its SHA-256 is not" in said
+    assert "step-6 is kept as damaged-step-6" in said
+    assert "resuming at step 3" in said
+    assert difference(folder, undisturbed) == 0
+    assert history(folder) == history(undisturbed)
+
+
+def test_where_no_checkpoint_is_undamaged_nothing_starts(tmp_path, undisturbed):
+    folder = Path(shutil.copytree(undisturbed, tmp_path / "run"))
+    before = (folder / "result.json").read_bytes()
+    for path in (folder / "checkpoints").glob("*/manifest.json"):
+        path.write_text("{}")
+    with pytest.raises(ConfigError, match=r"^resume: no checkpoint in .* is undamaged; start"):
+        start(folder, short(undisturbed.parent, *COMMON), resume=True)
+    assert (folder / "result.json").read_bytes() == before
 
 
 # -- on the command line ---------------------------------------------------------------------------

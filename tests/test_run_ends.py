@@ -53,8 +53,8 @@ def test_an_interrupt_ends_after_the_step_with_a_checkpoint(tmp_path, monkeypatc
     assert (result.status, result.error, result.steps) == ("stopped", None, 2)
     assert result.tokens_seen == 2 * 8 * 16
     assert checkpoint(tmp_path / "run")["global_step"] == 2
-    assert "val/loss" in result.metrics
-    assert "test/loss" not in result.metrics
+    # It has what an undisturbed run has by then: no validation.
+    assert result.metrics == {}
     assert signal.getsignal(signal.SIGINT) is before
     output = capsys.readouterr().out
     assert "stopping after this step" in output
@@ -64,8 +64,7 @@ def test_an_interrupt_ends_after_the_step_with_a_checkpoint(tmp_path, monkeypatc
 def test_a_second_interrupt_ends_at_once(tmp_path, monkeypatch):
     At(monkeypatch, 5, lambda: (interrupt(), interrupt()))
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        short_run(tmp_path / "run")
+    short_run(tmp_path / "run")
     result = read(tmp_path / "run")
     assert (result.status, result.error) == ("stopped", None)
     assert checkpoint(tmp_path / "run")["global_step"] == 3

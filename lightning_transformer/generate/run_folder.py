@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lightning_transformer import results
+from lightning_transformer import checkpoints, results
 
-CONFIG, CHECKPOINTS = "config.yaml", "checkpoints"  # as runs/files.py writes them
-NAMES = ("best", "last")
+CONFIG = "config.yaml"  # as runs/files.py writes it
+NAMES = tuple(checkpoints.NAMED)
 
 
 def check_run(folder: Path, checkpoint: str) -> None:
@@ -15,9 +15,10 @@ def check_run(folder: Path, checkpoint: str) -> None:
     if not (folder / CONFIG).is_file():
         what = f"it has no {CONFIG}" if folder.is_dir() else "there is no such folder"
         raise ValueError(f"{folder} is not a run folder: {what}{_hint(folder)}")
-    if (folder / CHECKPOINTS / f"{checkpoint}.ckpt").is_file():
+    there = {name for name in NAMES if checkpoints.NAMED[name](folder / checkpoints.FOLDER)}
+    if checkpoint in there:
         return
-    others = [n for n in NAMES if (folder / CHECKPOINTS / f"{n}.ckpt").is_file()]
+    others = sorted(there)
     instead = f"; use --checkpoint {others[0]}" if others else ""
     raise ValueError(f"{folder} has no checkpoint {checkpoint}: {_state(folder)}{instead}")
 

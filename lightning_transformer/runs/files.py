@@ -9,15 +9,18 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from lightning_transformer import checkpoints
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.data.tokenizers.file import load_vocabulary
 from lightning_transformer.results import write_atomically
+from lightning_transformer.runs.stored import check_archive, stored_config, stored_labels
 
-CONFIG, TOKENIZER, LABELS, CHECKPOINTS = (
-    "config.yaml",
-    "tokenizer.json",
-    "labels.json",
-    "checkpoints",
+CONFIG, TOKENIZER, LABELS = "config.yaml", "tokenizer.json", "labels.json"
+
+# What torch's reader of plain values raises for bytes that nobody has checked.
+UNREADABLE = (
+    *(RuntimeError, EOFError, OSError, LookupError, ValueError, TypeError, AttributeError),
+    *(AssertionError, MemoryError),
 )
 
 
@@ -26,11 +29,7 @@ class RunFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.checkpoints = folder / CHECKPOINTS
-
-    def checkpoint(self, name: str) -> Path:
-        """Path of the checkpoint `best` or `last`."""
-        return self.checkpoints / f"{name}.ckpt"
+        self.checkpoints = folder / checkpoints.FOLDER
 
     def save(self, config: dict[str, Any], vocabulary: Vocabulary, labels: Sequence[str]) -> None:
         """Write all but the checkpoints; config is plain and resolved."""
@@ -40,31 +39,35 @@ class RunFiles:
 
     def config(self) -> DictConfig:
         """The resolved configuration of the run."""
-        path = self.folder / CONFIG
-        if not path.is_file():
-            raise ValueError(f"{self.folder} is not a run folder: it has no {CONFIG}")
-        config = OmegaConf.load(path)
-        assert isinstance(config, DictConfig)
-        return config
+        return OmegaConf.create(stored_config(self.folder / CONFIG))
 
     def load(self) -> tuple[DictConfig, Vocabulary, list[str]]:
         """Configuration, tokenizer and labels."""
         config = self.config()
-        labels = json.loads((self.folder / LABELS).read_text(encoding="utf-8"))
+        labels = stored_labels(self.folder / LABELS)
         return config, load_vocabulary(self.folder / TOKENIZER), labels
 
     def load_checkpoint(self, name: str) -> dict[str, Any]:
-        """Tensors and plain values only: nothing in the file is executed."""
-        path = self.checkpoint(name)
-        if not path.is_file():
-            raise ValueError(f"{self.folder} has no checkpoint {name}: {path} does not exist")
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True)
-        except UnpicklingError:  # torch's own words recommend to load it all the same
-            raise ValueError(
-                f"{path} cannot be read (it is damaged, or holds more than tensors and plain "
-                "values; nothing in it was run)"
-            ) from None
-        except (RuntimeError, EOFError, OSError, LookupError, ValueError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ValueError(f"{path} cannot be read ({reason})") from None
+        """The `best` or the `last` checkpoint, undamaged: tensors and plain values, nothing is run."""
+        found = checkpoints.NAMED[name](self.checkpoints)
+        if found is None:
+            raise ValueError(f"{self.folder} has no checkpoint {name}")
+        return read_state(found.state)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what a trainer wrote; ValueError, in one line, where it is not what it should be."""
+    check_archive(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError:  # torch's own words recommend to load it all the same
+        raise ValueError(
+            f"{path} cannot be read (it is damaged, or holds more than tensors and plain "
+            "values; nothing in it was run)"
+        ) from None
+    except UNREADABLE as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{path} cannot be read ({reason})") from None
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} cannot be read (it holds a {type(state).__name__})")
+    return state

@@ -9,13 +9,15 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.precision import DoublePrecision
 from lightning.pytorch.profilers import PassThroughProfiler
 
 from lightning_transformer.nn import checks
+from lightning_transformer.runs.blocks import Blocks
 from lightning_transformer.runs.checkpoint_io import SafeCheckpointIO
-from lightning_transformer.runs.files import RunFiles
+from lightning_transformer.runs.strategy import ModelParallel
 
 
 def trainer(
@@ -25,6 +27,7 @@ def trainer(
     callbacks: list[L.Callback],
     max_steps: int = 800,
     val_every: int = 200,
+    save_every: int | None = None,
     log_every: int = 20,
     accumulate: int = 1,
     clip: float | None = 1.0,
@@ -39,6 +42,8 @@ def trainer(
     deterministic: bool = False,
     benchmark: bool = False,
     detect_anomaly: bool = False,
+    activation_checkpointing: bool = False,
+    compile: bool = False,
     profiler: str | None = None,
     plugins: Any = None,
 ) -> L.Trainer:
@@ -49,6 +54,8 @@ def trainer(
     for key, value in (("max_steps", max_steps), ("val_every", val_every)):
         checks.at_least(f"trainer.{key}", value, 1)
     checks.at_least("trainer.log_every", log_every, 1)
+    if save_every is not None:
+        checks.at_least("trainer.save_every", save_every, 1)
     checks.at_least("trainer.accumulate", accumulate, 1)
     for key, limit in (("val", limit_val_batches), ("test", limit_test_batches)):
         if limit is not None:
@@ -61,21 +68,24 @@ def trainer(
         checks.positive("trainer.max_minutes", max_minutes, 60.0)
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ValueError(f"trainer.accelerator={accelerator} but torch sees no GPU; use cpu")
+    if isinstance(strategy, ModelParallel):
+        strategy.check(devices, num_nodes)
     every = min(val_every, max_steps)
+    blocks = Blocks(activation_checkpointing=activation_checkpointing, compile=compile)
     timer = [] if max_minutes is None else [Timer(timedelta(minutes=max_minutes))]
     make = partial(
         L.Trainer,
         default_root_dir=folder,
         logger=logger,
         # Not max_time: its timer would come after those callbacks that wait for a step's end.
-        callbacks=[*timer, *callbacks, *_checkpoints(folder)],
+        callbacks=[blocks, *timer, *callbacks],
         max_steps=max_steps,
         max_epochs=-1,
         val_check_interval=every * accumulate,
         check_val_every_n_epoch=None,
         accumulate_grad_batches=accumulate,
         gradient_clip_val=clip,
-        precision=_precision(precision, accelerator),  # type: ignore[arg-type]
+        **_precision(precision, accelerator, plugins or []),
         accelerator=accelerator,
         devices=devices,
         num_nodes=num_nodes,
@@ -86,7 +96,6 @@ def trainer(
         benchmark=benchmark,
         detect_anomaly=detect_anomaly,
         profiler=profiler or NoProfiler(),
-        plugins=[SafeCheckpointIO(), *(plugins or [])],
         # Order and shares of the data are the data module's: equal on any number of processes.
         use_distributed_sampler=False,
         # A restart must not count what it did not do; the first validation is at val_every.
@@ -102,19 +111,15 @@ def trainer(
         raise ValueError(str(error)) from error
 
 
-def _precision(precision: str, accelerator: str) -> str:
+def _precision(precision: str, accelerator: str, plugins: list[Any]) -> dict[str, Any]:
     """`auto` is bf16-mixed on a GPU that has it, 32-true elsewhere."""
-    if precision != "auto":
-        return precision
-    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
-
-
-def _checkpoints(folder: Path) -> list[L.Callback]:
-    """Best by validation loss, and last; both written after each validation."""
-    where = RunFiles(folder).checkpoints
-    one = partial(Checkpoint, where, enable_version_counter=False, save_top_k=1)
-    return [one(filename="best", monitor="val/loss", mode="min"), one(filename="last")]
+    plugins = [SafeCheckpointIO(), *plugins]
+    if precision == "64-true":  # as a plug-in: by name Lightning refuses it to sharded models
+        return {"plugins": [DoublePrecision(), *plugins]}
+    if precision == "auto":
+        on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+        precision = "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+    return {"precision": precision, "plugins": plugins}
 
 
 class NoProfiler(PassThroughProfiler):
@@ -124,23 +129,3 @@ class NoProfiler(PassThroughProfiler):
 
     def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
         return self._nothing
-
-
-class Checkpoint(ModelCheckpoint):
-    """Lightning's, which would forget the best score of a run whose folder has been moved."""
-
-    @property
-    def state_key(self) -> str:
-        """The name of its state in a checkpoint; Lightning asks for it at every hook."""
-        return f"checkpoint_{self.filename}"
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        assert self.dirpath is not None
-        here = {"dirpath": str(self.dirpath)}
-        for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
-            here[key] = self._moved(state_dict[key])
-        best = {self._moved(path): score for path, score in state_dict["best_k_models"].items()}
-        super().load_state_dict({**state_dict, **here, "best_k_models": best})
-
-    def _moved(self, path: str) -> str:
-        return str(Path(str(self.dirpath)) / Path(path).name) if path else ""

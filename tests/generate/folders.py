@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from lightning_transformer.build import build_model
 from lightning_transformer.check import plain
 from lightning_transformer.data.tokenizers.base import Vocabulary
@@ -13,6 +11,7 @@ from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.results import RunResult
 from lightning_transformer.runs.files import RunFiles
 from tests.conftest import LABELS, compose_config
+from tests.short_runs import leave_checkpoint
 
 SMALL = ("model.d_model=32", "data.seq_len=16", "init.std=0.3", "tie_embeddings=false")
 KINDS = {
@@ -33,8 +32,8 @@ def make_run(
     words = vocabulary or ByteVocabulary()
     model = build_model(cfg, vocabulary=words, labels=LABELS, seed=int(cfg.seed))
     files = RunFiles(folder)
-    files.checkpoints.mkdir(parents=True)
+    folder.mkdir(parents=True)
     files.save(plain(cfg), words, LABELS)
-    torch.save({"state_dict": model.state_dict()}, files.checkpoint("best"))
+    leave_checkpoint(folder, {"state_dict": model.state_dict()})
     RunResult(status="finished").write(folder)
     return folder

@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ import torch
 
 from lightning_transformer.generate.__main__ import main
 from tests.generate.folders import KINDS, make_run
-from tests.short_runs import environment, start
+from tests.short_runs import environment, leave_checkpoint, start
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES = [f"the {a} cat sat on {b} mats" for a in ("old", "red", "big") for b in range(12)]
@@ -140,11 +141,13 @@ def test_a_checkpoint_that_would_run_code_is_refused(
 ) -> None:
     run = make_run(tmp_path / "run", "causal_lm")
     trap = tmp_path / "sprung"
-    torch.save({"state_dict": {}, "extra": Trap(trap)}, run / "checkpoints" / "best.ckpt")
-    assert "best.ckpt cannot be read" in refused(capsys, str(run), "--prompt", "a")
+    # Its author can write a manifest that fits, too.
+    shutil.rmtree(run / "checkpoints")
+    state = leave_checkpoint(run, {"state_dict": {}, "extra": Trap(trap)})
+    assert "state.ckpt cannot be read" in refused(capsys, str(run), "--prompt", "a")
     assert not trap.exists()
-    (run / "checkpoints" / "best.ckpt").write_bytes(pickle.dumps(Trap(trap), protocol=2))
-    assert "best.ckpt cannot be read" in refused(capsys, str(run), "--prompt", "a")
+    state.write_bytes(pickle.dumps(Trap(trap), protocol=2))
+    assert "state.ckpt has" in refused(capsys, str(run), "--prompt", "a")
     assert not trap.exists()
 
 
@@ -153,8 +156,8 @@ def test_a_damaged_checkpoint_is_refused(
     content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = make_run(tmp_path / "run", "causal_lm")
-    (run / "checkpoints" / "best.ckpt").write_bytes(content)
-    assert "best.ckpt cannot be read" in refused(capsys, str(run), "--prompt", "a")
+    (run / "checkpoints" / "step-1" / "state.ckpt").write_bytes(content)
+    assert "state.ckpt has" in refused(capsys, str(run), "--prompt", "a")
 
 
 def test_a_checkpoint_of_another_model_is_refused(
@@ -162,16 +165,18 @@ def test_a_checkpoint_of_another_model_is_refused(
 ) -> None:
     run = make_run(tmp_path / "run", "causal_lm")
     other = make_run(tmp_path / "other", "causal_lm", "model.d_model=16")
-    os.replace(other / "checkpoints" / "best.ckpt", run / "checkpoints" / "best.ckpt")
-    assert "does not fit its config.yaml: Error(s) in loading" in refused(
-        capsys, str(run), "--prompt", "a"
-    )
+    shutil.rmtree(run / "checkpoints")
+    shutil.move(other / "checkpoints", run / "checkpoints")
+    assert "does not fit its config.yaml: " in refused(capsys, str(run), "--prompt", "a")
 
 
 def test_what_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(tmp_path / "run", "causal_lm")
-    said = refused(capsys, str(run), "--prompt", "a", "--checkpoint", "last")
-    assert "has no checkpoint last: the run is finished; use --checkpoint best" in said
+    shutil.rmtree(run / "checkpoints")
+    leave_checkpoint(run, {}, validated=False)
+    said = refused(capsys, str(run), "--prompt", "a")
+    assert "has no checkpoint best: the run is finished; use --checkpoint last" in said
+    leave_checkpoint(run, {}, step=2)
     (run / "labels.json").unlink()
     assert "labels.json" in refused(capsys, str(run), "--prompt", "a")
 

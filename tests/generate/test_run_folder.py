@@ -8,15 +8,16 @@ from lightning_transformer.generate import run_folder
 from lightning_transformer.generate.run_folder import check_run
 from lightning_transformer.results import RunResult
 from lightning_transformer.runs import files
+from tests.short_runs import leave_checkpoint
 
 
 def run(
     folder: Path, *checkpoints: str, status: str = "finished", error: str | None = None
 ) -> Path:
-    (folder / "checkpoints").mkdir(parents=True)
+    folder.mkdir(parents=True)
     (folder / "config.yaml").write_text("seed: 1\n", encoding="utf-8")
     for name in checkpoints:
-        (folder / "checkpoints" / f"{name}.ckpt").write_bytes(b"x")
+        leave_checkpoint(folder, {}, step=1 + (name == "last"), validated=name == "best")
     RunResult(status=status, error=error).write(folder)
     return folder
 
@@ -28,8 +29,8 @@ def refusal(folder: Path, checkpoint: str = "best") -> str:
     return str(caught.value)
 
 
-def test_names_are_those_of_the_writer() -> None:
-    assert (run_folder.CONFIG, run_folder.CHECKPOINTS) == (files.CONFIG, files.CHECKPOINTS)
+def test_the_name_is_that_of_the_writer() -> None:
+    assert run_folder.CONFIG == files.CONFIG
 
 
 def test_a_run_with_its_checkpoint_passes(tmp_path: Path) -> None:

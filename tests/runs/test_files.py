@@ -8,7 +8,8 @@ import torch
 import yaml
 
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
-from lightning_transformer.runs.files import RunFiles
+from lightning_transformer.runs.files import RunFiles, read_state
+from tests.short_runs import leave_checkpoint
 
 CONFIG = {"seed": 1, "norm": {"_target_": "x.Y", "eps": 1e-05, "path": "é: [1]"}, "l": [1, None]}
 
@@ -39,14 +40,15 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         RunFiles(tmp_path).load()
 
 
-def test_a_checkpoint_is_named_after_what_it_is(tmp_path):
+def test_best_and_last_are_found(tmp_path):
     files = RunFiles(tmp_path)
-    assert files.checkpoint("best") == tmp_path / "checkpoints" / "best.ckpt"
-    with pytest.raises(ValueError, match=r"has no checkpoint best: .*best\.ckpt does not exist$"):
-        files.load_checkpoint("best")
-    files.checkpoints.mkdir()
-    torch.save({"step": 3, "w": torch.ones(2)}, files.checkpoint("best"))
+    for name in ("best", "last"):
+        with pytest.raises(ValueError, match=rf"has no checkpoint {name}$"):
+            files.load_checkpoint(name)
+    leave_checkpoint(tmp_path, {"step": 3, "w": torch.ones(2)}, step=3)
+    leave_checkpoint(tmp_path, {"step": 4}, step=4, validated=False)
     assert files.load_checkpoint("best")["step"] == 3
+    assert files.load_checkpoint("last")["step"] == 4
 
 
 class Evil:
@@ -57,15 +59,13 @@ class Evil:
 @pytest.mark.parametrize("content", [b"", b"text", b"\x80\x02]", "cut", "evil"])
 def test_damaged_and_hostile_checkpoints_are_refused_in_one_line(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
-    files = RunFiles(tmp_path)
-    files.checkpoints.mkdir()
-    path = files.checkpoint("last")
+    path = tmp_path / "state.ckpt"
     torch.save({"a": Evil()} if content == "evil" else {"w": torch.ones(1000)}, path)
     if content == "cut":
         path.write_bytes(path.read_bytes()[:-100])
     elif isinstance(content, bytes):
         path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"last\.ckpt cannot be read \(.+\)$") as caught:
-        files.load_checkpoint("last")
+    with pytest.raises(ValueError, match=r"state\.ckpt cannot be read \(.+\)$") as caught:
+        read_state(path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "executed").exists()

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
@@ -10,7 +8,8 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning_transformer.runs import trainer as module
 from lightning_transformer.runs.checkpoint_io import SafeCheckpointIO
 from lightning_transformer.runs.interrupt import Stop
-from lightning_transformer.runs.trainer import Checkpoint, trainer
+from lightning_transformer.runs.saving import Saving
+from lightning_transformer.runs.trainer import trainer
 
 
 def make(folder, **options):
@@ -37,17 +36,15 @@ def test_validation_comes_at_the_end_of_a_run_shorter_than_its_interval(tmp_path
     assert make(tmp_path, max_steps=5, val_every=200).val_check_interval == 5
 
 
-def test_best_and_last_are_kept_and_our_callbacks_have_the_last_word_over_time(tmp_path):
-    stop = Stop()
-    made = make(tmp_path, callbacks=[stop], max_minutes=1.5)
-    best, last = (c for c in made.callbacks if isinstance(c, ModelCheckpoint))
-    assert (best.monitor, best.mode, best.filename) == ("val/loss", "min", "best")
-    assert (last.monitor, last.filename) == (None, "last")
-    assert Path(best.dirpath) == Path(last.dirpath) == tmp_path / "checkpoints"
+def test_checkpoints_come_last_and_our_callbacks_after_the_time_limit(tmp_path):
+    saving = Saving(tmp_path / "checkpoints", val_every=10, save_every=None)
+    stop = Stop(saving, print)
+    made = make(tmp_path, callbacks=[saving, stop], max_minutes=1.5)
     (timer,) = (c for c in made.callbacks if isinstance(c, Timer))
     assert timer.time_remaining() == 90
-    order = [made.callbacks.index(c) for c in (timer, stop, best, last)]
+    order = [made.callbacks.index(c) for c in (timer, stop, saving)]
     assert order == sorted(order)
+    assert not any(isinstance(c, ModelCheckpoint) for c in made.callbacks)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +52,7 @@ def test_best_and_last_are_kept_and_our_callbacks_have_the_last_word_over_time(t
     [
         ({"max_steps": 0}, "trainer.max_steps=0 must be at least 1"),
         ({"val_every": -2}, "trainer.val_every=-2 must be at least 1"),
+        ({"save_every": 0}, "trainer.save_every=0 must be at least 1"),
         ({"log_every": 0}, "trainer.log_every=0 must be at least 1"),
         ({"accumulate": 0}, "trainer.accumulate=0 must be at least 1"),
         ({"clip": 0.0}, "trainer.clip=0.0 must be a positive number"),
@@ -104,17 +102,3 @@ def test_several_devices_share_no_sampler_of_lightning(tmp_path):
     assert isinstance(made.strategy, DDPStrategy)
     assert made.world_size == 2
     assert made._accelerator_connector.use_distributed_sampler is False
-
-
-def test_the_best_of_a_moved_folder_is_found_again(tmp_path):
-    old = Checkpoint(tmp_path / "old", filename="best", monitor="val/loss")
-    old.best_model_path = old.kth_best_model_path = str(tmp_path / "old" / "best.ckpt")
-    old.best_k_models = {old.best_model_path: torch.tensor(1.5)}
-    old.best_model_score = old.kth_value = torch.tensor(1.5)
-    new = Checkpoint(tmp_path / "new", filename="best", monitor="val/loss")
-    new.load_state_dict(old.state_dict())
-    path = str(tmp_path / "new" / "best.ckpt")
-    assert new.best_model_path == new.kth_best_model_path == path
-    assert new.best_k_models == {path: torch.tensor(1.5)}
-    assert new.best_model_score == 1.5
-    assert new.last_model_path == ""
