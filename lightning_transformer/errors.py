@@ -1,5 +1,9 @@
-"""The one error that means: the user can fix this."""
+"""The errors that mean: the user can do something about this. One line each, no traceback."""
 
 
 class ConfigError(ValueError):
     """A configuration that cannot work: one line that names the key, the rule and a way out."""
+
+
+class TrainingError(RuntimeError):
+    """A training that must not go on: one line that says where, what, and how to go on."""

@@ -44,6 +44,7 @@ GIVEN = {
     "block": {"dim", "cross"},
     "embedding": {"vocab_size", "d_model"},
     "ffn": {"dim"},
+    "guard": {"log_every", "say"},
     "logger": {"folder"},
     "model": {"vocabulary", "labels", "seed"},
     "norm": {"dim"},

@@ -1,7 +1,8 @@
 """The training loader, which works in optimizer steps and resumes exactly, and the evaluation one.
 
-Which examples step s uses is a pure function of (seed, s): the same for every number of ranks,
-micro-batches and workers, and for a resumed run. Two variants with one seed see the same samples.
+Which examples step s uses is a pure function of (seed, s) and of what is left out: the same for
+every number of ranks, micro-batches and workers, and for a resumed run. Two variants with one seed
+see the same samples.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from lightning_transformer.data.left_out import LeftOut
 from lightning_transformer.data.split import Split
 
 
@@ -152,13 +154,13 @@ class _Steps(Dataset[list[Any]]):
 
 
 class _StepNumbers(Sampler[int]):
-    """The step numbers from `start` on, without end."""
+    """The data steps of the training steps from `start` on, without end."""
 
-    def __init__(self) -> None:
-        self.start = 0
+    def __init__(self, left_out: LeftOut) -> None:
+        self.start, self.left_out = 0, left_out
 
     def __iter__(self) -> Iterator[int]:
-        return itertools.count(self.start)
+        return map(self.left_out.place, itertools.count(self.start))
 
 
 def _as_is(item: Any) -> Any:
@@ -195,7 +197,8 @@ class StepLoader:
     micro-batches. `step_targets` of each is the sum of `n_targets` over this rank's micro-batches
     of the step. Iteration goes on where the last one, or the loaded state, stopped.
 
-    batch_size counts examples per optimizer step over all ranks and micro-batches.
+    batch_size counts examples per optimizer step over all ranks and micro-batches. left_out: steps
+    of the stream to pass over; to be changed before iteration begins.
     Raises ValueError when it cannot be divided so, or exceeds the number of examples.
     """
 
@@ -211,11 +214,13 @@ class StepLoader:
         world_size: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
+        left_out: LeftOut | None = None,
     ) -> None:
         check_batch_size(batch_size, len(split), accumulate, world_size)
         self.seed, self.batch_size, self.accumulate = seed, batch_size, accumulate
         self._handed_out = 0
-        self._numbers = _StepNumbers()
+        self._left_out = LeftOut() if left_out is None else left_out
+        self._numbers = _StepNumbers(self._left_out)
         self._steps = _Steps(
             split,
             collate,
@@ -242,21 +247,23 @@ class StepLoader:
 
     def sample_ids(self, step: int) -> np.ndarray:
         """Return the example numbers (batch_size,) of a step over all ranks, in order."""
-        return self._steps.samples(step * self.batch_size, self.batch_size)[1]
+        first = self._left_out.place(step) * self.batch_size
+        return self._steps.samples(first, self.batch_size)[1]
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, Any]:
         """Return the position: micro-batches handed out (prefetched ones do not count)."""
         return {
             "micro_batches": self._handed_out,
             "accumulate": self.accumulate,
             "batch_size": self.batch_size,
             "seed": self.seed,
+            "left_out": [list(part) for part in self._left_out.ranges],
         }
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue at a saved position; the number of ranks and micro-batches may have changed.
 
-        Raises ValueError for another seed or batch size, and for a position inside a step when
+        What the saved run left out is left out besides what this one does. Raises ValueError for another seed or batch size, and for a position inside a step when
         the number of micro-batches has changed.
         """
         for key, value in (("seed", self.seed), ("batch_size", self.batch_size)):
@@ -272,6 +279,7 @@ class StepLoader:
                 f"into {state['accumulate']}; use trainer.accumulate={state['accumulate']}"
             )
         self._handed_out = steps * self.accumulate + rest
+        self._left_out.merge(state.get("left_out", []))
 
 
 class _EvaluationBatches(Dataset[Any]):

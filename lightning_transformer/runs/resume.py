@@ -7,22 +7,38 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from lightning_transformer import results
+from lightning_transformer.checkpoints import FOLDER
 from lightning_transformer.errors import ConfigError
 
-# Only what does not change the meaning of the steps done so far.
-MAY_CHANGE = ("trainer", "callbacks", "logger")
+# Only what does not change the meaning of the steps done so far. Rates are applied from then on.
+MAY_CHANGE = ("trainer", "guard", "callbacks", "logger")
+RATES = ("optimizer.lr", "optimizer.muon_lr")
 MUST_STAY = ("trainer.accumulate",)  # checkpoints count in micro-batches
+AUTO = "auto"
 
 
 def resumed_arguments(arguments: Sequence[str]) -> list[str]:
     """With resume=FOLDER: the folder's own overrides, then the new ones, written to that folder.
 
+    resume=auto hydra.run.dir=FOLDER does the same if the folder holds a checkpoint, and starts a
+    run there if not: one command that a queue can start again and again.
     Raises ConfigError if there is no run in the folder.
     """
-    asked = [a.split("=", 1)[1].strip("'\"") for a in arguments if a.startswith("resume=")]
-    if not asked or asked[-1] == "null":
+    asked = _last_value(arguments, "resume")
+    if asked in (None, "null"):
         return list(arguments)
-    folder = Path(asked[-1])
+    if asked == AUTO:
+        place = _last_value(arguments, "hydra.run.dir")
+        if place is None:
+            raise ConfigError(
+                "resume=auto needs the folder that stays the same at every start, for example "
+                "hydra.run.dir=outputs/runs/night"
+            )
+        folder = Path(place)
+        if not any((folder / FOLDER).glob("step-*")):
+            return [a for a in arguments if not a.startswith("resume=")]
+    else:
+        folder = Path(asked)
     try:
         result = results.read(folder)
     except ValueError as error:
@@ -48,12 +64,13 @@ def check_same(old: dict[str, Any], new: dict[str, Any]) -> None:
     changed = [
         f"{key}: {_show(a)} then, {_show(b)} now"
         for key, a, b in _differences(old, new, "")
-        if key.split(".")[0] not in MAY_CHANGE or key in MUST_STAY
+        if key not in RATES and (key.split(".")[0] not in MAY_CHANGE or key in MUST_STAY)
     ]
     if changed:
         raise ConfigError(
             f"resume: the configuration differs from the run's ({'; '.join(changed[:5])}); only "
-            f"{', '.join(MAY_CHANGE)} may change, without {MUST_STAY[0]}. Start a new run instead"
+            f"{', '.join((*MAY_CHANGE, *RATES))} may change, without {MUST_STAY[0]}. Start a new run "
+            "instead"
         )
 
 
@@ -63,6 +80,11 @@ def _differences(old: Any, new: Any, key: str) -> Iterator[tuple[str, Any, Any]]
             yield from _differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
     elif old != new:
         yield key, old, new
+
+
+def _last_value(arguments: Sequence[str], key: str) -> str | None:
+    values = [a.split("=", 1)[1].strip("'\"") for a in arguments if a.startswith(f"{key}=")]
+    return values[-1] if values else None
 
 
 def _key(override: str) -> str:

@@ -1,0 +1,67 @@
+"""Stop before an update that would spoil the weights."""
+
+import math
+import os
+import shlex
+from collections.abc import Callable
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from lightning_transformer.errors import TrainingError
+from lightning_transformer.paths import PROGRAM
+from lightning_transformer.runs.guard.base import Guard, Seen
+
+SHOWN = 16  # samples that the message names
+
+
+class NonFinite(TrainingError):
+    """A loss or a gradient was not finite."""
+
+
+class Stop(Guard):
+    """Raises NonFinite before the first update whose loss or gradient is not finite.
+
+    Weights and optimizer are those of the step before. On a GPU no further update happens from that
+    step on, and it is told within log_every steps. A loss that is not finite makes the gradient so
+    (see training_step), and the gradient's norm is that of all ranks: one number tells all, and all
+    ranks alike. Under 16-mixed a gradient may overflow, which its scaler sees to; there only the
+    loss counts.
+    """
+
+    def __init__(self, *, log_every: int, say: Callable[[str], None]) -> None:
+        super().__init__(log_every, say)
+        self._stopped: Tensor | None = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        self._stopped = None
+
+    def judge(self, loss: Tensor, norm: Tensor) -> Tensor:
+        if self.scaled:
+            norm = self.mean_over_ranks(loss)
+        bad = norm.isfinite().logical_not_()
+        if not self.at_once:
+            self._stopped = bad if self._stopped is None else bad.logical_or_(self._stopped)
+        return bad
+
+    def bad(self, seen: Seen) -> None:
+        rank = self.trainer.global_rank
+        if self.trainer.world_size > 1:  # name the rank whose loss it was, if it was one
+            losses = self.trainer.strategy.all_gather(seen.loss)
+            found = torch.nonzero(~losses.isfinite()).flatten().tolist()  # type: ignore[union-attr]
+            rank = found[0] if found else rank
+        loss, norm = float(seen.loss), float(seen.norm)
+        what = "the loss is" if not math.isfinite(loss) else "a gradient is"
+        samples = self.samples(seen.step, rank)
+        name = self.first_bad_parameter(seen)
+        shown = ", ".join(map(str, samples[:SHOWN].tolist()))
+        more = f" .. ({len(samples)})" if len(samples) > SHOWN else ""
+        folder = shlex.quote(os.path.relpath(self.trainer.default_root_dir))
+        raise NonFinite(
+            f"step {seen.step} was not done because {what} not finite: rank {rank}, loss {loss:.4g}, "
+            f"gradient norm {norm:.4g}, first bad parameter {name}, samples {shown}{more}; the "
+            f"weights are those of step {seen.step - 1}. Go on from the last checkpoint with "
+            f"{PROGRAM} resume={folder} guard=skip, or start anew with a lower optimizer.lr"
+        )
