@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 
 from lightning_transformer import __version__, results
 from lightning_transformer.check import plain
+from lightning_transformer.checkpoints import FOLDER
 from lightning_transformer.compose import (
     composer,
     differing_overrides,
@@ -27,11 +28,11 @@ from lightning_transformer.compose import (
     preflight,
     register,
 )
-from lightning_transformer.errors import ConfigError
+from lightning_transformer.errors import ConfigError, TrainingError
 from lightning_transformer.help import help_page
 from lightning_transformer.paths import CONF
 from lightning_transformer.runs.processes import is_first
-from lightning_transformer.runs.resume import check_same, resumed_arguments, saved_config
+from lightning_transformer.runs.resume import AUTO, check_same, resumed_arguments, saved_config
 
 # Hydra's own flags that only print something.
 PASSED_ON = ("--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
@@ -82,11 +83,11 @@ def _split(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return flags, overrides
 
 
-def _refuse(error: Exception) -> NoReturn:
+def _refuse(error: Exception, code: int = 2) -> NoReturn:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         raise error
     print(f"error: {error}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(code)
 
 
 def _job(cfg: DictConfig) -> float | None:
@@ -96,7 +97,7 @@ def _job(cfg: DictConfig) -> float | None:
     in_sweep = info.mode == RunMode.MULTIRUN
     try:
         config = plain(cfg)
-        resume = bool(cfg.resume)
+        resume = cfg.resume not in (None, AUTO)  # auto stays only where there is no checkpoint
         if in_sweep:
             print(f"\n{folder.name}", flush=True)
             before = results.read(folder) if (folder / results.RESULT_FILE).exists() else None
@@ -109,7 +110,8 @@ def _job(cfg: DictConfig) -> float | None:
         elif resume:
             check_same(saved_config(folder), config)
         elif (folder / results.RESULT_FILE).exists() and is_first():
-            if (folder / "checkpoints").exists() or results.read(folder).status != "failed":
+            begun = (folder / FOLDER).exists() or results.read(folder).status != "failed"
+            if begun and cfg.resume != AUTO:
                 raise ConfigError(
                     f"{folder} holds a run already: go on with resume={folder}, or choose another "
                     "hydra.run.dir"
@@ -135,6 +137,11 @@ def _job(cfg: DictConfig) -> float | None:
             _failed_job(folder, error)
             return None
         _refuse(error)
+    except TrainingError as error:
+        if not in_sweep:
+            _refuse(error, 1)
+        _failed_job(folder, error)
+        return None
     except Exception as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1" and not in_sweep:
             raise

@@ -21,7 +21,7 @@ from lightning_transformer.callbacks.meter import Meter
 from lightning_transformer.check import check, plain
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.loader import check_batch_size
-from lightning_transformer.errors import ConfigError
+from lightning_transformer.errors import ConfigError, TrainingError
 from lightning_transformer.generate.spoken import spoken
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.models.size import measure
@@ -30,10 +30,12 @@ from lightning_transformer.paths import PROGRAM
 from lightning_transformer.results import HISTORY_FILE, RunResult, config_sha256, read
 from lightning_transformer.runs import machine
 from lightning_transformer.runs.files import RunFiles
+from lightning_transformer.runs.guard.rewind import RewindAsked
 from lightning_transformer.runs.history import History
 from lightning_transformer.runs.interrupt import Stop, Stopped, stop_on_signals
 from lightning_transformer.runs.processes import is_first
 from lightning_transformer.runs.quiet import quiet_lightning
+from lightning_transformer.runs.rates import Rates
 from lightning_transformer.runs.saving import Saving
 
 log = logging.getLogger(__name__)
@@ -148,7 +150,9 @@ def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> 
         files.checkpoints, val_every=cfg.trainer.val_every, save_every=cfg.trainer.save_every
     )
     stop = Stop(saving, display.say)
-    trainer = _trainer(cfg, job, history, [meter, stop, saving])
+    guard = build(cfg, "guard", log_every=cfg.trainer.log_every, say=display.say)
+    result.guard = guard.counts  # goes on counting
+    trainer = _trainer(cfg, job, history, [guard, meter, Rates(), stop, saving])
     result.precision = str(trainer.precision)
     result.device = machine.device_name(trainer.strategy.root_device)
     with refusing(cfg, "data"):
@@ -187,9 +191,13 @@ def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> 
 
 
 def _trainer(cfg: DictConfig, job: Job, history: History, own: list[L.Callback]) -> L.Trainer:
-    """The trainer with all loggers and callbacks; the meter comes first, stop has the last word."""
+    """The trainer with all loggers and callbacks.
+
+    The guard comes first, so that the meter logs nothing of a run that it ends; stop and saving
+    have the last word.
+    """
     loggers: list[Logger] = [history, *build(cfg, "logger")(job.folder)]
-    callbacks: list[L.Callback] = [own[0], *build(cfg, "callbacks").values(), *own[1:]]
+    callbacks: list[L.Callback] = [*own[:2], *build(cfg, "callbacks").values(), *own[2:]]
     trainer = build(cfg, "trainer", folder=job.folder, logger=loggers, callbacks=callbacks)
     assert isinstance(trainer, L.Trainer)
     if job.in_sweep and trainer.strategy.launcher is not None:
@@ -228,11 +236,16 @@ def _check_disk(files: RunFiles, n_params: int) -> None:
 def _fit(s: Session) -> None:
     if s.job.resume:
         _return_to(s)
-    path = None if s.start is None else s.start.state
-    try:
-        s.trainer.fit(s.model, datamodule=s.data, ckpt_path=path, weights_only=True)
-    except Stopped as stopped:
-        s.result.status, s.job.signum = "stopped", stopped.signum
+    while True:
+        path = None if s.start is None else s.start.state
+        try:
+            s.trainer.fit(s.model, datamodule=s.data, ckpt_path=path, weights_only=True)
+        except Stopped as stopped:
+            s.result.status, s.job.signum = "stopped", stopped.signum
+        except RewindAsked as asked:
+            _rewind(s, asked)
+            continue
+        break
     result, step = s.result, s.trainer.global_step
     tokens = s.meter.tokens_seen
     result.steps, result.tokens_seen = step, tokens
@@ -255,6 +268,24 @@ def _return_to(s: Session) -> None:
     if s.start is not None:
         validated = "val" not in s.data.splits or bool(s.start.metrics)
         s.saving.due = not validated and s.start.step % s.saving.val_every == 0
+
+
+def _rewind(s: Session, asked: RewindAsked) -> None:
+    """Go back to the newest checkpoint that is early enough, and pass over data from there on."""
+    folder = s.files.checkpoints
+    if all(found.step > asked.latest for found in checkpoints.listed(folder)):
+        raise TrainingError(
+            f"step {asked.step} is a spike, and no checkpoint is from step {asked.latest} or "
+            "before; lower guard.back, or write checkpoints more often with trainer.save_every"
+        )
+    s.trainer.strategy.barrier()  # all have looked
+    if s.trainer.is_global_zero:
+        checkpoints.set_aside_after(folder, asked.latest)
+    s.trainer.strategy.barrier()
+    s.start = checkpoints.newest(folder, s.display.say)
+    assert s.start is not None
+    s.data.left_out.leave_out(s.start.step, asked.n_left_out(s.start.step))
+    _return_to(s)
 
 
 def _validate_what_is_left(s: Session) -> None:

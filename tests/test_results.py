@@ -18,8 +18,8 @@ from lightning_transformer.results import (
 KEYS = [
     *("schema", "status", "error", "choices", "overrides", "seed", "metrics", "history"),
     *("n_params", "n_params_non_embedding", "flops_per_token", "tokens_seen", "steps", "seconds"),
-    *("tokens_per_second", "peak_memory_bytes", "device", "precision", "data", "commit"),
-    *("versions", "config_sha256"),
+    *("tokens_per_second", "peak_memory_bytes", "device", "precision", "guard", "data"),
+    *("commit", "versions", "config_sha256"),
 ]
 
 
@@ -41,6 +41,7 @@ def full() -> RunResult:
         peak_memory_bytes=2**40,
         device="cpu",
         precision="32-true",
+        guard={"skipped": 2, "rewound": 0},
         data={"name": "docs", "sha256": "0" * 64, "bytes": 5, "n_tokens": 4},
         commit="abc",
         versions={"python": "3.11"},

@@ -263,8 +263,9 @@ class StepLoader:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue at a saved position; the number of ranks and micro-batches may have changed.
 
-        What the saved run left out is left out besides what this one does. Raises ValueError for another seed or batch size, and for a position inside a step when
-        the number of micro-batches has changed.
+        What the saved run left out is left out besides what this one does. Raises ValueError for
+        another seed or batch size, and for a position inside a step when the number of
+        micro-batches has changed.
         """
         for key, value in (("seed", self.seed), ("batch_size", self.batch_size)):
             if state[key] != value:

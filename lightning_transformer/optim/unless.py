@@ -1,4 +1,4 @@
-"""Leaving out an update on the device, without asking it: torch's `found_inf`, for any optimizer."""
+"""Leaving out an update without asking the device: torch's `found_inf`, for any optimizer."""
 
 from typing import Any
 

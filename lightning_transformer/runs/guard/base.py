@@ -155,7 +155,7 @@ class Guard(L.Callback):
         bad = torch.nonzero(norms.isfinite().logical_not_()).flatten()
         first = bad[0] if len(bad) else torch.tensor(len(norms), device=norms.device)
         if self.trainer.world_size > 1:  # each rank may hold a part of the gradient
-            first = self.trainer.strategy.all_gather(first).min()  # type: ignore[union-attr]
+            first = self.trainer.strategy.all_gather(first).min()
         names = [
             name for name, parameter in self.model.named_parameters() if parameter.requires_grad
         ]

@@ -50,7 +50,7 @@ class Stop(Guard):
         rank = self.trainer.global_rank
         if self.trainer.world_size > 1:  # name the rank whose loss it was, if it was one
             losses = self.trainer.strategy.all_gather(seen.loss)
-            found = torch.nonzero(~losses.isfinite()).flatten().tolist()  # type: ignore[union-attr]
+            found = torch.nonzero(~losses.isfinite()).flatten().tolist()
             rank = found[0] if found else rank
         loss, norm = float(seen.loss), float(seen.norm)
         what = "the loss is" if not math.isfinite(loss) else "a gradient is"
@@ -60,8 +60,8 @@ class Stop(Guard):
         more = f" .. ({len(samples)})" if len(samples) > SHOWN else ""
         folder = shlex.quote(os.path.relpath(self.trainer.default_root_dir))
         raise NonFinite(
-            f"step {seen.step} was not done because {what} not finite: rank {rank}, loss {loss:.4g}, "
-            f"gradient norm {norm:.4g}, first bad parameter {name}, samples {shown}{more}; the "
+            f"step {seen.step} was not done because {what} not finite: rank {rank}, "
+            f"loss {loss:.4g}, gradient norm {norm:.4g}, first bad parameter {name}, samples {shown}{more}; the "
             f"weights are those of step {seen.step - 1}. Go on from the last checkpoint with "
             f"{PROGRAM} resume={folder} guard=skip, or start anew with a lower optimizer.lr"
         )
