@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from lightning_transformer.callbacks.display import Display
+from lightning_transformer.data.ranks import data_ranks
 from lightning_transformer.models.base import Transformer
 
 
@@ -60,7 +61,7 @@ class Meter(L.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        self.tokens_seen += batch.n_tokens * trainer.world_size
+        self.tokens_seen += batch.n_tokens * data_ranks(trainer)[1]
         step = trainer.global_step
         if step == self._step:
             return  # inside an accumulation window

@@ -9,7 +9,9 @@ from typing import Any
 import lightning as L
 
 from lightning_transformer.data.identity import DataIdentity, identify, warn_duplicates
+from lightning_transformer.data.left_out import LeftOut
 from lightning_transformer.data.loader import Collate, EvaluationLoader, StepLoader
+from lightning_transformer.data.ranks import data_ranks
 from lightning_transformer.data.split import Record, Split
 from lightning_transformer.data.tokenizers.base import Tokenizer, Vocabulary
 
@@ -52,6 +54,7 @@ class DataModule(L.LightningDataModule):
         self.tokenizer = tokenizer
         self.labels: list[str] | None = None
         self.splits: dict[str, Split] = {}
+        self.left_out = LeftOut()  # of the training data, after spikes
         self.vocabulary: Vocabulary
         self.identity: DataIdentity
         self._collators: Mapping[str, Collate] = {}
@@ -109,7 +112,7 @@ class DataModule(L.LightningDataModule):
 
     def _ranks(self) -> tuple[int, int]:
         trainer = self.trainer
-        return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+        return (0, 1) if trainer is None else data_ranks(trainer)
 
     def _pin_memory(self) -> bool:
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
@@ -130,6 +133,7 @@ class DataModule(L.LightningDataModule):
             world_size=world_size,
             num_workers=self.num_workers,
             pin_memory=self._pin_memory(),
+            left_out=self.left_out,
         )
 
     def _evaluation(self, split: str) -> EvaluationLoader | list[Any]:

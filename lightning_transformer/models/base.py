@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -8,16 +8,21 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule, fully_shard
 
+from lightning_transformer.data.ranks import data_ranks
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.generate.respond import respond
+from lightning_transformer.models.parallel import (
+    is_parallel,
+    parallelise,
+)
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.cache import StackCache
 from lightning_transformer.nn.init.base import Init, initialise
 from lightning_transformer.nn.pattern.base import Pattern
 from lightning_transformer.nn.stack import Stack
 from lightning_transformer.nn.types import ModuleFactory, NormFactory
+from lightning_transformer.optim.clip import add_up_parts, clip_with_norm, global_norm
 from lightning_transformer.optim.schedule.apply import lambda_lr
 from lightning_transformer.optim.schedule.base import Schedule
 from lightning_transformer.tasks.base import Batch, Task
@@ -104,10 +109,14 @@ class Transformer(L.LightningModule):
         self.init, self.seed = init, seed
         self.make_optimizer, self.schedule = optimizer, schedule
         self.evaluation = nn.ModuleDict()
+        # Of the step that is under way: loss of this rank, norm of the whole gradient.
+        self.step_loss: Tensor | None = None
         self.grad_norm: Tensor | None = None
+        self.guard: Callable[[Any], None] | None = None  # told before each update, may prevent it
         self._step_targets: Tensor | None = None
         self.train_loss: RunningLoss | None = None
         self._trained: list[nn.Parameter] = []
+        self._ranks: tuple[int, int] | None = None
 
     def stack(self, *, n_layers: int, causal: bool, cross: bool = False) -> Stack:
         """A stack of this model's components."""
@@ -133,22 +142,20 @@ class Transformer(L.LightningModule):
         raise NotImplementedError
 
     def configure_model(self) -> None:
-        """With trainer=fsdp2: shard each block, then what is left, over the devices."""
-        if self.device_mesh is None or isinstance(self, FSDPModule):
+        """With trainer=fsdp2, tp or fsdp2_tp: cut the weights over the devices."""
+        if self.device_mesh is None or is_parallel(self):
             return  # another strategy, or called again for the test
-        mesh = self.device_mesh["data_parallel"]
-        for module in list(self.modules()):
-            if isinstance(module, Stack):
-                for block in module.blocks:
-                    fully_shard(block, mesh=mesh)
-        fully_shard(self, mesh=mesh)
+        parallelise(self, self.device_mesh)
 
     # -- training ---------------------------------------------------------------------------------
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Random numbers (dropout) are a function of (seed, step, micro-batch, rank)."""
+        """Random numbers (dropout) are a function of (seed, step, micro-batch, rank).
+
+        Processes that share the layers of one model draw the same.
+        """
         micro = batch_idx % self.trainer.accumulate_grad_batches
-        place = f"{self.seed} {self.global_step} {micro} {self.global_rank}".encode()
+        place = f"{self.seed} {self.global_step} {micro} {self._data_ranks()[0]}".encode()
         number = int.from_bytes(blake2b(place, digest_size=7).digest(), "big")
         # Not torch.manual_seed: it seeds every kind of device there may be, and for those that are
         # not in use it writes down a stack trace, half a millisecond at each step.
@@ -161,10 +168,17 @@ class Transformer(L.LightningModule):
         if self.train_loss is None:
             self.train_loss = RunningLoss(sums.nll.device)
         self.train_loss.add(sums.nll, batch.n_targets)
-        # Lightning divides by the micro-batches and DDP by the ranks; the divisor that we want is
-        # the number of targets of the whole optimizer step, on all ranks.
-        undo = self.trainer.accumulate_grad_batches * self.trainer.world_size
-        return sums.objective * (undo / self._targets_of_step(batch, batch_idx))
+        # Lightning divides by the micro-batches, DDP and FSDP by the ranks; the divisor that we
+        # want is the number of targets of the whole optimizer step, on all ranks.
+        n_micro = self.trainer.accumulate_grad_batches
+        scale = n_micro * self._data_ranks()[1] / self._targets_of_step(batch, batch_idx)
+        # 0 * inf = nan: a loss that is not finite makes every gradient so, on every rank.
+        scale = torch.add(scale, sums.objective.detach(), alpha=0)
+        loss = sums.objective * scale
+        share = loss.detach() / n_micro if n_micro > 1 else loss.detach()
+        first = batch_idx % n_micro == 0 or self.step_loss is None
+        self.step_loss = share if first else self.step_loss + share
+        return loss
 
     def _targets_of_step(self, batch: Batch, batch_idx: int) -> Tensor:
         assert batch.step_targets is not None
@@ -173,8 +187,21 @@ class Transformer(L.LightningModule):
         if batch_idx % self.trainer.accumulate_grad_batches == 0 or self._step_targets is None:
             total = self.trainer.strategy.reduce(batch.step_targets, reduce_op="sum")
             assert isinstance(total, Tensor)
+            # Those that read the same rows have counted them several times.
+            total = total // (self.trainer.world_size // self._data_ranks()[1])
             self._step_targets = total.clamp(min=1)
         return self._step_targets
+
+    def _data_ranks(self) -> tuple[int, int]:
+        if self._ranks is None:
+            self._ranks = data_ranks(self.trainer)
+        return self._ranks
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        """Undo 16-mixed's scale before clipping; Lightning leaves it to fused optimizers."""
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+            scaler.unscale_(optimizer)
 
     def configure_gradient_clipping(
         self,
@@ -182,17 +209,19 @@ class Transformer(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip by the global norm, and keep the norm from before for the log.
+        """Clip by the global norm, and keep the norm from before for the log and the guard.
 
         By hand, because Lightning refuses to clip for a fused optimizer in mixed precision.
         """
         if not self._trained:  # walking through all modules takes as long as the clipping
             self._trained = list(self.parameters())
-        if gradient_clip_val is None:
-            grads = [p.grad for p in self._trained if p.grad is not None]
-            self.grad_norm = nn.utils.get_total_norm(grads)
-        else:
-            self.grad_norm = nn.utils.clip_grad_norm_(self._trained, gradient_clip_val)
+        if self.device_mesh is not None:
+            add_up_parts(self._trained)
+        self.grad_norm = global_norm(self._trained)
+        if self.guard is not None:
+            self.guard(optimizer)
+        if gradient_clip_val is not None:
+            clip_with_norm(self._trained, gradient_clip_val, self.grad_norm)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(self)

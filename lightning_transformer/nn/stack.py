@@ -1,8 +1,11 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext
@@ -53,12 +56,25 @@ class Stack(nn.Module):
         needs_norm = self.blocks[-1].needs_final_norm
         self.final_norm = norm(d_model) if needs_norm else nn.Identity()
         self.n_layers, self.causal = n_layers, causal
+        self._compiled = False
 
     @property
     def n_residuals(self) -> int:
         """How many times something is added to the residual stream."""
         blocks: Iterable[Any] = self.blocks
         return sum(block.n_residuals for block in blocks)
+
+    def checkpoint_blocks(self) -> None:
+        """Keep only each block's input for the backward pass, which computes the block again."""
+        for block in self.blocks:
+            # Inside what FSDP hangs around the block: its parameters are gathered once more then.
+            block.forward = partial(_recomputed, block.forward)  # type: ignore[assignment]
+
+    def compile_blocks(self) -> None:
+        """Compile each block for itself; all share the code, which is compiled once."""
+        for block in self.blocks:
+            block.compile()
+        self._compiled = True
 
     def forward(
         self,
@@ -78,9 +94,12 @@ class Stack(nn.Module):
         x = self.dropout(self.position.embed(x, positions[..., past:]))
         contexts = self._contexts(x, places, positions, past, padding, documents)
         memory_context = None if memory is None else _memory_context(memory_padding)
-        for i, (block, pattern) in enumerate(zip(self.blocks, self.patterns, strict=True)):
-            layer_cache = cache.layers[i] if cache else None
-            x = block(x, contexts[pattern], memory, memory_context, layer_cache)
+        # A row that grows would be compiled anew at each length.
+        eager = self._compiled and cache is not None
+        with torch.compiler.set_stance("force_eager") if eager else nullcontext():
+            for i, (block, pattern) in enumerate(zip(self.blocks, self.patterns, strict=True)):
+                layer_cache = cache.layers[i] if cache else None
+                x = block(x, contexts[pattern], memory, memory_context, layer_cache)
         return self.final_norm(x)
 
     def _contexts(
@@ -117,6 +136,14 @@ class Stack(nn.Module):
             limited = None if bias is None else bias.masked_fill(~mask, float("-inf"))
             contexts[pattern] = AttentionContext(mask, limited, rotate)
         return contexts
+
+
+def _recomputed(forward: Callable[..., Tensor], *args: Any) -> Tensor:
+    if not torch.is_grad_enabled():
+        return forward(*args)
+    out = checkpoint(forward, *args, use_reentrant=False)
+    assert isinstance(out, Tensor)
+    return out
 
 
 def _positions(places: Tensor, padding: Tensor | None, documents: Tensor | None) -> Tensor:

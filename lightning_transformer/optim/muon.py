@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from lightning_transformer.optim.checks import (
     check_decay_rate,
@@ -12,7 +13,8 @@ from lightning_transformer.optim.checks import (
     check_positive,
 )
 from lightning_transformer.optim.fused import can_fuse
-from lightning_transformer.optim.param_groups import matrices, param_groups
+from lightning_transformer.optim.param_groups import by_mesh, matrices, param_groups
+from lightning_transformer.optim.unless import step_unless
 
 MATRICES = "matrices"  # the name of the group that Muon updates
 
@@ -25,12 +27,15 @@ class MuonWithAdamW(torch.optim.Optimizer):
 
     It holds one list of groups and one state; the two inner optimizers work on these same
     objects, so that schedulers, ``load_state_dict``, ``deepcopy`` and ``add_param_group`` see a
-    single ordinary optimizer.
+    single ordinary optimizer. As with torch's fused ones, an attribute ``found_inf`` that is not 0
+    when it steps leaves everything as it is.
 
     Args:
         groups: parameter groups; the one with ``name == "matrices"`` holds 2-D tensors only.
         adamw_options: defaults of the AdamW groups: lr, betas, eps, weight_decay, fused.
     """
+
+    takes_found_inf = True
 
     def __init__(self, groups: list[dict[str, Any]], adamw_options: dict[str, Any]) -> None:
         super().__init__(groups, adamw_options)
@@ -46,14 +51,14 @@ class MuonWithAdamW(torch.optim.Optimizer):
         self._link()
 
     def _link(self) -> None:
-        muon = [group for group in self.param_groups if group.get("name") == MATRICES]
-        adamw = [group for group in self.param_groups if group.get("name") != MATRICES]
+        kinds: dict[Callable[..., torch.optim.Optimizer], list[dict[str, Any]]] = {}
+        for group in self.param_groups:
+            kinds.setdefault(_kind(group), []).append(group)
         self._parts: list[torch.optim.Optimizer] = []
-        for build, groups in ((torch.optim.Muon, muon), (torch.optim.AdamW, adamw)):
-            if groups:
-                part = build(groups)
-                part.__setstate__({"state": self.state, "param_groups": groups})
-                self._parts.append(part)
+        for build, groups in kinds.items():
+            part = build(groups)
+            part.__setstate__({"state": self.state, "param_groups": groups})
+            self._parts.append(part)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -62,8 +67,12 @@ class MuonWithAdamW(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        skip = getattr(self, "found_inf", None)
         for part in self._parts:
-            part.step()
+            if skip is None:
+                part.step()
+            else:
+                step_unless(part, skip)
         return loss
 
 
@@ -122,14 +131,14 @@ def muon(
         raise ValueError(
             f"optimizer=muon finds no hidden matrix in {type(model).__name__}; take optimizer=adamw"
         )
-    first = {
+    own = {
         "name": MATRICES,
-        "params": hidden,
         "lr": muon_lr,
         "weight_decay": muon_weight_decay,
         "momentum": momentum,
         "eps": _NEWTON_SCHULZ_EPS,
     }
+    first = [{**own, "params": params} for params in by_mesh(hidden)]
     options = {
         "lr": lr,
         "betas": (float(beta1), float(beta2)),
@@ -137,7 +146,18 @@ def muon(
         "weight_decay": weight_decay,
         "fused": can_fuse(model) or None,
     }
-    return MuonWithAdamW([first, *_without(hidden, param_groups(model, weight_decay))], options)
+    return MuonWithAdamW([*first, *_without(hidden, param_groups(model, weight_decay))], options)
+
+
+def _kind(group: dict[str, Any]) -> Callable[..., torch.optim.Optimizer]:
+    """Which optimizer a group is for."""
+    if group.get("name") != MATRICES:
+        return torch.optim.AdamW
+    if not isinstance(group["params"][0], DTensor):
+        return torch.optim.Muon
+    from lightning_transformer.optim.muon_shards import MuonOfShards  # torch may have no Muon
+
+    return MuonOfShards
 
 
 def _without(taken: list[nn.Parameter], groups: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from lightning_transformer.nn.linear import Head
 
@@ -19,7 +20,9 @@ def param_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
         weight_decay: fraction of a weight that is taken off per step and per unit of lr.
 
     Returns:
-        One or two groups for a ``torch.optim`` optimizer, named ``decay`` and ``no_decay``.
+        Groups for a ``torch.optim`` optimizer, named ``decay`` and ``no_decay``. There may be
+        several of one name where parameters lie on the processes in different ways: torch updates
+        a group in one call, which takes either plain tensors or DTensors of one mesh.
 
     Raises:
         ValueError: when nothing in the model is trainable.
@@ -33,15 +36,24 @@ def param_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
             is_matrix = parameter.ndim >= 2 and id(parameter) not in embeddings
             (decay if is_matrix else no_decay).append(parameter)
     groups = [
-        {"name": "decay", "params": decay, "weight_decay": weight_decay},
-        {"name": "no_decay", "params": no_decay, "weight_decay": 0.0},
+        {"name": name, "params": params, "weight_decay": decayed}
+        for name, both, decayed in (("decay", decay, weight_decay), ("no_decay", no_decay, 0.0))
+        for params in by_mesh(both)
     ]
-    groups = [group for group in groups if group["params"]]
     if not groups:
         raise ValueError(
             f"{type(model).__name__} has no trainable parameter; an optimizer needs at least one"
         )
     return groups
+
+
+def by_mesh(parameters: list[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Plain parameters together, and those of each mesh of processes."""
+    found: dict[Any, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        mesh = parameter.device_mesh if isinstance(parameter, DTensor) else None
+        found.setdefault(mesh, []).append(parameter)
+    return list(found.values())
 
 
 def matrices(model: nn.Module) -> list[nn.Parameter]:

@@ -13,7 +13,7 @@ class DyT(nn.Module):
     def __init__(self, dim: int, *, alpha: float = 0.5) -> None:
         checks.positive("alpha", alpha, 0.5)
         super().__init__()
-        self.alpha = nn.Parameter(torch.tensor(float(alpha)))
+        self.alpha = nn.Parameter(torch.full((1,), float(alpha)))  # FSDP cannot shard a 0-d one
         self.weight = nn.Parameter(torch.ones(dim))
         self.bias = nn.Parameter(torch.zeros(dim))
 

@@ -19,7 +19,7 @@ def test_formula_by_hand() -> None:
 
 def test_alpha_is_learned_and_one_number() -> None:
     norm = DyT(3, alpha=0.7)
-    assert norm.alpha.shape == ()
+    assert norm.alpha.shape == (1,)
     assert norm.alpha.item() == pytest.approx(0.7)
     norm(torch.ones(3)).sum().backward()
     assert norm.alpha.grad.item() == pytest.approx(3 * (1 - math.tanh(0.7) ** 2), rel=1e-5)

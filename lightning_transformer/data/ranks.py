@@ -1,0 +1,17 @@
+from typing import Any
+
+from lightning.pytorch.strategies import ModelParallelStrategy
+
+
+def data_ranks(trainer: Any) -> tuple[int, int]:
+    """(rank, number) of this process among those that read different examples.
+
+    Processes that share the layers of one model (tensor parallelism) read the same ones, so that
+    their number is that of all processes divided by the degree.
+    """
+    if trainer.world_size == 1:
+        return 0, 1
+    if not isinstance(trainer.strategy, ModelParallelStrategy):
+        return trainer.global_rank, trainer.world_size
+    mesh = trainer.strategy.device_mesh["data_parallel"]
+    return mesh.get_local_rank(), mesh.size()

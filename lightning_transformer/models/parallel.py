@@ -1,0 +1,188 @@
+"""How a model is cut over processes: each layer by its heads and columns, or all weights in shards.
+
+Tensor parallelism (Shoeybi et al. 2019, Megatron-LM), over the mesh `tensor_parallel`:
+
+    attention  q, k, v by heads (columns), out by rows: each process has its heads, outputs are
+               added up; a norm of queries and keys is shared, its gradient is added up
+    ffn        up by columns, down by rows: likewise
+    the rest   embedding, norms, head: whole on every process, and computed there alike
+
+Fully sharded data parallelism (`fully_shard`), over the mesh `data_parallel`: each block, then what
+is left. With both, the parts of a layer are cut once more.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, Replicate, Shard
+from torch.distributed.tensor.parallel import (
+    ColwiseParallel,
+    RowwiseParallel,
+    SequenceParallel,
+    parallelize_module,
+)
+from torch.distributed.tensor.parallel.style import ParallelStyle
+
+from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
+from lightning_transformer.nn.ffn.dense import Dense
+from lightning_transformer.nn.stack import Stack
+
+HEADS = 1  # the dimension of the heads in (B, H, T, K)
+
+
+def check_tensor_parallel(model: nn.Module, degree: int) -> None:
+    """Refuse a degree that does not divide heads and widths, and layers that cannot be cut.
+
+    Raises ValueError, which lists the degrees that are possible.
+    """
+    if degree == 1:
+        return
+    sizes: dict[str, int] = {}
+    for name, layer in _layers(model):
+        if type(layer) is MultiHeadAttention:
+            sizes["attention.n_heads"] = layer.n_heads
+            sizes["attention.n_kv_heads"] = layer.n_kv_heads
+        elif type(layer) is Dense and not list(layer.activation.parameters()):
+            sizes["the width of the feed-forward layer"] = layer.down.in_features
+        else:
+            kind = name.rsplit(".", 1)[-1]
+            raise ValueError(
+                f"trainer.strategy.tensor_parallel_size={degree} cannot cut "
+                f"{type(layer).__name__} ({kind}); use trainer=fsdp2 or trainer=ddp"
+            )
+    for what, size in sizes.items():
+        if size % degree:
+            possible = [n for n in range(1, size + 1) if not any(s % n for s in sizes.values())]
+            raise ValueError(
+                f"trainer.strategy.tensor_parallel_size={degree} does not divide {what}={size}; "
+                f"possible here: {', '.join(map(str, possible))}"
+            )
+
+
+def parallelise(model: nn.Module, mesh: DeviceMesh) -> None:
+    """Cut a model over a mesh with the dimensions data_parallel and tensor_parallel, in place."""
+    tensor, data = mesh["tensor_parallel"], mesh["data_parallel"]
+    if tensor.size() > 1:
+        check_tensor_parallel(model, tensor.size())
+        for _, layer in _layers(model):
+            parallelize_module(layer, tensor, _plan(layer))
+            if isinstance(layer, MultiHeadAttention):
+                layer.register_forward_pre_hook(partial(_own_heads, tensor))
+                layer.register_forward_pre_hook(partial(_own_numbers, tensor))
+                layer.register_forward_hook(_common_numbers)
+    if data.size() > 1 or tensor.size() == 1:
+        for stack in _stacks(model):
+            for block in stack.blocks:
+                fully_shard(block, mesh=data)
+        fully_shard(model, mesh=data)
+
+
+def is_parallel(model: nn.Module) -> bool:
+    """Whether `parallelise` has been here."""
+    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
+
+
+def averaged_over(mesh: DeviceMesh | None, world_size: int) -> int:
+    """By how many processes the strategy divides the sum of their gradients."""
+    return world_size if mesh is None else mesh["data_parallel"].size()
+
+
+def gather_blocks(model: nn.Module) -> None:
+    """Let every process hold all blocks until `release_blocks`, for steps that differ in number.
+
+    Generating takes as many steps as the longest answer of a process; where each step gathers
+    shards, a process with more of them would wait for the others for ever.
+    """
+    for block in _shards(model):
+        block.set_reshard_after_forward(False)
+        block.unshard()
+
+
+def release_blocks(model: nn.Module) -> None:
+    """Undo `gather_blocks`."""
+    for block in _shards(model):
+        block.set_reshard_after_forward(True)
+        block.reshard()
+
+
+def _stacks(model: nn.Module) -> Iterator[Stack]:
+    return (module for module in list(model.modules()) if isinstance(module, Stack))
+
+
+def _shards(model: nn.Module) -> Iterator[FSDPModule]:
+    blocks = (block for stack in _stacks(model) for block in stack.blocks)
+    return (block for block in blocks if isinstance(block, FSDPModule))
+
+
+def _layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Attention and feed-forward layers of all blocks, by name."""
+    for stack in _stacks(model):
+        for block in stack.blocks:
+            for name in ("attention", "cross", "ffn"):
+                if hasattr(block, name):
+                    yield name, getattr(block, name)
+
+
+def _plan(layer: nn.Module) -> dict[str, ParallelStyle]:
+    if isinstance(layer, Dense):
+        columns = {f"up.{i}": ColwiseParallel() for i in range(len(layer.up))}
+        return {**columns, "down": RowwiseParallel()}
+    norm = SequenceParallel(sequence_dim=HEADS, use_local_output=True)
+    return {
+        **{name: ColwiseParallel() for name in "qkv"},
+        **{name: norm for name in ("q_norm", "k_norm") if list(getattr(layer, name).parameters())},
+        "out": RowwiseParallel(),
+    }
+
+
+def _own_heads(
+    mesh: DeviceMesh, layer: MultiHeadAttention, args: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """Cut masks and biases that differ between heads to the heads of this process."""
+    x, context, *rest = args
+    assert isinstance(context, AttentionContext)
+    cut = {
+        name: _cut_heads(value, layer.n_heads, mesh)
+        for name, value in (("mask", context.mask), ("bias", context.bias))
+    }
+    return x, replace(context, **cut), *rest
+
+
+def _cut_heads(value: Tensor | None, n_heads: int, mesh: DeviceMesh) -> Tensor | None:
+    if value is None or value.ndim < 3 or value.shape[-3] != n_heads:
+        return value
+    whole = DTensor.from_local(value, mesh, [Replicate()], run_check=False)
+    # Backwards the parts of all processes come together again, should the bias be learned.
+    return whole.redistribute(mesh, [Shard(value.ndim - 3)]).to_local()
+
+
+def _own_numbers(mesh: DeviceMesh, layer: Any, args: tuple[Any, ...]) -> None:
+    """Let attention dropout draw other masks for the heads of each process."""
+    if not layer.training or not layer.dropout:
+        return
+    generator = _generator(args[0].device)
+    torch.empty(1, device=args[0].device).uniform_()  # or the next layer would draw the same
+    layer.common_numbers = generator, generator.get_state()
+    own = bytes(layer.common_numbers[1].numpy()) + bytes([mesh.get_local_rank() % 256])
+    generator.manual_seed(int.from_bytes(blake2b(own, digest_size=7).digest(), "big"))
+
+
+def _common_numbers(layer: Any, args: tuple[Any, ...], output: Tensor) -> None:
+    """After attention, processes draw the same numbers again: the stream is the same on all."""
+    if layer.training and layer.dropout:
+        generator, state = layer.common_numbers
+        generator.set_state(state)
+
+
+def _generator(device: torch.device) -> torch.Generator:
+    if device.type == "cuda":
+        return torch.cuda.default_generators[device.index]
+    return torch.default_generator

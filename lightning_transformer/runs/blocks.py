@@ -1,0 +1,42 @@
+import shutil
+from typing import Any
+
+import lightning as L
+
+from lightning_transformer.errors import ConfigError
+from lightning_transformer.nn.stack import Stack
+
+
+class Blocks(L.Callback):
+    """How the blocks of a model are computed: again in the backward pass, compiled, or neither.
+
+    Lightning sets callbacks up before it shards the model, which is the order that is needed:
+    checkpoint, compile, shard.
+    """
+
+    def __init__(self, *, activation_checkpointing: bool = False, compile: bool = False) -> None:
+        self.activation_checkpointing, self.compile = activation_checkpointing, compile
+        self._done = False
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if self._done or not (self.activation_checkpointing or self.compile):
+            return
+        self._done = True
+        if self.compile:
+            _check_compiler(trainer)
+        for module in pl_module.modules():
+            if isinstance(module, Stack):
+                if self.activation_checkpointing:
+                    module.checkpoint_blocks()
+                if self.compile:
+                    module.compile_blocks()
+
+
+def _check_compiler(trainer: Any) -> None:
+    if trainer.strategy.root_device.type == "cpu" and not any(
+        map(shutil.which, ("c++", "g++", "clang++"))
+    ):
+        raise ConfigError(
+            "trainer.compile=true needs a C++ compiler on a CPU, and there is none (c++, g++, "
+            "clang++); install one, or use trainer.compile=false"
+        )
