@@ -261,6 +261,49 @@ def test_how_it_is_trained_may_change(stopped, monkeypatch):
     assert [step for step, _ in read_history(stopped)["val/loss"]] == [2, 4, 6]
 
 
+def test_new_rates_and_another_length_are_applied_from_then_on(stopped, monkeypatch):
+    before = dict(read_history(stopped)["optim/lr"])
+    typed = ("optimizer.lr=1e-4", "optimizer.muon_lr=0.5", "trainer.max_steps=8")
+    assert type_in(monkeypatch, f"resume={stopped}", *typed) == 0
+    rates = read_history(stopped)
+    # By hand: 2 of 8 steps of warm-up, then a straight line to 0 at the last one.
+    factors = {3: 1.0, 4: 0.8, 5: 0.6, 6: 0.4, 7: 0.2, 8: 0.0}
+    for name, peak in (("optim/lr", 1e-4), ("optim/lr_matrices", 0.5)):
+        found = {step: rate for step, rate in rates[name] if step > 2}
+        assert found == pytest.approx({s: peak * f for s, f in factors.items()}, abs=1e-12)
+    assert {step: dict(rates["optim/lr"])[step] for step in before} == before
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_auto_starts_where_there_is_nothing_to_go_on_with(tmp_path, monkeypatch, begun, capsys):
+    typed = [*short(tmp_path, *COMMON), "resume=auto", f"hydra.run.dir={tmp_path / 'run'}"]
+    if begun:  # it broke before its first checkpoint
+        with monkeypatch.context() as patch:
+            At(patch, 3, crash)
+            assert type_in(patch, *typed) == 1
+    assert type_in(monkeypatch, *typed) == 0
+    assert read(tmp_path / "run").status == "finished"
+    assert "resuming" not in capsys.readouterr().out
+
+
+def test_auto_goes_on_where_there_is_something(tmp_path, monkeypatch, undisturbed, capsys):
+    typed = [*short(tmp_path, *COMMON), "resume=auto", f"hydra.run.dir={tmp_path / 'run'}"]
+    with monkeypatch.context() as patch:
+        At(patch, 9, crash)
+        assert type_in(patch, *typed) == 1
+    capsys.readouterr()
+    assert type_in(monkeypatch, *typed) == 0
+    assert "resuming at step 3" in capsys.readouterr().out
+    assert difference(tmp_path / "run", undisturbed) == 0
+    assert history(tmp_path / "run") == history(undisturbed)
+
+
+def test_auto_needs_a_folder(monkeypatch, capsys):
+    code, err = resumed(monkeypatch, capsys, "resume=auto")
+    assert code == 2
+    assert "for example hydra.run.dir=outputs/runs/night" in err
+
+
 def test_folders_that_hold_no_run_are_refused(tmp_path, monkeypatch, capsys):
     code, err = resumed(monkeypatch, capsys, f"resume={tmp_path / 'nope'}")
     assert code == 2

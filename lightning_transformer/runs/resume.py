@@ -36,7 +36,7 @@ def resumed_arguments(arguments: Sequence[str]) -> list[str]:
             )
         folder = Path(place)
         if not any((folder / FOLDER).glob("step-*")):
-            return [a for a in arguments if not a.startswith("resume=")]
+            return list(arguments)
     else:
         folder = Path(asked)
     try:
@@ -64,7 +64,8 @@ def check_same(old: dict[str, Any], new: dict[str, Any]) -> None:
     changed = [
         f"{key}: {_show(a)} then, {_show(b)} now"
         for key, a, b in _differences(old, new, "")
-        if key not in RATES and (key.split(".")[0] not in MAY_CHANGE or key in MUST_STAY)
+        if key.removeprefix("model.") not in RATES  # a model holds its optimizer
+        and (key.split(".")[0] not in MAY_CHANGE or key in MUST_STAY)
     ]
     if changed:
         raise ConfigError(

@@ -88,7 +88,7 @@ def test_what_would_make_it_another_run_is_named(change, words):
     said = str(caught.value)
     assert f"({words}" in said
     assert "\n" not in said
-    assert "trainer, callbacks, logger may change" in said
+    assert "trainer, guard, callbacks, logger, optimizer.lr, optimizer.muon_lr may change" in said
 
 
 def test_a_long_list_of_differences_is_cut():
