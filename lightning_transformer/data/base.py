@@ -8,9 +8,10 @@ from typing import Any
 
 import lightning as L
 
+from lightning_transformer.data.evaluation import EvaluationLoader
 from lightning_transformer.data.identity import DataIdentity, identify, warn_duplicates
 from lightning_transformer.data.left_out import LeftOut
-from lightning_transformer.data.loader import Collate, EvaluationLoader, StepLoader
+from lightning_transformer.data.loader import Collate, StepLoader
 from lightning_transformer.data.ranks import data_ranks
 from lightning_transformer.data.split import Record, Split
 from lightning_transformer.data.tokenizers.base import Tokenizer, Vocabulary

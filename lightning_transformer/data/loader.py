@@ -1,4 +1,4 @@
-"""The training loader, which works in optimizer steps and resumes exactly, and the evaluation one.
+"""The training loader, which works in optimizer steps and resumes exactly.
 
 Which examples step s uses is a pure function of (seed, s) and of what is left out: the same for
 every number of ranks, micro-batches and workers, and for a resumed run. Two variants with one seed
@@ -167,7 +167,7 @@ def _as_is(item: Any) -> Any:
     return item
 
 
-def _torch_loader(
+def torch_loader(
     dataset: Dataset[Any], sampler: Sampler[int] | None, num_workers: int, pin_memory: bool
 ) -> DataLoader[Any]:
     """Wrap a data set whose items are finished batches."""
@@ -230,7 +230,7 @@ class StepLoader:
             rank=rank,
             world_size=world_size,
         )
-        self._loader = _torch_loader(self._steps, self._numbers, num_workers, pin_memory)
+        self._loader = torch_loader(self._steps, self._numbers, num_workers, pin_memory)
 
     def __len__(self) -> int:
         # Lightning fetches one batch ahead from a loader without length, which would make the
@@ -281,56 +281,3 @@ class StepLoader:
             )
         self._handed_out = steps * self.accumulate + rest
         self._left_out.merge(state.get("left_out", []))
-
-
-class _EvaluationBatches(Dataset[Any]):
-    """Item b = the b-th batch of this rank's examples."""
-
-    def __init__(
-        self, split: Split, collate: Collate, *, seed: int, batch_size: int, rows: range
-    ) -> None:
-        self.split, self.collate, self.seed = split, collate, seed
-        self.batch_size, self.rows = batch_size, rows
-
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
-
-    def __getitem__(self, item: int) -> Any:
-        rows = self.rows[item * self.batch_size : (item + 1) * self.batch_size]
-        indices = np.array(rows, dtype=np.int64)
-        seeds = example_seeds(self.seed, np.zeros_like(indices), indices)
-        batch = self.collate([self.split.get(row, 0) for row in rows], seeds)
-        return batch._replace(step_targets=batch.n_targets)
-
-
-class EvaluationLoader:
-    """One pass over a split in order; over all ranks every example comes exactly once.
-
-    Rank r takes the examples r, r + world_size, ...; the last batch may be short, and ranks may
-    have different numbers of batches. Random integers are those of epoch 0, the same every time.
-    batch_size counts examples per batch of one rank.
-    """
-
-    def __init__(
-        self,
-        split: Split,
-        collate: Collate,
-        *,
-        seed: int,
-        batch_size: int,
-        rank: int = 0,
-        world_size: int = 1,
-        num_workers: int = 0,
-        pin_memory: bool = False,
-    ) -> None:
-        rows = range(rank, len(split), world_size)
-        self._batches = _EvaluationBatches(
-            split, collate, seed=seed, batch_size=batch_size, rows=rows
-        )
-        self._loader = _torch_loader(self._batches, None, num_workers, pin_memory)
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._loader)

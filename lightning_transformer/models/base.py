@@ -13,8 +13,10 @@ from lightning_transformer.data.ranks import data_ranks
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.generate.respond import respond
 from lightning_transformer.models.parallel import (
+    gather_blocks,
     is_parallel,
     parallelise,
+    release_blocks,
 )
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.cache import StackCache
@@ -155,7 +157,7 @@ class Transformer(L.LightningModule):
         Processes that share the layers of one model draw the same.
         """
         micro = batch_idx % self.trainer.accumulate_grad_batches
-        place = f"{self.seed} {self.global_step} {micro} {self._data_ranks()[0]}".encode()
+        place = f"{self.seed} {self.global_step} {micro} {self.data_ranks[0]}".encode()
         number = int.from_bytes(blake2b(place, digest_size=7).digest(), "big")
         # Not torch.manual_seed: it seeds every kind of device there may be, and for those that are
         # not in use it writes down a stack trace, half a millisecond at each step.
@@ -171,7 +173,7 @@ class Transformer(L.LightningModule):
         # Lightning divides by the micro-batches, DDP and FSDP by the ranks; the divisor that we
         # want is the number of targets of the whole optimizer step, on all ranks.
         n_micro = self.trainer.accumulate_grad_batches
-        scale = n_micro * self._data_ranks()[1] / self._targets_of_step(batch, batch_idx)
+        scale = n_micro * self.data_ranks[1] / self._targets_of_step(batch, batch_idx)
         # 0 * inf = nan: a loss that is not finite makes every gradient so, on every rank.
         scale = torch.add(scale, sums.objective.detach(), alpha=0)
         loss = sums.objective * scale
@@ -188,11 +190,13 @@ class Transformer(L.LightningModule):
             total = self.trainer.strategy.reduce(batch.step_targets, reduce_op="sum")
             assert isinstance(total, Tensor)
             # Those that read the same rows have counted them several times.
-            total = total // (self.trainer.world_size // self._data_ranks()[1])
+            total = total // (self.trainer.world_size // self.data_ranks[1])
             self._step_targets = total.clamp(min=1)
         return self._step_targets
 
-    def _data_ranks(self) -> tuple[int, int]:
+    @property
+    def data_ranks(self) -> tuple[int, int]:
+        """(rank, number) of this process among those that read different rows."""
         if self._ranks is None:
             self._ranks = data_ranks(self.trainer)
         return self._ranks
@@ -262,9 +266,14 @@ class Transformer(L.LightningModule):
 
     def _fresh_metrics(self) -> None:
         self.evaluation = nn.ModuleDict(self.task.metrics()).to(self.device)
+        if self.task.n_generated:
+            gather_blocks(self)
 
     def _evaluate(self, batch: Batch) -> None:
-        self.task.update(self.evaluation, self(batch), batch)
+        features = self(batch)
+        if batch.step_targets is None:
+            return  # only company for processes that have a batch left
+        self.task.update(self.evaluation, features, batch)
         self.task.generate_metrics(self, batch, respond, self.evaluation)
 
     def _log_metrics(self, split: str) -> None:
@@ -273,3 +282,5 @@ class Transformer(L.LightningModule):
         # passes them to the loggers, under the step that they belong to (Lightning's is one less).
         shown = {f"{split}/{name}": value.float() for name, value in values.items()}
         self.log_dict(shown, logger=False)
+        if self.task.n_generated:
+            release_blocks(self)

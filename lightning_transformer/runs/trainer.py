@@ -71,6 +71,8 @@ def trainer(
     if isinstance(strategy, ModelParallel):
         strategy.check(devices, num_nodes)
     every = min(val_every, max_steps)
+    options = _as_plugin(_precision(precision, accelerator))
+    options["plugins"] += plugins or []
     blocks = Blocks(activation_checkpointing=activation_checkpointing, compile=compile)
     timer = [] if max_minutes is None else [Timer(timedelta(minutes=max_minutes))]
     make = partial(
@@ -85,7 +87,7 @@ def trainer(
         check_val_every_n_epoch=None,
         accumulate_grad_batches=accumulate,
         gradient_clip_val=clip,
-        **_precision(precision, accelerator, plugins or []),
+        **options,
         accelerator=accelerator,
         devices=devices,
         num_nodes=num_nodes,
@@ -111,14 +113,19 @@ def trainer(
         raise ValueError(str(error)) from error
 
 
-def _precision(precision: str, accelerator: str, plugins: list[Any]) -> dict[str, Any]:
+def _precision(precision: str, accelerator: str) -> str:
     """`auto` is bf16-mixed on a GPU that has it, 32-true elsewhere."""
-    plugins = [SafeCheckpointIO(), *plugins]
-    if precision == "64-true":  # as a plug-in: by name Lightning refuses it to sharded models
+    if precision != "auto":
+        return precision
+    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+
+
+def _as_plugin(precision: str) -> dict[str, Any]:
+    """Float64 is asked for by a plug-in: by its name Lightning refuses it to sharded models."""
+    plugins: list[Any] = [SafeCheckpointIO()]
+    if precision == "64-true":
         return {"plugins": [DoublePrecision(), *plugins]}
-    if precision == "auto":
-        on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-        precision = "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
     return {"precision": precision, "plugins": plugins}
 
 

@@ -60,13 +60,14 @@ class Task(nn.Module):
 
     causal: True or False = needs a causal or a bidirectional model; needs_source: a model with a
     source; example: the kind of example that it eats; n_extra_tokens: special tokens that it adds
-    to a row of data.
+    to a row of data; n_generated: examples per split whose metrics need generated output.
     """
 
     causal: bool
     needs_source: bool = False
     example: type
     n_extra_tokens: int = 0
+    n_generated: int = 0
     vocabulary: Vocabulary
     labels: Sequence[str]
 
@@ -126,7 +127,10 @@ class Task(nn.Module):
     def generate_metrics(
         self, model: Any, batch: Batch, respond: Respond, metrics: nn.ModuleDict
     ) -> None:
-        """Add what needs generated output; most tasks have nothing of the kind."""
+        """Add what needs generated output; most tasks have nothing of the kind.
+
+        model.data_ranks is (rank, number) of this process among those that evaluate other rows.
+        """
 
     def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
         """What the model makes of some examples, to be read by a person."""

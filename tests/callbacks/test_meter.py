@@ -64,7 +64,9 @@ def test_tokens_are_counted_without_padding(tmp_path):
 def test_tokens_of_all_processes_count_also_when_their_number_changes():
     meter = Meter(Display(), log_every=100)
     for world_size in (2, 1):
-        trainer = SimpleNamespace(world_size=world_size, global_step=0, max_steps=9)
+        trainer = SimpleNamespace(
+            world_size=world_size, global_rank=0, strategy=None, global_step=0, max_steps=9
+        )
         meter.on_train_batch_end(trainer, None, None, SimpleNamespace(n_tokens=10), 0)
     assert meter.tokens_seen == 30
 

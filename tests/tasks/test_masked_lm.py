@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_transformer.data.loader import EvaluationLoader, StepLoader
+from lightning_transformer.data.evaluation import EvaluationLoader
+from lightning_transformer.data.loader import StepLoader
 from lightning_transformer.data.split import ExampleList
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.examples import Tokens

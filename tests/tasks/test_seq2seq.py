@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -72,14 +73,20 @@ class Scripted:
         return [WORDS.encode(self.outputs.pop(0)).tolist() for _ in rows]
 
 
-def evaluated(pairs: list[Pair], outputs: list[str], n: int, cuts: list[int]) -> tuple[Any, Any]:
+def evaluated(
+    pairs: list[Pair],
+    outputs: list[str],
+    n: int,
+    cuts: list[int],
+    ranks: tuple[int, int] = (0, 1),
+) -> tuple[Any, Any]:
     task: Any = tiny("model=encoder_decoder", f"task.n_generated={n}").task
     metrics, respond = nn.ModuleDict(task.metrics()), Scripted(outputs)
     for first, last in itertools.pairwise(cuts):
         batch = task.collator("val")(pairs[first:last], [0] * (last - first))
         features = torch.zeros(*batch.input_ids.shape, 32, dtype=torch.float64)
         task.update(metrics, features, batch)
-        task.generate_metrics(None, batch, respond, metrics)
+        task.generate_metrics(SimpleNamespace(data_ranks=ranks), batch, respond, metrics)
     return {name: float(v) for name, v in task.compute(metrics).items()}, respond
 
 
@@ -109,6 +116,13 @@ def test_only_the_first_examples_are_generated() -> None:
     sources = [[*range(i + 1), EOS] for i in range(5)]
     assert respond.asked == [sources[:3], sources[3:]]
     assert values["exact_match"] == pytest.approx(3 / 5)
+
+
+@pytest.mark.parametrize(("rank", "n_own"), [(0, 3), (1, 2)])
+def test_processes_together_generate_as_many_as_one(rank: int, n_own: int) -> None:
+    pairs = [Pair(np.arange(i + 1), WORDS.encode(f"t{i}")) for i in range(8)][rank::2]
+    _, respond = evaluated(pairs, ["x"] * n_own, 5, [0, 2, 4], ranks=(rank, 2))
+    assert sum(map(len, respond.asked)) == n_own
 
 
 def test_room_to_say_more_than_the_target() -> None:
