@@ -173,10 +173,11 @@ class Transformer(L.LightningModule):
         # Lightning divides by the micro-batches, DDP and FSDP by the ranks; the divisor that we
         # want is the number of targets of the whole optimizer step, on all ranks.
         n_micro = self.trainer.accumulate_grad_batches
-        scale = n_micro * self.data_ranks[1] / self._targets_of_step(batch, batch_idx)
-        # 0 * inf = nan: a loss that is not finite makes every gradient so, on every rank.
-        scale = torch.add(scale, sums.objective.detach(), alpha=0)
-        loss = sums.objective * scale
+        # 0 * inf = nan: a loss that is not finite makes every gradient so, on every rank. The sum
+        # also has the loss's precision, where a quotient of whole numbers has that of float32.
+        n_targets = self._targets_of_step(batch, batch_idx)
+        n_targets = torch.add(n_targets, sums.objective.detach(), alpha=0)
+        loss = sums.objective * (n_micro * self.data_ranks[1] / n_targets)
         share = loss.detach() / n_micro if n_micro > 1 else loss.detach()
         first = batch_idx % n_micro == 0 or self.step_loss is None
         self.step_loss = share if first else self.step_loss + share
