@@ -24,7 +24,7 @@ from lightning_transformer.results import sync_folder, write_atomically
 
 SCHEMA = 1
 FOLDER, MANIFEST, STATE = "checkpoints", "manifest.json", "state.ckpt"
-DAMAGED, LITTER = "damaged-", "."  # what the names of unusable folders begin with
+ASIDE, LITTER = "aside-", "."  # what the names of folders that do not count begin with
 KEEP = 2  # valid checkpoints that stay besides the best one, so that one may turn out damaged
 _NAME = re.compile(r"step-(\d+)\Z")
 
@@ -126,10 +126,10 @@ def set_aside_after(folder: Path, step: int | None) -> list[str]:
     """Rename what claims to be newer than a step that training goes on from; return old names."""
     newer = [path for number, path in _steps(folder).items() if step is None or number > step]
     for path in newer:
-        number, aside = 1, folder / f"{DAMAGED}{path.name}"
+        number, aside = 1, folder / f"{ASIDE}{path.name}"
         while aside.exists():
             number += 1
-            aside = folder / f"{DAMAGED}{path.name}~{number}"
+            aside = folder / f"{ASIDE}{path.name}~{number}"
         os.rename(path, aside)
     return [path.name for path in newer]
 

@@ -261,7 +261,7 @@ def _return_to(s: Session) -> None:
     if s.trainer.is_global_zero and s.files.checkpoints.is_dir():
         checkpoints.clean(s.files.checkpoints)
         for name in checkpoints.set_aside_after(s.files.checkpoints, step):
-            s.display.say(f"{name} is kept as {checkpoints.DAMAGED}{name}")
+            s.display.say(f"{name} is kept as {checkpoints.ASIDE}{name}")
     s.history.truncate(-1 if step is None else step)
     at = "step 0: there is no checkpoint yet" if step is None else f"step {step:,}"
     s.display.say(f"resuming at {at}")

@@ -138,9 +138,9 @@ def weights(folder: Path, name: str = "last") -> dict[str, Tensor]:
     return checkpoint(folder, name)["state_dict"]
 
 
-def difference(one: Path, other: Path) -> float:
-    """The largest difference between the last weights of two runs."""
-    a, b = weights(one), weights(other)
+def difference(one: Path, other: Path, name: str = "last") -> float:
+    """The largest difference between the weights of two runs."""
+    a, b = weights(one, name), weights(other, name)
     assert list(a) == list(b)
     return max(float((a[key].double() - b[key].double()).abs().max()) for key in a)
 

@@ -180,7 +180,7 @@ def test_a_damaged_checkpoint_is_left_for_the_one_before_it(tmp_path, undisturbe
     start(folder, short(undisturbed.parent, *COMMON), resume=True)
     said = capsys.readouterr().out
     assert f"checkpoint of step 6 cannot be used: {state} is damaged: its SHA-256 is not" in said
-    assert "step-6 is kept as damaged-step-6" in said
+    assert "step-6 is kept as aside-step-6" in said
     assert "resuming at step 3" in said
     assert difference(folder, undisturbed) == 0
     assert history(folder) == history(undisturbed)

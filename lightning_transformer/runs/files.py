@@ -48,7 +48,7 @@ class RunFiles:
         return config, load_vocabulary(self.folder / TOKENIZER), labels
 
     def load_checkpoint(self, name: str) -> dict[str, Any]:
-        """The `best` or the `last` checkpoint, undamaged: tensors and plain values, nothing is run."""
+        """The `best` or the `last` checkpoint, undamaged: tensors and plain values only."""
         found = checkpoints.NAMED[name](self.checkpoints)
         if found is None:
             raise ValueError(f"{self.folder} has no checkpoint {name}")

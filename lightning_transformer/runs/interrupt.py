@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the step, write a checkpoint, leave. A second signal leaves at once."""
+"""Ctrl-C and SIGTERM: finish the step, write a checkpoint, leave; at once at the second signal."""
 
 import signal
 import threading

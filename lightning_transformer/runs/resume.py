@@ -70,8 +70,8 @@ def check_same(old: dict[str, Any], new: dict[str, Any]) -> None:
     if changed:
         raise ConfigError(
             f"resume: the configuration differs from the run's ({'; '.join(changed[:5])}); only "
-            f"{', '.join((*MAY_CHANGE, *RATES))} may change, without {MUST_STAY[0]}. Start a new run "
-            "instead"
+            f"{', '.join((*MAY_CHANGE, *RATES))} may change, without {MUST_STAY[0]}. "
+            "Start a new run instead"
         )
 
 

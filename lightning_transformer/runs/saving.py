@@ -88,6 +88,6 @@ class Saving(LightningCheckpoint):
         kept = next((f"step {c.step}" for c in checkpoints.listed(self.folder)), "none")
         return OSError(
             error.errno,
-            f"the checkpoint of step {step} was not written ({error.strerror or error}); the newest "
-            f"one before it is undamaged: {kept}",
+            f"the checkpoint of step {step} was not written ({error.strerror or error}); "
+            f"the newest one before it is undamaged: {kept}",
         )
