@@ -67,7 +67,7 @@ class Guard(L.Callback):
         self.trainer, self.model = trainer, pl_module
         self._unread = []
         self.scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
-        self.at_once = pl_module.device.type == "cpu"
+        self.at_once = reading_is_free(pl_module.device)
         optimizer = trainer.optimizers[0]
         if not self.at_once and self.must_prevent and (self.scaled or not leaves_out(optimizer)):
             self.at_once = True
@@ -167,6 +167,11 @@ def gradient_norms(model: Transformer) -> Tensor:
     grads = [p.grad for p in model.parameters() if p.requires_grad and p.grad is not None]
     parts = [grad.to_local() if isinstance(grad, DTensor) else grad for grad in grads]
     return torch.stack(torch._foreach_norm(parts))
+
+
+def reading_is_free(device: torch.device) -> bool:
+    """Whether the host may look at a value without waiting for anything."""
+    return device.type == "cpu"
 
 
 def leaves_out(optimizer: Optimizer) -> bool:
