@@ -4,7 +4,7 @@
 
 A model so small that the loop around it shows. Both use the same loader, loss, clipping, optimizer
 and schedule; Lightning's row is its trainer with all else off; ours adds the random numbers per
-step, the meter, the CSV and TensorBoard. CPU time of the process, one thread, all interleaved.
+step, the guard, the meter, the CSV and TensorBoard. CPU time of the process, one thread, all interleaved.
 """
 
 import argparse
@@ -25,6 +25,8 @@ from lightning_transformer.optim.schedule.apply import lambda_lr
 from lightning_transformer.runs.history import History
 from lightning_transformer.runs.interrupt import Stop
 from lightning_transformer.runs.quiet import quiet_lightning
+from lightning_transformer.runs.rates import Rates
+from lightning_transformer.runs.saving import Saving
 
 TINY = (
     "model.n_layers=1",
@@ -143,7 +145,11 @@ def run_ours(steps: int) -> float:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clock = Clock()
-        callbacks = [clock, Meter(Display(), cfg.trainer.log_every), Stop()]
+        display, every = Display(), cfg.trainer.log_every
+        guard = build(cfg, "guard", log_every=every, say=display.say)
+        saving = Saving(folder / "checkpoints", val_every=steps, save_every=None)
+        own = [guard, Meter(display, every), Rates(), Stop(saving, display.say), saving]
+        callbacks = [clock, *own]
         loggers = [History(folder), *build(cfg, "logger")(folder)]
         trainer = build(cfg, "trainer", folder=folder, logger=loggers, callbacks=callbacks)
         trainer.fit(model, datamodule=data)

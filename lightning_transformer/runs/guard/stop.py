@@ -8,6 +8,7 @@ from collections.abc import Callable
 import lightning as L
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from lightning_transformer.errors import TrainingError
 from lightning_transformer.paths import PROGRAM
@@ -37,6 +38,13 @@ class Stop(Guard):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         self._stopped = None
+
+    def before_update(self, optimizer: Optimizer) -> None:
+        norm = self.model.grad_norm
+        assert norm is not None
+        if self.at_once and not self.scaled and math.isfinite(norm):
+            return  # the usual step, in a microsecond
+        super().before_update(optimizer)
 
     def judge(self, loss: Tensor, norm: Tensor) -> Tensor:
         if self.scaled:
