@@ -97,7 +97,7 @@ def test_invariant_30_ranks_are_disjoint_and_cover_and_workers_do_not_repeat(
         for rank in range(3)
     ]
     for step in range(n_steps):
-        assert sum((part[step] for part in parts), []) == whole[step]
+        assert [i for part in parts for i in part[step]] == whole[step]
 
 
 def test_invariant_31_random_numbers_differ_by_example_epoch_and_worker() -> None:

@@ -1,4 +1,4 @@
-"""Invariants 1 to 4, 20, 21, 27, 37: what the loss is divided by, what it reads, where it starts."""
+"""Invariants 1 to 4, 20, 21, 27, 37: what a loss is divided by, what it reads, where it starts."""
 
 from __future__ import annotations
 

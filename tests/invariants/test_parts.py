@@ -179,6 +179,9 @@ def test_invariant_38_parameters_and_flops(
     assert size.flops_per_token == pytest.approx(6 * weights + 2 * 12 * WIDTH * 8.5, rel=1e-12)
 
 
+PADS = torch.tensor([[False, False, True]])
+
+
 def leaf(*shape: int, seed: int = 0) -> Tensor:
     return noise(*shape, seed=seed).requires_grad_()
 
@@ -202,8 +205,8 @@ def test_invariant_44_numerical_gradient(group: str) -> None:
             module = made(4, norm=built("norm", "layernorm")).double().eval()
             assert right(lambda x, m=module: m(x, torch.tanh), leaf(1, 2, 4)), option
         elif group == "pooling":
-            pads = torch.tensor([[False, False, True]])
-            assert right(lambda x, m=made(): m(x, pads), leaf(1, 3, 2)), option
+            module = made()
+            assert right(lambda x, m=module: m(x, PADS), leaf(1, 3, 2)), option
         elif group == "ffn":
             module = made(4, activation=built("activation", "swiglu"), hidden_mult=1.0).double()
             assert right(module, leaf(1, 2, 4)), option

@@ -52,8 +52,8 @@ def to_half_split(weight: Tensor, head_dim: int) -> Tensor:
     return weight.unflatten(0, (-1, head_dim))[:, order].flatten(0, 1)
 
 
-# softmax(q k^T / sqrt(8)) of the last of four queries, one row per head, worked with Python's
-# own complex numbers; weights and input are sines, so that they are the same in every version of torch.
+# softmax(q k^T / sqrt(8)) of the last of four queries, one row per head, worked with Python's own
+# complex numbers; weights and input are sines, so that they are the same in every torch.
 STORED = [
     [0.8723978042, 0.0589155452, 0.0106140132, 0.0580726373],
     [0.3573150318, 0.2170301656, 0.2059234092, 0.2197313935],
