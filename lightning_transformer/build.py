@@ -18,6 +18,7 @@ from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
+from lightning_transformer.models.parallel import check_parallel
 from lightning_transformer.trust import check_targets
 
 
@@ -94,6 +95,10 @@ def check_build(cfg: DictConfig, data: DataModule, choices: dict[str, str]) -> N
     with torch.device("meta"):
         model = build_model(cfg, vocabulary=ByteVocabulary(), labels=["a", "b"], seed=0)
     check_pairing(model, data, choices)
+    with refusing(cfg, "trainer"):
+        degree = OmegaConf.select(cfg, "trainer.strategy.tensor_parallel_size")
+        if degree is not None:
+            check_parallel(model, int(degree))
     with refusing(cfg, "schedule"):
         model.schedule.validate(int(cfg.trainer.max_steps))
     with refusing(cfg, "optimizer"):

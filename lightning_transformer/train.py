@@ -21,6 +21,7 @@ from lightning_transformer.callbacks.meter import Meter
 from lightning_transformer.check import check, plain
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.loader import check_batch_size
+from lightning_transformer.data.ranks import n_data_ranks
 from lightning_transformer.errors import ConfigError, TrainingError
 from lightning_transformer.generate.spoken import spoken
 from lightning_transformer.models.base import Transformer
@@ -157,7 +158,7 @@ def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> 
     result.device = machine.device_name(trainer.strategy.root_device)
     with refusing(cfg, "data"):
         data.prepare()
-        share = trainer.accumulate_grad_batches, trainer.world_size
+        share = trainer.accumulate_grad_batches, n_data_ranks(trainer)
         check_batch_size(data.batch_size, len(data.splits["train"]), *share)
     with refusing(cfg, "resume"):
         start = _starting_point(files, trainer.max_steps, display) if job.resume else None

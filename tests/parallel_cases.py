@@ -22,7 +22,11 @@ from tests.short_runs import ROOT, environment
 
 
 def run_exactly(folder: Path, typed: list[str]) -> None:
-    """One run; its metrics and gradient norms, unrounded, are in exact.json of its folder."""
+    """One run; its metrics and gradient norms, unrounded, are in exact.json of its folder.
+
+    Where there are checkpoints in it, the run goes on.
+    """
+    resume = (folder / "checkpoints").is_dir()
     seen: dict[str, list[float]] = {"metrics": [], "norms": []}
     compute, clip = Transformer._log_metrics, Transformer.configure_gradient_clipping
 
@@ -37,7 +41,7 @@ def run_exactly(folder: Path, typed: list[str]) -> None:
 
     Transformer._log_metrics, Transformer.configure_gradient_clipping = log_metrics, clipping
     try:
-        run(compose_config(*typed), Job(folder, overrides=typed))
+        run(compose_config(*typed), Job(folder, overrides=typed, resume=resume))
     finally:
         Transformer._log_metrics, Transformer.configure_gradient_clipping = compute, clip
     rank = os.environ.get("RANK", "0")

@@ -15,3 +15,10 @@ def data_ranks(trainer: Any) -> tuple[int, int]:
         return trainer.global_rank, trainer.world_size
     mesh = trainer.strategy.device_mesh["data_parallel"]
     return mesh.get_local_rank(), mesh.size()
+
+
+def n_data_ranks(trainer: Any) -> int:
+    """The number of processes that will read different examples, before there are any."""
+    if isinstance(trainer.strategy, ModelParallelStrategy):
+        return int(trainer.strategy._data_parallel_size)
+    return trainer.world_size

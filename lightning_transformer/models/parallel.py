@@ -38,11 +38,17 @@ from lightning_transformer.nn.stack import Stack
 HEADS = 1  # the dimension of the heads in (B, H, T, K)
 
 
-def check_tensor_parallel(model: nn.Module, degree: int) -> None:
-    """Refuse a degree that does not divide heads and widths, and layers that cannot be cut.
+def check_parallel(model: nn.Module, degree: int) -> None:
+    """Refuse what cannot be cut, and a degree that does not divide heads and widths.
 
     Raises ValueError, which lists the degrees that are possible.
     """
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 0:
+            raise ValueError(
+                f"trainer.strategy shards no parameter without a dimension, such as {name}; "
+                "give it the shape (1,), or use trainer=ddp"
+            )
     if degree == 1:
         return
     sizes: dict[str, int] = {}
@@ -71,7 +77,7 @@ def parallelise(model: nn.Module, mesh: DeviceMesh) -> None:
     """Cut a model over a mesh with the dimensions data_parallel and tensor_parallel, in place."""
     tensor, data = mesh["tensor_parallel"], mesh["data_parallel"]
     if tensor.size() > 1:
-        check_tensor_parallel(model, tensor.size())
+        check_parallel(model, tensor.size())
         for _, layer in _layers(model):
             parallelize_module(layer, tensor, _plan(layer))
             if isinstance(layer, MultiHeadAttention):
@@ -88,11 +94,6 @@ def parallelise(model: nn.Module, mesh: DeviceMesh) -> None:
 def is_parallel(model: nn.Module) -> bool:
     """Whether `parallelise` has been here."""
     return any(isinstance(parameter, DTensor) for parameter in model.parameters())
-
-
-def averaged_over(mesh: DeviceMesh | None, world_size: int) -> int:
-    """By how many processes the strategy divides the sum of their gradients."""
-    return world_size if mesh is None else mesh["data_parallel"].size()
 
 
 def gather_blocks(model: nn.Module) -> None:
@@ -149,11 +150,9 @@ def _own_heads(
     """Cut masks and biases that differ between heads to the heads of this process."""
     x, context, *rest = args
     assert isinstance(context, AttentionContext)
-    cut = {
-        name: _cut_heads(value, layer.n_heads, mesh)
-        for name, value in (("mask", context.mask), ("bias", context.bias))
-    }
-    return x, replace(context, **cut), *rest
+    mask = _cut_heads(context.mask, layer.n_heads, mesh)
+    bias = _cut_heads(context.bias, layer.n_heads, mesh)
+    return x, replace(context, mask=mask, bias=bias), *rest
 
 
 def _cut_heads(value: Tensor | None, n_heads: int, mesh: DeviceMesh) -> Tensor | None:

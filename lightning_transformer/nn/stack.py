@@ -14,6 +14,8 @@ from lightning_transformer.nn.pattern.base import Causal, Pattern
 from lightning_transformer.nn.position.base import PositionEncoding
 from lightning_transformer.nn.types import ModuleFactory, NormFactory
 
+MAX_LAYERS = 4096  # more is a typing error, and takes minutes to refuse for its size
+
 
 class Stack(nn.Module):
     """n_layers blocks that share one position encoding.
@@ -41,7 +43,7 @@ class Stack(nn.Module):
         cross: bool = False,
     ) -> None:
         super().__init__()
-        checks.at_least("n_layers", n_layers, 1)
+        checks.between("n_layers", n_layers, 1, MAX_LAYERS)
         self.blocks = nn.ModuleList(block(d_model, cross=cross) for _ in range(n_layers))
         attention: Any = self.blocks[0].attention
         self.position: PositionEncoding = position(
@@ -68,7 +70,7 @@ class Stack(nn.Module):
         """Keep only each block's input for the backward pass, which computes the block again."""
         for block in self.blocks:
             # Inside what FSDP hangs around the block: its parameters are gathered once more then.
-            block.forward = partial(_recomputed, block.forward)  # type: ignore[assignment]
+            block.forward = partial(_recomputed, block.forward)
 
     def compile_blocks(self) -> None:
         """Compile each block for itself; all share the code, which is compiled once."""

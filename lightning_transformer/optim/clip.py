@@ -1,7 +1,6 @@
 """The global norm of a gradient of which each process may hold a part, and clipping by it."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -80,4 +79,4 @@ def _sum_of_squares(grads: list[Tensor]) -> Tensor:
             assert not placement.is_partial(), "a gradient that has not been summed"
             if not placement.is_replicate():
                 dist.all_reduce(total, group=mesh.get_group(dim))
-    return cast(Tensor, total)
+    return total

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import CheckpointIO
 
+from lightning_transformer.runs.sharded import is_sharded, load_sharded
+
 
 class SafeCheckpointIO(CheckpointIO):
     """Checkpoint files that are whole or not there: written beside the target, synced, renamed.
@@ -31,6 +33,8 @@ class SafeCheckpointIO(CheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
+        if is_sharded(Path(path)):
+            return load_sharded(Path(path))
         return torch.load(path, map_location=map_location or "cpu", weights_only=True)
 
     def remove_checkpoint(self, path: Any) -> None:

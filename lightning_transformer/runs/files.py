@@ -13,6 +13,7 @@ from lightning_transformer import checkpoints
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.data.tokenizers.file import load_vocabulary
 from lightning_transformer.results import write_atomically
+from lightning_transformer.runs.sharded import is_sharded, load_sharded
 from lightning_transformer.runs.stored import check_archive, stored_config, stored_labels
 
 CONFIG, TOKENIZER, LABELS = "config.yaml", "tokenizer.json", "labels.json"
@@ -59,6 +60,8 @@ def read_state(path: Path) -> dict[str, Any]:
     """Read what a trainer wrote; ValueError, in one line, where it is not what it should be."""
     check_archive(path)
     try:
+        if is_sharded(path):
+            return load_sharded(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError:  # torch's own words recommend to load it all the same
         raise ValueError(

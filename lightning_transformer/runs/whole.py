@@ -13,9 +13,12 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 
-def whole_weights(model: nn.Module) -> dict[str, Any]:
-    """The state dict with whole tensors, on the CPU; call it on every process."""
-    return {name: _whole(value) for name, value in model.state_dict().items()}
+def whole_weights(model: nn.Module, *, cut: bool = False) -> dict[str, Any]:
+    """The state dict with whole tensors, on the CPU; call it on every process.
+
+    cut: leave DTensors as they are, for a checkpoint of which each process writes its part.
+    """
+    return {n: value if cut else _whole(value) for n, value in model.state_dict().items()}
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Any], *, strict: bool = True) -> None:
@@ -25,14 +28,14 @@ def load_weights(model: nn.Module, weights: Mapping[str, Any], *, strict: bool =
     model.load_state_dict(cut, strict=strict)
 
 
-def whole_optimizer(model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
-    """The optimizer's state dict with whole tensors; call it on every process.
+def whole_optimizer(model: nn.Module, optimizer: Optimizer, *, cut: bool = False) -> dict[str, Any]:
+    """The optimizer's state dict with whole tensors, unless cut; call it on every process.
 
     Groups that were parted because their parameters are cut differently are one again.
     """
     state = {
-        number: {key: _whole(value) for key, value in optimizer.state[parameter].items()}
-        for number, parameter in enumerate(_ordered(model, optimizer))
+        number: {k: v if cut else _whole(v) for k, v in optimizer.state[parameter].items()}
+        for number, parameter in enumerate(ordered(model, optimizer))
         if parameter in optimizer.state
     }
     groups, first = [], 0
@@ -50,7 +53,7 @@ def load_optimizer(model: nn.Module, optimizer: Optimizer, saved: Mapping[str, A
 
     Raises ValueError if it is of other groups of parameters.
     """
-    parameters = _ordered(model, optimizer)
+    parameters = ordered(model, optimizer)
     options: dict[int, Mapping[str, Any]] = {
         number: group for group in saved["param_groups"] for number in group["params"]
     }
@@ -83,7 +86,7 @@ def _by_name(optimizer: Optimizer) -> dict[Any, list[dict[str, Any]]]:
     return found
 
 
-def _ordered(model: nn.Module, optimizer: Optimizer) -> list[nn.Parameter]:
+def ordered(model: nn.Module, optimizer: Optimizer) -> list[nn.Parameter]:
     """The parameters as one process would number them."""
     place = {id(parameter): i for i, parameter in enumerate(model.parameters())}
     ordered = []
@@ -104,6 +107,8 @@ def _whole(value: Any) -> Any:
 def _like(value: Any, own: Any) -> Any:
     """A whole tensor, cut as `own` is; what is not of its shape (a step count) stays whole."""
     if not isinstance(value, Tensor) or not isinstance(own, DTensor) or value.shape != own.shape:
+        return value
+    if isinstance(value, DTensor):  # read from shards
         return value
     on_device = value.to(own.device)
     # Every process has read it: nothing is sent.

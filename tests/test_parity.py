@@ -1,0 +1,175 @@
+"""One result on any strategy: two processes compute, in float64, what one does.
+
+All runs are whole ones, from what is typed to result.json, through Lightning's trainer. Those on
+two processes share one pair of them, because starting it takes most of the time.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from tests.parallel_cases import on_processes, run_exactly
+from tests.short_runs import checkpoint, history, short, short_pairs, weights
+
+EXACT = 1e-10  # differences that rounding alone leaves are below 1e-14 for weights
+CLIP = 0.02  # less than any gradient of these runs
+FLOAT64 = ("trainer.precision=64-true", "optimizer=adamw", f"trainer.clip={CLIP}")
+PARALLEL = {
+    "ddp": ["trainer=ddp"],
+    "fsdp2": ["trainer=fsdp2"],
+    "tp": ["trainer=tp"],
+}
+OTHERS = ("pairs", "mlm", "grouped", "muon")
+SAME_RATE = ("schedule=constant", "schedule.warmup_steps=2")
+# Three steps on one process, three on two, three on one.
+RESHARDED: dict[str, list[str]] = {
+    "on-ddp": [],
+    "on-fsdp2": [],
+    "on-tp": [],
+    "on-fsdp2-shards": ["trainer.strategy.sharded_checkpoints=true"],
+    "on-tp-shards": ["trainer.strategy.sharded_checkpoints=true"],
+}
+TWO = ["trainer.devices=2", "trainer.accelerator=cpu", "trainer.precision=64-true"]
+
+
+def models(folder: Path) -> dict[str, list[str]]:
+    """What is typed for one process. Targets per rank are unequal in `mlm` and `pairs`."""
+    return {
+        # Tied embeddings, rotations, a norm of queries and keys, a gated activation; dy-tanh.
+        "lm": short(folder, *FLOAT64, "norm=dyt", "block=parallel", "data.eval_batch_size=7"),
+        # Padded pairs, cross-attention, generated answers.
+        "pairs": short_pairs(folder, *FLOAT64, "data.eval_batch_size=3", "task.n_generated=5"),
+        "mlm": short(folder, *FLOAT64, "model=encoder_only", "data.eval_batch_size=7"),
+        # Fewer key/value heads, a bias that differs between heads, biases, an untied head.
+        "grouped": short(
+            folder,
+            *FLOAT64,
+            "attention=gqa",
+            "attention.n_heads=4",
+            "attention.n_kv_heads=2",
+            "attention.bias=true",
+            "ffn.bias=true",
+            "position=alibi",
+            "tie_embeddings=false",
+            "pattern=sliding_window",
+        ),
+        "muon": short(folder, *FLOAT64, "optimizer=muon"),
+    }
+
+
+def on_two(typed: list[str], strategy: str, *more: str) -> list[str]:
+    return [o for o in typed if o != "trainer=cpu"] + PARALLEL[strategy] + TWO + list(more)
+
+
+def exact(run: Path, rank: int = 0) -> dict[str, list[float]]:
+    return json.loads((run / f"exact-{rank}.json").read_text(encoding="utf-8"))
+
+
+def losses(run: Path) -> list[float]:
+    return [float(row["train/loss"]) for row in history(run) if row["train/loss"]]
+
+
+def assert_same(run: Path, one: Path) -> None:
+    """Weights, training losses, gradient norms and metrics of validation and test, all finite."""
+    here, there = weights(run), weights(one)
+    assert list(here) == list(there)
+    for name, value in here.items():
+        assert isinstance(value, Tensor)
+        assert float((value - there[name]).abs().max()) < EXACT, name
+    for kind, values in exact(one).items():
+        assert exact(run)[kind] == pytest.approx(values, rel=EXACT, abs=EXACT), kind
+    assert losses(run) == pytest.approx(losses(one), rel=EXACT)
+
+
+def computed(folder: Path, chosen: tuple[str, ...], more: dict[str, list[str]]) -> dict[str, Path]:
+    """The chosen models on one process, and on two with every strategy; and more on two."""
+    typed = models(folder)
+    places = {}
+    for name in chosen:
+        run_exactly(folder / name, typed[name])
+        places[name] = folder / name
+    cases = {f"{m}-{s}": on_two(typed[m], s) for m in chosen for s in PARALLEL} | more
+    together = folder / "two"
+    together.mkdir(exist_ok=True)
+    on_processes(together, cases)
+    return places | {name: together / name for name in cases}
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The runs of the default decoder."""
+    return computed(tmp_path_factory.mktemp("few"), ("lm",), {})
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The runs of the other models, of accumulation, and those that change the number midway."""
+    folder = tmp_path_factory.mktemp("many")
+    lm = models(folder)["lm"]
+    cases = {
+        f"lm-{strategy}-x{n}": on_two(lm, strategy, f"trainer.accumulate={n}")
+        for strategy in PARALLEL
+        for n in (2, 4)
+    }
+    run_exactly(folder / "start", [*lm, "trainer.max_steps=3", *SAME_RATE])
+    for name, more in RESHARDED.items():
+        shutil.copytree(folder / "start", folder / "two" / name)
+        cases[name] = on_two(lm, name.split("-")[1], *more, *SAME_RATE)
+    found = computed(folder, ("lm", *OTHERS), cases)
+    run_exactly(folder / "straight", [*lm, "trainer.max_steps=9", *SAME_RATE])
+    for name in RESHARDED:
+        run_exactly(found[name], [*lm, "trainer.max_steps=9", *SAME_RATE])
+    return found | {"straight": folder / "straight"}
+
+
+@pytest.mark.parametrize("strategy", PARALLEL)
+def test_two_processes_are_as_one(few: dict[str, Path], strategy: str) -> None:
+    assert_same(few[f"lm-{strategy}"], few["lm"])
+
+
+def test_clipping_binds_and_all_ranks_see_one_norm(few: dict[str, Path]) -> None:
+    assert min(exact(few["lm"])["norms"]) > CLIP
+    for strategy in PARALLEL:
+        run = few[f"lm-{strategy}"]
+        assert exact(run, 0)["norms"] == exact(run, 1)["norms"]
+
+
+def test_the_comparison_would_see_another_norm(few: dict[str, Path], tmp_path: Path) -> None:
+    typed = models(tmp_path)["lm"]
+    run_exactly(tmp_path / "other", [*typed, f"trainer.clip={CLIP * (1 + 1e-6)}"])
+    with pytest.raises(AssertionError):
+        assert_same(tmp_path / "other", few["lm"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", PARALLEL)
+@pytest.mark.parametrize("model", OTHERS)
+def test_two_processes_are_as_one_for(many: dict[str, Path], model: str, strategy: str) -> None:
+    assert_same(many[f"{model}-{strategy}"], many[model])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [2, 4])
+@pytest.mark.parametrize("strategy", PARALLEL)
+def test_accumulated_on_two_processes_is_as_at_once_on_one(
+    many: dict[str, Path], strategy: str, n: int
+) -> None:
+    assert_same(many[f"lm-{strategy}-x{n}"], many["lm"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RESHARDED)
+def test_from_one_process_to_two_and_back_is_as_one(many: dict[str, Path], name: str) -> None:
+    here, there = weights(many[name]), weights(many["straight"])
+    assert max(float((here[key] - there[key]).abs().max()) for key in there) < EXACT
+    optimizer, wanted = (checkpoint(many[n])["optimizer_states"][0] for n in (name, "straight"))
+    assert optimizer["param_groups"] == wanted["param_groups"]
+    for number, state in wanted["state"].items():
+        for key, value in state.items():
+            assert float((optimizer["state"][number][key] - value).abs().max()) < EXACT
+    assert losses(many[name]) == pytest.approx(losses(many["straight"]), rel=EXACT)
