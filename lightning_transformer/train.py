@@ -7,11 +7,10 @@ import signal
 import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import lightning as L
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
-from omegaconf import DictConfig, OmegaConf
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig
 from rich.markup import escape
 
 from lightning_transformer import checkpoints
@@ -30,14 +29,16 @@ from lightning_transformer.models.summary import summary
 from lightning_transformer.paths import PROGRAM
 from lightning_transformer.results import HISTORY_FILE, RunResult, config_sha256, read
 from lightning_transformer.runs import machine
-from lightning_transformer.runs.files import RunFiles
+from lightning_transformer.runs.files import RunFiles, read_state
 from lightning_transformer.runs.guard.rewind import RewindAsked
 from lightning_transformer.runs.history import History
+from lightning_transformer.runs.hparams import log_end, log_start
 from lightning_transformer.runs.interrupt import Stop, Stopped, stop_on_signals
 from lightning_transformer.runs.processes import is_first
 from lightning_transformer.runs.quiet import quiet_lightning
 from lightning_transformer.runs.rates import Rates
 from lightning_transformer.runs.saving import Saving
+from lightning_transformer.runs.weights import write_weights
 
 log = logging.getLogger(__name__)
 TRACEBACK_FILE = "traceback.txt"
@@ -129,13 +130,14 @@ def _run(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> None
     machine.reset_peak_memory()
     session = _prepare(cfg, job, result, display)
     trainer, loggers = session.trainer, session.trainer.loggers
-    _log_start(loggers, job, result, plain(cfg))
+    shown = {"n_params": str(result.n_params), **job.differing}
+    log_start(loggers, shown, plain(cfg))
     with stop_on_signals(session.stop):
         _fit(session)
         if result.status != "stopped":
             _test(session)
             result.status = "finished"
-    _log_end(loggers, result)
+    log_end(loggers, result)
     result.peak_memory_bytes = machine.peak_memory(trainer.strategy.root_device)
     _farewell(session)
 
@@ -307,6 +309,8 @@ def _test(s: Session) -> None:
     path = chosen.state
     s.trainer.test(s.model, datamodule=s.data, ckpt_path=path, verbose=False, weights_only=True)
     s.result.metrics |= _metrics(s.trainer)
+    if s.trainer.is_global_zero:
+        write_weights(s.job.folder, read_state(path)["state_dict"], chosen.step)
 
 
 def _metrics(trainer: L.Trainer) -> dict[str, float | None]:
@@ -319,36 +323,6 @@ def _data_line(data: DataModule) -> str:
         f"[bold]{identity.name}[/]  {identity.bytes / 1e6:.2f} MB, {identity.n_tokens:,} training "
         f"tokens, vocabulary of {data.vocabulary.size:,}  [dim]sha256 {identity.sha256[:12]}[/]"
     )
-
-
-# Rows of TensorBoard's HParams tab: what a person compares, and no more.
-HPARAM_METRICS = {
-    "test/loss": "result/test_loss",
-    "val/loss": "result/val_loss",
-    "perf/tokens_per_s": "result/tokens_per_s",
-}
-
-
-def _log_start(loggers: list[Logger], job: Job, result: RunResult, config: dict[str, Any]) -> None:
-    # TensorBoard shows the first five columns, so what differs must be among few.
-    shown = {"n_params": str(result.n_params), **job.differing}
-    for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(shown, dict.fromkeys(HPARAM_METRICS.values(), float("nan")))
-            logger.experiment.add_text("config", _as_code(config))
-
-
-def _as_code(config: dict[str, Any]) -> str:
-    return "\n".join(f"    {line}" for line in OmegaConf.to_yaml(config).splitlines())
-
-
-def _log_end(loggers: list[Logger], result: RunResult) -> None:
-    values = result.metrics | {"perf/tokens_per_s": result.tokens_per_second}
-    found = {tag: values[n] for n, tag in HPARAM_METRICS.items() if values.get(n) is not None}
-    for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.log_metrics({tag: float(v or 0.0) for tag, v in found.items()}, result.steps)
-            logger.save()
 
 
 def _farewell(s: Session) -> None:
