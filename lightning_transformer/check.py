@@ -18,6 +18,7 @@ from lightning_transformer.signatures import UnknownTarget, signature
 # Keys that say where and how a run is done, not what it computes.
 NOT_IDENTITY = ("hydra", "sweep", "resume")
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=,+-]{0,127}")
 SCALARS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (float, int),
@@ -59,6 +60,11 @@ def check(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
     for name, node in cfg.get("callbacks", {}).items():
         if not isinstance(node, DictConfig) or "_target_" not in node:
             raise ConfigError(f"callbacks.{name} names no class: add callbacks.{name}._target_=...")
+    if "sweep" in cfg and not NAME.fullmatch(str(cfg.sweep)):
+        raise ConfigError(
+            f"sweep={cfg.sweep} must be a plain folder name of letters, digits and . _ - + = , "
+            "such as norms"
+        )
     if "seed" in cfg and (type(cfg.seed) is not int or not 0 <= cfg.seed < 2**63):
         raise ConfigError(f"seed={cfg.seed!r} must be a whole number from 0 to 2**63, such as 1")
 

@@ -31,6 +31,7 @@ from lightning_transformer.compose import (
 from lightning_transformer.errors import ConfigError, TrainingError
 from lightning_transformer.help import help_page
 from lightning_transformer.paths import CONF
+from lightning_transformer.redaction import redacted_overrides
 from lightning_transformer.runs.processes import is_first
 from lightning_transformer.runs.resume import AUTO, check_same, resumed_arguments, saved_config
 
@@ -125,7 +126,7 @@ def _job(cfg: DictConfig) -> float | None:
         from lightning_transformer.train import Job, run
 
         choices = {k: str(v) for k, v in info.runtime.choices.items() if "/" not in k and v}
-        overrides = list(info.overrides.task)
+        overrides = redacted_overrides(list(info.overrides.task))
         differing = dict(o.split("=", 1) for o in differing_overrides(overrides))
         chosen = {k: v for k, v in choices.items() if any(o.startswith(f"{k}=") for o in overrides)}
         job = Job(folder, choices, overrides, chosen, resume, in_sweep, differing)

@@ -15,6 +15,7 @@ from types import FunctionType
 from typing import Any
 
 from lightning_transformer.paths import CONF
+from lightning_transformer.redaction import HIDDEN
 
 PACKAGE = "lightning_transformer"
 PLUGINS = "lightning_transformer.conf"  # the entry point by which a package names itself
@@ -143,12 +144,14 @@ def check_overrides(overrides: Sequence[str], folder: Path) -> None:
         reason = _fault(key, value)
         if reason:
             raise ValueError(
-                f"{folder}: {override} in result.json {reason}; if that is what you want, type it "
-                "again beside resume="
+                f"{folder}: {override} in result.json {reason}; if that is what you want, type "
+                f"{key}=... again beside resume="
             )
 
 
 def _fault(key: str, value: str) -> str:
+    if HIDDEN in value:
+        return "hides a secret"
     if HYDRA.search(key):
         return "changes Hydra itself, which no run writes there"
     if "${" in value and ":" in value:
@@ -158,3 +161,14 @@ def _fault(key: str, value: str) -> str:
     if ("_target_" in value or last == "_target_") and not own:
         return "names code that is no option of this package or a plug-in"
     return ""
+
+
+def check_links(folder: Path) -> None:
+    """Refuse to write into a run folder in which a link leads outside; ValueError in one line."""
+    inside = folder.resolve()
+    for path in folder.rglob("*"):
+        if path.is_symlink() and inside not in path.resolve().parents:
+            raise ValueError(
+                f"{folder}: {path.relative_to(folder)} is a link to {path.resolve()}, outside the "
+                "run folder; put a copy in its place"
+            )

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from lightning_transformer.models.base import Decoding, Transformer
+from lightning_transformer.nn import checks
 from lightning_transformer.nn.cache import StackCache
+from lightning_transformer.nn.stack import MAX_LAYERS
 from lightning_transformer.tasks.base import Batch, pad, pad_mask
 
 
@@ -22,6 +24,8 @@ class EncoderDecoder(Transformer):
     def __init__(
         self, *, n_encoder_layers: int = 2, n_decoder_layers: int = 2, **shared: Any
     ) -> None:
+        checks.between("n_encoder_layers", n_encoder_layers, 1, MAX_LAYERS)
+        checks.between("n_decoder_layers", n_decoder_layers, 1, MAX_LAYERS)
         super().__init__(**shared)
         self.encoder = self.stack(n_layers=n_encoder_layers, causal=False)
         self.decoder = self.stack(n_layers=n_decoder_layers, causal=True, cross=True)

@@ -25,3 +25,10 @@ def at_least(name: str, value: int, minimum: int) -> None:
     """Raise ValueError unless value >= minimum."""
     if value < minimum:
         raise ValueError(f"{name}={value} must be at least {minimum}")
+
+
+def between(name: str, value: int, minimum: int, maximum: int) -> None:
+    """Raise ValueError unless minimum <= value <= maximum."""
+    at_least(name, value, minimum)
+    if value > maximum:
+        raise ValueError(f"{name}={value} must be at most {maximum}")

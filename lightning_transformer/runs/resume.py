@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from lightning_transformer import results
 from lightning_transformer.checkpoints import FOLDER
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.runs.stored import stored_config
+from lightning_transformer.trust import check_links, check_overrides
 
 # Only what does not change the meaning of the steps done so far. Rates are applied from then on.
 MAY_CHANGE = ("trainer", "guard", "callbacks", "logger")
@@ -45,7 +45,12 @@ def resumed_arguments(arguments: Sequence[str]) -> list[str]:
         raise ConfigError(f"resume={folder}: {error}") from None
     new = [a for a in arguments if not a.startswith(("resume=", "hydra.run.dir="))]
     keys = {"resume", *map(_key, new)}
-    old = [o for o in result.overrides if _key(o) not in keys]
+    old = [o for o in result.overrides if _key(str(o)) not in keys]
+    try:  # the folder may come from anywhere, and what it says is composed and written into
+        check_overrides(old, folder)
+        check_links(folder)
+    except ValueError as error:
+        raise ConfigError(f"resume={error}") from None
     return [*old, *new, f"resume={_quoted(folder)}", f"hydra.run.dir={_quoted(folder)}"]
 
 
@@ -54,9 +59,10 @@ def saved_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.yaml"
     if not path.is_file():
         raise ConfigError(f"resume={folder}: the run failed before its first step; start it anew")
-    saved = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(saved, dict)
-    return {str(key): value for key, value in saved.items()}
+    try:
+        return stored_config(path)
+    except ValueError as error:
+        raise ConfigError(f"resume={folder}: {error}") from None
 
 
 def check_same(old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 MAX_BYTES = 4_000_000  # of a configuration; real ones have a few kB
+BROKEN = (ValueError, RecursionError, AssertionError)  # what the readers raise for odd bytes
 
 
 def stored_config(path: Path) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def stored_config(path: Path) -> dict[str, Any]:
             raise ValueError("it refers to parts of itself, which no run writes")
         # Not yaml's own: OmegaConf wrote it, and reads numbers such as 1e-5 by other rules.
         content = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, OmegaConfBaseException, *BROKEN) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"{path} is not a configuration that a run has written: {reason}"
