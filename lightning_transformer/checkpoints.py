@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,22 +76,29 @@ def commit(
     """Give what has been written its digests and its name; from then on it counts."""
     reached("written")
     files = sorted(path for path in temporary.rglob("*") if path.is_file())
-    for path in files:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    reached("synced")
-    entries = {path.relative_to(temporary).as_posix(): _entry(path) for path in files}
+    with ThreadPoolExecutor(max_workers=1) as hashing:  # while the disk is at work
+        entries = hashing.map(_entry, files)
+        for path in files:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        reached("synced")
+        names = (path.relative_to(temporary).as_posix() for path in files)
+        found = Checkpoint(
+            temporary.parent / _name(step),
+            step,
+            metrics,
+            facts,
+            dict(zip(names, entries, strict=True)),
+        )
     reached("hashed")
-    place = temporary.parent / _name(step)
-    found = Checkpoint(place, step, metrics, facts, entries)
     _write_manifest(temporary, found)
     reached("described")
     for path in {path.parent for path in files} | {temporary}:
         sync_folder(path)
     reached("folder synced")
-    os.rename(temporary, place)
+    os.rename(temporary, found.path)
     reached("renamed")
-    sync_folder(place.parent)
+    sync_folder(temporary.parent)
     reached("done")
     return found
 
