@@ -144,7 +144,9 @@ class Transformer(L.LightningModule):
         raise NotImplementedError
 
     def configure_model(self) -> None:
-        """With trainer=fsdp2, tp or fsdp2_tp: cut the weights over the devices."""
+        """Take on the run's precision; with trainer=fsdp2, tp or fsdp2_tp cut over the devices."""
+        # Lightning does it after reading a checkpoint, and would cut float64 weights to float32.
+        self.trainer.precision_plugin.convert_module(self)
         if self.device_mesh is None or is_parallel(self):
             return  # another strategy, or called again for the test
         parallelise(self, self.device_mesh)

@@ -11,8 +11,10 @@ torch itself would, in `.metadata`.
 import os
 import pickle
 import re
-from collections.abc import Callable
-from pathlib import Path
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -44,9 +46,9 @@ def save_sharded(checkpoint: dict[str, Any], folder: Path) -> None:
         for key, value in checkpoint.items()
     }
     folder.mkdir(parents=True, exist_ok=True)
-    dcp.save(
-        tensors, storage_writer=dcp.FileSystemWriter(folder), no_dist=not dist.is_initialized()
-    )
+    with _one_process_will_do():
+        writer = dcp.FileSystemWriter(folder)
+        dcp.save(tensors, storage_writer=writer, no_dist=not dist.is_initialized())
     if not dist.is_initialized() or dist.get_rank() == 0:
         with (folder / REST).open("wb") as file:
             torch.save(rest, file)
@@ -69,7 +71,8 @@ def load_sharded(folder: Path, like: Like | None = None) -> dict[str, Any]:
     }
     alone = like is None or not dist.is_initialized()
     try:
-        dcp.load(tensors, storage_reader=_Reader(folder), no_dist=alone)
+        with _one_process_will_do():
+            dcp.load(tensors, storage_reader=_Reader(folder), no_dist=alone)
     except CheckpointException as error:  # no Exception: it would pass by all who catch those
         first = str(next(iter(error.failures.values()), error)).splitlines()[0]
         raise ValueError(f"{folder} cannot be read ({first})") from None
@@ -106,6 +109,14 @@ def read_metadata(folder: Path) -> Metadata:
     return found
 
 
+@contextmanager
+def _one_process_will_do() -> Iterator[None]:
+    """DCP warns where there is but one, which is what is wanted then."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.distributed is disabled.*")
+        yield
+
+
 class _Reader(dcp.FileSystemReader):
     """DCP's, which would unpickle whatever `.metadata` holds."""
 
@@ -137,6 +148,12 @@ class _Records(pickle.Unpickler):
     )  # fmt: skip
 
     def find_class(self, module: str, name: str) -> Any:
+        if module.split(".")[0] == "pathlib" and name in (
+            "PosixPath",
+            "PurePosixPath",
+            "WindowsPath",
+        ):
+            return PurePosixPath  # where it was written, which nobody asks
         is_dtype = module == "torch" and isinstance(getattr(torch, name, None), torch.dtype)
         if not is_dtype and (module, name) not in self._allowed:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}; nothing in it was run")
@@ -151,7 +168,7 @@ def _taken_out(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, dict):
         return {key: _taken_out(item, f"{name}/{key}", tensors) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_taken_out(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]
+        return type(value)(_taken_out(v, f"{name}/{i}", tensors) for i, v in enumerate(value))
     return value
 
 
@@ -163,8 +180,8 @@ def _put_back(value: Any, tensors: dict[str, Tensor]) -> Any:
         return tensors[name]
     if isinstance(value, dict):
         return {key: _put_back(item, tensors) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_put_back(item, tensors) for item in value]
+    if isinstance(value, list | tuple):
+        return type(value)(_put_back(item, tensors) for item in value)
     return value
 
 
