@@ -58,7 +58,12 @@ def test_invariant_26_uneven_split_over_two_ranks() -> None:
         counts = dict.fromkeys(totals, 0)
         for rank in range(world_size):
             model._fresh_metrics()
-            given = {"seed": 1, "batch_size": batch_size, "rank": rank, "world_size": world_size}
+            given = {
+                "seed": 1,
+                "batch_size": batch_size,
+                "rank": rank,
+                "world_size": world_size,
+            }
             for batch in EvaluationLoader(split, collate, **given):
                 with torch.no_grad():
                     model._evaluate(batch)
@@ -137,7 +142,10 @@ def test_invariant_32_round_trip(words: Vocabulary, text: str) -> None:
 def test_invariant_33_scores_of_text_are_sacrebleus_and_on_text() -> None:
     """chrF is computed on decoded words, whatever the subwords, and equals sacrebleu's chrF2."""
     model = on_rank(tiny("model=encoder_decoder"))
-    task, wanted = model.task, ["The cat sat.", "A mat, on a café.", "It did not see it."]
+    task, wanted = (
+        model.task,
+        ["The cat sat.", "A mat, on a café.", "It did not see it."],
+    )
     said = ["The cat sat", "a mat on a cafe .", "It did not. see"]
     sources = [text.lower() for text in wanted]
     scores = []
@@ -223,7 +231,12 @@ def test_invariant_43_variants_with_one_seed_see_the_same_samples(
     monkeypatch.setattr(Transformer, "training_step", watched)
     variants = {
         "base": (),
-        "other": ("norm=layernorm", "position=learned", "model.n_layers=2", "optimizer=adamw"),
+        "other": (
+            "norm=layernorm",
+            "position=learned",
+            "model.n_layers=2",
+            "optimizer=adamw",
+        ),
         "cut": ("trainer.accumulate=4", "activation=gelu", "model.dropout=0.2"),
         "seed": ("seed=2",),
     }

@@ -168,13 +168,19 @@ def test_invariant_27_perplexity_and_bits_per_byte() -> None:
     words = Characters().train([text])
     task = CausalLM(loss=CrossEntropy(), tie_embeddings=False)
     task.build(
-        d_model=4, vocabulary=words, labels=(), embedding=nn.Embedding(words.size, 4).double()
+        d_model=4,
+        vocabulary=words,
+        labels=(),
+        embedding=nn.Embedding(words.size, 4).double(),
     )
     task.double()
     ids = words.encode(text)
     metrics = nn.ModuleDict(task.metrics())
     nll: list[Tensor] = []
-    for size, part in ((1, ids[:20]), (2, ids[19:])):  # one target is the next part's first token
+    for size, part in (
+        (1, ids[:20]),
+        (2, ids[19:]),
+    ):  # one target is the next part's first token
         batch = task.collator("val")([Tokens(part)], [0])
         features = size * noise(1, len(part) - 1, 4, seed=size)
         with torch.no_grad():
@@ -190,7 +196,11 @@ def test_invariant_27_perplexity_and_bits_per_byte() -> None:
     in_bits = float(every.sum()) / math.log(2) / n_bytes
     assert values["bits_per_byte"] == pytest.approx(in_bits, abs=EXACT)
     batch_means = torch.stack([part.mean() for part in nll])
-    for wrong in (every.exp().mean(), batch_means.mean().exp(), batch_means.exp().mean()):
+    for wrong in (
+        every.exp().mean(),
+        batch_means.mean().exp(),
+        batch_means.exp().mean(),
+    ):
         assert abs(values["perplexity"] - float(wrong)) > 1e-2
 
 

@@ -151,7 +151,9 @@ def test_invariant_28_packed_documents(kind: type, position: str) -> None:
                 alone = stack(x[row : row + 1, mine])[0]
                 torch.testing.assert_close(packed[row, mine], alone, rtol=0, atol=EXACT)
                 (back,) = torch.autograd.grad(
-                    (packed[row, mine] * noise(int(mine.sum()), 16)).sum(), x, retain_graph=True
+                    (packed[row, mine] * noise(int(mine.sum()), 16)).sum(),
+                    x,
+                    retain_graph=True,
                 )
                 assert back[row, mine].any()
                 back[row, mine] = 0.0
@@ -163,7 +165,10 @@ def test_invariant_29_no_target_across_a_document_boundary() -> None:
     words = ByteVocabulary()
     texts = ["ab", "c", "defg"]
     rows = Documents().pack(
-        [words.encode(text) for text in texts], seq_len=9, eos_id=words.eos_id, training=True
+        [words.encode(text) for text in texts],
+        seq_len=9,
+        eos_id=words.eos_id,
+        training=True,
     )
     batch = NextToken(words.pad_id)([rows.get(0, 0)], [0])
     said = [
@@ -178,7 +183,10 @@ def test_invariant_29_no_target_across_a_document_boundary() -> None:
 def test_invariant_35_the_decoder_reads_bos_and_the_past() -> None:
     """It reads BOS y1 y2 and is to say y1 y2 EOS; the source ends in EOS."""
     model = assemble(EncoderDecoder)
-    examples = [Pair(np.array([7, 8]), np.array([1, 2, 3])), Pair(np.array([9]), np.array([4]))]
+    examples = [
+        Pair(np.array([7, 8]), np.array([1, 2, 3])),
+        Pair(np.array([9]), np.array([4])),
+    ]
     batch = model.task.collator("train")(examples, [0, 0])
     bos, eos, pad = WORDS.bos_id, WORDS.eos_id, WORDS.pad_id
     assert batch.source_ids is not None

@@ -133,7 +133,9 @@ def test_invariant_18_dropout() -> None:
 
 
 @pytest.mark.parametrize("kernel", options("kernel"))
-def test_invariant_18_attention_hands_no_dropout_to_its_kernel_in_evaluation(kernel: str) -> None:
+def test_invariant_18_attention_hands_no_dropout_to_its_kernel_in_evaluation(
+    kernel: str,
+) -> None:
     """The functional form does not know the module's mode."""
     inner, rates = built("kernel", kernel), []
 

@@ -109,7 +109,9 @@ def test_invariant_12_rope_precision() -> None:
     torch.testing.assert_close(turn.double(), exact, rtol=0, atol=1e-6)
 
 
-def test_invariant_12_the_stack_keeps_angles_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invariant_12_the_stack_keeps_angles_in_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model: Any = assemble(position="rope").bfloat16()
     used: list[torch.dtype] = []
     rotate = RoPE.rotate

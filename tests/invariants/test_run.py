@@ -1,4 +1,4 @@
-"""Invariants 19, 22 to 25, 39, 40 to 42: whole runs, through Lightning."""
+"""Invariants 19, 22 to 25, 39, 40, 41: whole runs, through Lightning."""
 
 from __future__ import annotations
 
@@ -7,28 +7,23 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import lightning as L
 import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_transformer.callbacks.ema import EMA
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.results import read
 from tests.conftest import tiny
-from tests.invariants.setting import EXACT, gradients, mean_loss, on_rank
+from tests.invariants.setting import gradients, mean_loss, on_rank
 from tests.models.test_training import optimizer_steps
 from tests.short_runs import (
     DROPOUT,
     At,
-    checkpoint,
     crash,
     difference,
     history,
     short_pairs,
     short_run,
     start,
-    weights,
 )
 from tests.tasks.drawn import drawn_batch
 
@@ -127,10 +122,19 @@ def test_invariant_23_max_steps_counts_optimizer_steps(
     seen: list[Tensor] = []
     updates: list[int] = []
     watch(monkeypatch, "training_step", lambda m, batch, i: seen.append(batch.input_ids))
-    watch(monkeypatch, "configure_gradient_clipping", lambda m, *given: updates.append(len(seen)))
+    watch(
+        monkeypatch,
+        "configure_gradient_clipping",
+        lambda m, *given: updates.append(len(seen)),
+    )
     (tmp_path / "text.txt").write_text("".join(chr(33 + i % 90) for i in range(240)))
     sizes = ("data.val_fraction=0.2", "data.test_fraction=0.2", "data.batch_size=8")
-    overrides = (*sizes, "trainer.max_steps=5", "trainer.accumulate=4", "trainer.val_every=2")
+    overrides = (
+        *sizes,
+        "trainer.max_steps=5",
+        "trainer.accumulate=4",
+        "trainer.val_every=2",
+    )
     result = short_run(tmp_path / "run", *overrides)
     assert result.steps == 5
     assert updates == [4, 8, 12, 16, 20]
@@ -162,7 +166,12 @@ def test_invariant_24_clipping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         return loss
 
     monkeypatch.setattr(torch.optim.SGD, "step", stepped)
-    plain = ("optimizer=sgd", "optimizer.lr=0.1", "optimizer.momentum=0", "schedule=constant")
+    plain = (
+        "optimizer=sgd",
+        "optimizer.lr=0.1",
+        "optimizer.momentum=0",
+        "schedule=constant",
+    )
     typed = (*plain, "schedule.warmup_steps=0", EXACTLY, "trainer.accumulate=2")
     short_run(tmp_path / "run", *typed, "optimizer.weight_decay=0", "trainer.clip=0.25")
     assert len(given) == len(taken) == 6
@@ -199,11 +208,17 @@ def test_invariant_25_validation_on_a_short_last_batch(tmp_path: Path) -> None:
         assert found[0][name] == pytest.approx(found[1][name], rel=3e-7)
 
 
-def test_invariant_39_bfloat16_keeps_norms_softmax_and_loss_in_float32(tmp_path: Path) -> None:
+def test_invariant_39_bfloat16_keeps_norms_softmax_and_loss_in_float32(
+    tmp_path: Path,
+) -> None:
     """The loss after a hundred steps is that of float32 within 0.02."""
     last = []
     for precision in ("32-true", "bf16-mixed"):
-        overrides = ("trainer.max_steps=100", "trainer.val_every=100", "trainer.log_every=50")
+        overrides = (
+            "trainer.max_steps=100",
+            "trainer.val_every=100",
+            "trainer.log_every=50",
+        )
         run = short_run(tmp_path / precision, *overrides, f"trainer.precision={precision}")
         last.append(float(run.metrics["val/loss"] or 0))
     assert last[1] == pytest.approx(last[0], abs=2e-2)
@@ -215,9 +230,14 @@ def test_invariant_39_bfloat16_keeps_norms_softmax_and_loss_in_float32(tmp_path:
 
     model.task.loss.register_forward_hook(note("loss"))
     softmax = Tensor.softmax
-    with pytest.MonkeyPatch.context() as patch, torch.autocast("cpu", dtype=torch.bfloat16):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        torch.autocast("cpu", dtype=torch.bfloat16),
+    ):
         patch.setattr(
-            Tensor, "softmax", lambda x, dim: (seen["softmax"].add(x.dtype), softmax(x, dim))[1]
+            Tensor,
+            "softmax",
+            lambda x, dim: (seen["softmax"].add(x.dtype), softmax(x, dim))[1],
         )
         batch = drawn_batch(model.task)
         model.task(model.features(batch), batch)
@@ -256,64 +276,3 @@ def test_invariant_41_recomputed_blocks_have_the_same_gradients() -> None:
         mean_loss(model.train(), drawn_batch(model.task)).backward()
         found.append(gradients(model))
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
-
-
-def averaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str
-) -> tuple[list[dict[str, Tensor]], list[list[Tensor]]]:
-    """A run with a running mean; the weights after each step, and those that were validated."""
-    after: list[dict[str, Tensor]] = []
-    judged: list[list[Tensor]] = []
-
-    def note(self: Any, trainer: L.Trainer, model: Any, *given: Any) -> None:
-        end(self, trainer, model, *given)
-        after.append({name: p.detach().clone() for name, p in model.named_parameters()})
-
-    end = EMA.on_train_batch_end
-    monkeypatch.setattr(EMA, "on_train_batch_end", note)
-    watch(
-        monkeypatch,
-        "on_validation_epoch_start",
-        lambda model: judged.append([p.detach().clone() for p in model.parameters()]),
-    )
-    short_run(tmp_path / "mean", "callbacks=ema", "callbacks.ema.decay=0.8", EXACTLY, *overrides)
-    return after, judged
-
-
-def test_invariant_42_running_mean_of_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Judged, kept and tested is the mean; training never sees it."""
-    with monkeypatch.context() as patch:
-        after, judged = averaged(tmp_path, patch)
-    mean = after[0]
-    for step in after[1:]:
-        mean = {name: 0.8 * mean[name] + 0.2 * value for name, value in step.items()}
-    assert len(after) == 6
-    for value, wanted in zip(judged[-1], mean.values(), strict=True):
-        torch.testing.assert_close(value, wanted, rtol=0, atol=EXACT)
-    short_run(tmp_path / "plain", EXACTLY)
-    kept, plain = checkpoint(tmp_path / "mean"), weights(tmp_path / "plain")
-    for name, wanted in mean.items():
-        torch.testing.assert_close(kept["state_dict"][name], wanted, rtol=0, atol=EXACT)
-        assert torch.equal(kept["current_model_state"][name], plain[name])
-        assert torch.equal(after[-1][name], plain[name])
-    metrics = read(tmp_path / "mean").metrics
-    assert metrics["val/loss"] != pytest.approx(read(tmp_path / "plain").metrics["val/loss"])
-    chosen = ("callbacks=ema", "callbacks.ema.decay=0.8", EXACTLY)
-    other = short_run(tmp_path / "mean", *chosen, resume=True)
-    assert other.metrics["test/loss"] == metrics["test/loss"]
-
-
-def test_invariant_42_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides = ("callbacks=ema", "callbacks.ema.decay=0.8", *DROPOUT)
-    short_run(tmp_path / "whole", *overrides)
-    with monkeypatch.context() as patch:
-        At(patch, 5, crash)
-        with pytest.raises(RuntimeError, match="broke"):
-            short_run(tmp_path / "cut", *overrides)
-    short_run(tmp_path / "cut", *overrides, resume=True)
-    whole, cut = checkpoint(tmp_path / "whole"), checkpoint(tmp_path / "cut")
-    for part in ("state_dict", "current_model_state"):
-        assert all(torch.equal(cut[part][n], value) for n, value in whole[part].items())
-    assert read(tmp_path / "cut").metrics == read(tmp_path / "whole").metrics

@@ -1,0 +1,31 @@
+"""The list of planted bugs is whole and fits the code; a few of them are tried here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.planted_bugs import BUGS, ROOT, try_all
+
+NUMBERS = range(1, 45)
+
+
+def test_every_invariant_has_a_test_and_a_bug() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py")]
+    tested = {int(n) for text in texts for n in re.findall(r"def test_invariant_(\d\d)_", text)}
+    assert tested == set(NUMBERS)
+    assert [bug.invariant for bug in BUGS] == list(NUMBERS)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug.invariant:02}")
+def test_the_place_of_the_bug_is_there(bug) -> None:
+    assert bug.new != bug.old
+    assert (ROOT / bug.path).read_text(encoding="utf-8").count(bug.old) == 1
+
+
+@pytest.mark.slow
+def test_some_bugs_are_caught() -> None:
+    sample = [bug for bug in BUGS if bug.invariant in (2, 17, 28, 34)]
+    assert try_all(sample) == [True] * 4
