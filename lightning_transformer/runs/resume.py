@@ -13,7 +13,8 @@ from lightning_transformer.trust import check_links, check_overrides
 # Only what does not change the meaning of the steps done so far. Rates are applied from then on.
 MAY_CHANGE = ("trainer", "guard", "callbacks", "logger")
 RATES = ("optimizer.lr", "optimizer.muon_lr")
-MUST_STAY = ("trainer.accumulate",)  # checkpoints count in micro-batches
+# Checkpoints count in micro-batches; with a mean of the weights, that is the model that they hold.
+MUST_STAY = ("trainer.accumulate", "callbacks.ema")
 AUTO = "auto"
 
 
@@ -76,7 +77,7 @@ def check_same(old: dict[str, Any], new: dict[str, Any]) -> None:
     if changed:
         raise ConfigError(
             f"resume: the configuration differs from the run's ({'; '.join(changed[:5])}); only "
-            f"{', '.join((*MAY_CHANGE, *RATES))} may change, without {MUST_STAY[0]}. "
+            f"{', '.join((*MAY_CHANGE, *RATES))} may change, without {' or '.join(MUST_STAY)}. "
             "Start a new run instead"
         )
 
