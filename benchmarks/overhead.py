@@ -4,7 +4,8 @@
 
 A model so small that the loop around it shows. Both use the same loader, loss, clipping, optimizer
 and schedule; Lightning's row is its trainer with all else off; ours adds the random numbers per
-step, the guard, the meter, the CSV and TensorBoard. CPU time of the process, one thread, all interleaved.
+step, the guard, the meter, the CSV and TensorBoard. CPU time of the process, one thread, all
+interleaved.
 """
 
 import argparse

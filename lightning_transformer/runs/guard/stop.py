@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable
 
 import lightning as L
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -55,21 +54,21 @@ class Stop(Guard):
         return bad
 
     def bad(self, seen: Seen) -> None:
-        rank = self.trainer.global_rank
+        rank, loss, norm = self.trainer.global_rank, float(seen.loss), float(seen.norm)
         if self.trainer.world_size > 1:  # name the rank whose loss it was, if it was one
-            losses = self.trainer.strategy.all_gather(seen.loss)
-            found = torch.nonzero(~losses.isfinite()).flatten().tolist()
-            rank = found[0] if found else rank
-        loss, norm = float(seen.loss), float(seen.norm)
-        what = "the loss is" if not math.isfinite(loss) else "a gradient is"
-        samples = self.samples(seen.step, rank)
+            losses = self.trainer.strategy.all_gather(seen.loss).tolist()
+            rank = next((r for r, value in enumerate(losses) if not math.isfinite(value)), rank)
+            loss = losses[rank]
+        what = "a gradient" if math.isfinite(loss) else "the loss"
         name = self.first_bad_parameter(seen)
-        shown = ", ".join(map(str, samples[:SHOWN].tolist()))
+        samples = self.samples(seen.step, rank).tolist()
+        shown = ", ".join(map(str, samples[:SHOWN]))
         more = f" .. ({len(samples)})" if len(samples) > SHOWN else ""
         folder = shlex.quote(os.path.relpath(self.trainer.default_root_dir))
         raise NonFinite(
-            f"step {seen.step} was not done because {what} not finite: rank {rank}, "
-            f"loss {loss:.4g}, gradient norm {norm:.4g}, first bad parameter {name}, samples {shown}{more}; the "
-            f"weights are those of step {seen.step - 1}. Go on from the last checkpoint with "
-            f"{PROGRAM} resume={folder} guard=skip, or start anew with a lower optimizer.lr"
+            f"step {seen.step} was not done because {what} is not finite: rank {rank}, "
+            f"loss {loss:.4g}, gradient norm {norm:.4g}, first bad parameter {name}, "
+            f"samples {shown}{more}; the weights are those of step {seen.step - 1}. Go on from the "
+            f"last checkpoint with {PROGRAM} resume={folder} guard=skip, or start anew with a "
+            "lower optimizer.lr"
         )
