@@ -14,7 +14,7 @@ import pytest
 from torch import Tensor
 
 from tests.parallel_cases import on_processes, run_exactly
-from tests.short_runs import checkpoint, history, short, short_pairs, weights
+from tests.short_runs import DROPOUT, checkpoint, history, short, short_pairs, weights
 
 EXACT = 1e-10  # differences that rounding alone leaves are below 1e-14 for weights
 CLIP = 0.02  # less than any gradient of these runs
@@ -116,6 +116,11 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for strategy in PARALLEL
         for n in (2, 4)
     }
+    for strategy in PARALLEL:
+        cases[f"lm-{strategy}-again"] = on_two(
+            lm, strategy, "trainer.activation_checkpointing=true"
+        )
+    cases["dropout"] = on_two(lm, "tp", *DROPOUT)
     run_exactly(folder / "start", [*lm, "trainer.max_steps=3", *SAME_RATE])
     for name, more in RESHARDED.items():
         shutil.copytree(folder / "start", folder / "two" / name)
@@ -160,6 +165,19 @@ def test_accumulated_on_two_processes_is_as_at_once_on_one(
     many: dict[str, Path], strategy: str, n: int
 ) -> None:
     assert_same(many[f"lm-{strategy}-x{n}"], many["lm"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", PARALLEL)
+def test_computing_blocks_again_changes_nothing(many: dict[str, Path], strategy: str) -> None:
+    assert_same(many[f"lm-{strategy}-again"], many["lm"])
+
+
+@pytest.mark.slow
+def test_dropout_agrees_on_ranks_that_share_layers(many: dict[str, Path]) -> None:
+    # What is whole on both ranks would get different gradients, and the norms would differ.
+    assert exact(many["dropout"], 0)["norms"] == exact(many["dropout"], 1)["norms"]
+    assert exact(many["dropout"])["norms"] != pytest.approx(exact(many["lm"])["norms"], rel=1e-3)
 
 
 @pytest.mark.slow

@@ -72,10 +72,10 @@ class Stack(nn.Module):
             # Inside what FSDP hangs around the block: its parameters are gathered once more then.
             block.forward = partial(_recomputed, block.forward)
 
-    def compile_blocks(self) -> None:
-        """Compile each block for itself; all share the code, which is compiled once."""
+    def compile_blocks(self, backend: str = "inductor") -> None:
+        """Compile each block for itself, in place: names of weights stay as they are."""
         for block in self.blocks:
-            block.compile()
+            block.compile(backend=backend)
         self._compiled = True
 
     def forward(
