@@ -117,7 +117,7 @@ def test_training_commands_run(command, reader):
     for long, short in SHORTER.items():
         command = re.sub(long, short, command)
     program = [sys.executable, *shlex.split(command)[1:]]
-    if not any(a.startswith(("debug=", "resume=")) for a in program):
+    if not any(a.startswith(("debug=", "resume=outputs")) for a in program):
         program.append("debug=fast")
     done = run(program, reader)
     assert done.returncode == 0, done.stdout + done.stderr
