@@ -19,7 +19,11 @@ from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.models.parallel import check_parallel
+from lightning_transformer.runs.sizes import check_machine, check_memory
 from lightning_transformer.trust import check_targets
+
+# What torch says, even on the meta device, of tensors that have more bytes than can be counted.
+TOO_LARGE = ("overflow", "Overflow", "too large", "invalid combination of arguments")
 
 
 def build(cfg: DictConfig, group: str, **sizes: Any) -> Any:
@@ -92,9 +96,18 @@ def check_build(cfg: DictConfig, data: DataModule, choices: dict[str, str]) -> N
 
     Builds the model without memory for its weights, and its optimizer and schedule.
     """
-    with torch.device("meta"):
-        model = build_model(cfg, vocabulary=ByteVocabulary(), labels=["a", "b"], seed=0)
+    try:
+        with torch.device("meta"):
+            model = build_model(cfg, vocabulary=ByteVocabulary(), labels=["a", "b"], seed=0)
+    except (RuntimeError, OverflowError, TypeError) as error:
+        if not any(word in str(error) for word in TOO_LARGE):
+            raise
+        with refusing(cfg, "model"):
+            check_memory(cfg, None)
+        raise
     check_pairing(model, data, choices)
+    with refusing(cfg, "model"):
+        check_machine(cfg, model, data)
     with refusing(cfg, "trainer"):
         degree = OmegaConf.select(cfg, "trainer.strategy.tensor_parallel_size")
         if degree is not None:

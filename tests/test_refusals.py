@@ -120,7 +120,7 @@ REFUSED_LATER = [
     ("optimizer.lr=nan", "optimizer.lr=nan must be a positive number"),
     ("schedule.warmup_steps=6", "schedule.warmup_steps=6 must be below trainer.max_steps=6"),
     ("trainer.precision=16", "trainer.precision=16 must be text"),
-    ("trainer.precision=half", "trainer: Precision 'half' is invalid. Allowed precision values"),
+    ("trainer.precision=half", "trainer.precision=half is not known; one of auto, 32-true, "),
     ("trainer.devices=0", "trainer.devices=0 must be at least 1"),
     ("callbacks=default callbacks.samples.n=0", "callbacks.n=0 must be at least 1"),
     (
