@@ -1,0 +1,76 @@
+"""The runs whose losses are committed, one per architecture.
+
+    python -m tests.determinism.reference       records them anew, after a change that is meant
+
+float64, so that another CPU or torch differs in the last digits only and not in what they become.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.short_runs import DROPOUT, history, short, short_pairs, start
+
+FOLDER = Path(__file__).parent
+N_STEPS = 60
+COMMON = (
+    "trainer.precision=64-true",
+    f"trainer.max_steps={N_STEPS}",
+    "trainer.val_every=30",
+    "trainer.accumulate=2",
+    "optimizer=adamw",
+    *DROPOUT,
+)
+KINDS = ("decoder_only", "encoder_only", "encoder_decoder")
+
+
+def typed(kind: str, folder: Path) -> list[str]:
+    """What to type for the run of an architecture, with its data in a folder."""
+    if kind == "encoder_decoder":
+        return short_pairs(folder, *COMMON)
+    return short(folder, f"model={kind}", *COMMON)
+
+
+def losses(kind: str, folder: Path) -> dict[str, list[str]]:
+    """Every logged loss of the run, as written: the shortest text that gives the number again."""
+    start(folder / "run", typed(kind, folder))
+    rows = history(folder / "run")
+    return {
+        name: [row[name] for row in rows if row[name]] for name in ("train/loss", "val/loss")
+    } | {"test/loss": [row["test/loss"] for row in rows if row.get("test/loss")]}
+
+
+def machine() -> dict[str, str]:
+    """What has to be the same for numbers to be the same to the last bit."""
+    return {
+        "torch": str(torch.__version__),
+        "processor": platform.machine(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def committed(kind: str) -> dict[str, Any]:
+    """The file of an architecture: where it was recorded, and the losses."""
+    content = json.loads((FOLDER / f"{kind}.json").read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def main() -> None:
+    """Record all."""
+    torch.set_num_threads(1)
+    for kind in KINDS:
+        with tempfile.TemporaryDirectory() as folder:
+            content = {"machine": machine(), "losses": losses(kind, Path(folder))}
+        text = json.dumps(content, indent=1)
+        (FOLDER / f"{kind}.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
