@@ -39,8 +39,10 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device; copies from pinned memory do not wait."""
-        fields = (x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in self)
-        return Batch(*fields)
+        moved: list[Any] = [
+            x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in self
+        ]
+        return Batch(*moved)
 
 
 class Sample(NamedTuple):
