@@ -1,8 +1,6 @@
 """One run: data, model, fit, test from the best checkpoint, and result.json whatever happens."""
 
 import logging
-import os
-import shlex
 import signal
 import traceback
 from dataclasses import asdict, dataclass, field
@@ -11,10 +9,10 @@ from pathlib import Path
 import lightning as L
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
-from rich.markup import escape
 
 from lightning_transformer import checkpoints
 from lightning_transformer.build import build, build_model, check_build, refusing
+from lightning_transformer.callbacks import farewell
 from lightning_transformer.callbacks.display import Display, make_display
 from lightning_transformer.callbacks.meter import Meter
 from lightning_transformer.check import check, plain
@@ -26,7 +24,6 @@ from lightning_transformer.generate.spoken import spoken
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.models.size import measure
 from lightning_transformer.models.summary import summary
-from lightning_transformer.paths import PROGRAM
 from lightning_transformer.results import HISTORY_FILE, RunResult, config_sha256, read
 from lightning_transformer.runs import machine
 from lightning_transformer.runs.files import RunFiles, read_state
@@ -139,7 +136,7 @@ def _run(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> None
             result.status = "finished"
     log_end(loggers, result)
     result.peak_memory_bytes = machine.peak_memory(trainer.strategy.root_device)
-    _farewell(session)
+    _say_how_it_went(session)
 
 
 def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> Session:
@@ -325,29 +322,12 @@ def _data_line(data: DataModule) -> str:
     )
 
 
-def _farewell(s: Session) -> None:
-    """What was reached, a sample, and what to type next."""
-    result, say = s.result, s.display.say
-    split = next(
-        n for n in ("test", "val", "train") if f"{n}/loss" in result.metrics or n == "train"
-    )
-    reached = [f"{n} {v:.4g}" for n, v in result.metrics.items() if v is not None and split in n]
-    say(f"[bold]{result.status}[/] at step {result.steps:,}  " + "  ".join(reached))
+def _say_how_it_went(s: Session) -> None:
+    """What was reached, a sample, and what to type next; a sweep's table says it for its jobs."""
+    split = farewell.reached(s.result, s.display.say)
     if s.job.in_sweep:
-        return  # the sweep's table says the rest
-    if result.status == "finished" and s.trainer.world_size == 1:  # shards are of no use here
+        return
+    if s.result.status == "finished" and s.trainer.world_size == 1:  # shards are of no use here
         example = s.data.spread(split, 1)
         s.display.sample(*s.model.task.demonstrate(s.model.eval(), example, spoken)[0])
-    folder = escape(shlex.quote(os.path.relpath(s.job.folder)))
-    more = "" if result.status == "stopped" else f" trainer.max_steps={2 * (result.steps or 1)}"
-    say(f"look      tensorboard --logdir {escape(shlex.quote(_logdir(s.job.folder)))}")
-    say(f"use       {PROGRAM}.generate {folder}")
-    say(f"go on     {PROGRAM} resume={folder}{more}")
-
-
-def _logdir(folder: Path) -> str:
-    """The folder above runs/ and sweeps/, so that TensorBoard shows this run among the others."""
-    for parent in folder.parents:
-        if parent.name in ("runs", "sweeps"):
-            return os.path.relpath(parent.parent)
-    return os.path.relpath(folder)
+    farewell.next_commands(s.result, s.job.folder, s.display.say)

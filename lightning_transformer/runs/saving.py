@@ -64,8 +64,7 @@ class Saving(LightningCheckpoint):
                 checkpoints.add_metrics(checkpoints.verify(self.folder / f"step-{step}"), metrics)
             trainer.strategy.barrier()
             return
-        temporary = self._begin(step) if first else None
-        temporary = trainer.strategy.broadcast(temporary)
+        temporary: Path = trainer.strategy.broadcast(self._begin(step) if first else Path())
         try:
             trainer.save_checkpoint(temporary / checkpoints.STATE, weights_only=False)
             if first:
