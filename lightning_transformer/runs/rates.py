@@ -1,6 +1,7 @@
 """Learning rates that a resumed run was given anew."""
 
 import lightning as L
+from torch.optim.lr_scheduler import LambdaLR
 
 
 class Rates(L.Callback):
@@ -23,6 +24,7 @@ class Rates(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         for config, rates in zip(trainer.lr_scheduler_configs, self._configured, strict=True):
             scheduler = config.scheduler
+            assert isinstance(scheduler, LambdaLR)
             scheduler.base_lrs = list(rates)
             step = scheduler.last_epoch
             groups = scheduler.optimizer.param_groups
