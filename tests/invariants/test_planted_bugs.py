@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.planted_bugs import BUGS, ROOT, try_all
+from tests.bugs import BUGS, Bug
+from tests.planted_bugs import ROOT, try_all
 
 NUMBERS = range(1, 45)
 
@@ -20,7 +21,7 @@ def test_every_invariant_has_a_test_and_a_bug() -> None:
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug.invariant:02}")
-def test_the_place_of_the_bug_is_there(bug) -> None:
+def test_the_place_of_the_bug_is_there(bug: Bug) -> None:
     assert bug.new != bug.old
     assert (ROOT / bug.path).read_text(encoding="utf-8").count(bug.old) == 1
 
