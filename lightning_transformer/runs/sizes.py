@@ -4,13 +4,15 @@ import os
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.models.base import Transformer
+from lightning_transformer.nn import checks
 from lightning_transformer.nn.position.learned import Learned
 
 BYTES_PER_WEIGHT = 12  # weight, gradient and one state of the optimizer, in float32: the least
+MOST_PROCESSES = 65536  # on one machine, and machines
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "bf16-true", "16-mixed", "16-true", "64-true")
 # Options that make a model large, where they are.
 SIZES = ("model", "attention", "ffn")
@@ -21,6 +23,13 @@ def check_machine(cfg: DictConfig, model: Transformer, data: DataModule) -> None
 
     model: built on the meta device.
     """
+    for key in ("devices", "num_nodes"):
+        count = cfg.trainer[key]
+        if isinstance(count, int):
+            checks.between(f"trainer.{key}", count, 1, MOST_PROCESSES)
+    plugins = cfg.trainer.plugins
+    if plugins is not None and not isinstance(plugins, ListConfig):
+        raise ValueError(f"trainer.plugins={plugins} must be a list, such as [], or null")
     check_memory(cfg, sum(p.numel() for p in model.parameters()))
     limit = max(64, 8 * (os.cpu_count() or 1))
     if data.num_workers > limit:
