@@ -73,7 +73,7 @@ def test_parameters_without_dimension_are_refused() -> None:
             "data_parallel_size=3 x tensor_parallel_size=2 is 6, not the 4 processes of "
             "trainer.devices x num_nodes; possible here: 4 x 1, 2 x 2, 1 x 4",
         ),
-        (["trainer=fsdp2", "trainer.devices=0"], "data_parallel_size=0 must be at least 1"),
+        (["trainer=fsdp2", "trainer.devices=2", "trainer.strategy.data_parallel_size=0"], "=0"),
     ],
 )
 def test_one_line_before_any_data(
