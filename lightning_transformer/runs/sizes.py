@@ -13,6 +13,7 @@ from lightning_transformer.nn.position.learned import Learned
 
 BYTES_PER_WEIGHT = 12  # weight, gradient and one state of the optimizer, in float32: the least
 MOST_PROCESSES = 65536  # on one machine, and machines
+MOST_MINUTES = 10_000_000  # nineteen years
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "bf16-true", "16-mixed", "16-true", "64-true")
 # Options that make a model large, where they are.
 SIZES = ("model", "attention", "ffn")
@@ -27,6 +28,11 @@ def check_machine(cfg: DictConfig, model: Transformer, data: DataModule) -> None
         count = cfg.trainer[key]
         if isinstance(count, int):
             checks.between(f"trainer.{key}", count, 1, MOST_PROCESSES)
+        elif count != "auto":
+            raise ValueError(f"trainer.{key}={count} must be a whole number, such as 1, or auto")
+    minutes = cfg.trainer.max_minutes
+    if minutes is not None and minutes > MOST_MINUTES:
+        raise ValueError(f"trainer.max_minutes={minutes} must be at most {MOST_MINUTES}, or null")
     plugins = cfg.trainer.plugins
     if plugins is not None and not isinstance(plugins, ListConfig):
         raise ValueError(f"trainer.plugins={plugins} must be a list, such as [], or null")
