@@ -118,9 +118,9 @@ def _job(cfg: DictConfig) -> float | None:
                     "hydra.run.dir"
                 )
             set_aside(folder)  # refused or broken before its first checkpoint
-        # Waiting threads spin a few microseconds, then sleep. Spinning long, the default, makes torch
-        # several times slower beside one more busy program; not at all, slower on an idle machine.
-        # Read when torch is loaded; a policy of the user's own stands.
+        # Waiting threads spin a few microseconds, then sleep. Spinning long, the default, makes
+        # torch several times slower beside one more busy program; not at all, slower on an idle
+        # machine. Read when torch is loaded; a policy of the user's own stands.
         if "OMP_WAIT_POLICY" not in os.environ:
             os.environ.setdefault("GOMP_SPINCOUNT", "3000")
         from lightning_transformer.train import Job, run
