@@ -74,7 +74,7 @@ def largest(cfg: DictConfig) -> tuple[str, Any]:
         assert isinstance(node, dict)
         for name, value in node.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
-                found[f"{group}.{name}"] = value
+                found[f"{group}.{name!s}"] = value
     key = max(found, key=lambda name: found[name])
     return key, found[key]
 
