@@ -242,6 +242,10 @@ def test_invariant_39_bfloat16_keeps_norms_softmax_and_loss_in_float32(
         batch = drawn_batch(model.task)
         model.task(model.features(batch), batch)
     assert seen == {"loss": {torch.float32}, "softmax": {torch.float32}}
+    # Outside autocast, as with bf16-true, nobody but the loss itself sees to it.
+    assert model.task.loss(torch.ones(2, 3).bfloat16(), torch.tensor([0, 1])).nll.dtype == (
+        torch.float32
+    )
     for name in ("rmsnorm", "layernorm"):
         norm: nn.Module = tiny(f"norm={name}").decoder.final_norm.bfloat16()
         x = (100 + torch.randn(4, 32, generator=torch.Generator().manual_seed(0))).bfloat16()
