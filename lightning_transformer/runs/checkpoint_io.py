@@ -6,6 +6,7 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 
 from lightning_transformer.runs.sharded import is_sharded, load_sharded
+from lightning_transformer.runs.stored import check_archive
 
 
 class SafeCheckpointIO(CheckpointIO):
@@ -35,6 +36,7 @@ class SafeCheckpointIO(CheckpointIO):
     ) -> dict[str, Any]:
         if is_sharded(Path(path)):
             return load_sharded(Path(path))
+        check_archive(Path(path))
         return torch.load(path, map_location=map_location or "cpu", weights_only=True)
 
     def remove_checkpoint(self, path: Any) -> None:

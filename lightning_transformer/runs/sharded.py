@@ -25,6 +25,8 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 from torch.distributed.tensor import DTensor
 
+from lightning_transformer.runs.stored import check_archive
+
 METADATA, REST = ".metadata", "rest.pt"
 _PARTS = ("state_dict", "optimizer_states")  # what is cut; the rest is small
 _SHARD = re.compile(r"__\d+_\d+\.distcp\Z")
@@ -61,6 +63,7 @@ def load_sharded(folder: Path, like: Like | None = None) -> dict[str, Any]:
 
     With like, every process has to call it. Raises ValueError for a damaged or foreign folder.
     """
+    check_archive(folder / REST)
     rest = torch.load(folder / REST, map_location="cpu", weights_only=True)
     stored = read_metadata(folder)
     make = like or (lambda name, shape, dtype: torch.empty(shape, dtype=dtype))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -71,6 +72,19 @@ def test_loading_never_unpickles_code(tmp_path):
     torch.save({"a": Evil()}, tmp_path / "evil.ckpt")
     with pytest.raises(pickle.UnpicklingError):
         SafeCheckpointIO().load_checkpoint(tmp_path / "evil.ckpt", weights_only=False)
+
+
+def test_a_file_that_would_unfold_is_refused(tmp_path):
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "plain.ckpt")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.ckpt") as plain,
+        zipfile.ZipFile(tmp_path / "packed.ckpt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    SafeCheckpointIO().load_checkpoint(tmp_path / "plain.ckpt")
+    with pytest.raises(ValueError, match="in it is compressed, which no checkpoint of torch is"):
+        SafeCheckpointIO().load_checkpoint(tmp_path / "packed.ckpt")
 
 
 def test_removing_what_is_gone_is_no_error(tmp_path):
