@@ -34,6 +34,7 @@ from lightning_transformer.runs.interrupt import Stop, Stopped, stop_on_signals
 from lightning_transformer.runs.processes import is_first
 from lightning_transformer.runs.quiet import quiet_lightning
 from lightning_transformer.runs.rates import Rates
+from lightning_transformer.runs.remedies import explaining
 from lightning_transformer.runs.saving import Saving
 from lightning_transformer.runs.weights import write_weights
 
@@ -76,7 +77,7 @@ def run(cfg: DictConfig, job: Job) -> RunResult:
     if writes:
         result.write(job.folder)
     try:
-        with quiet_lightning():
+        with quiet_lightning(), explaining(cfg):
             check(cfg, job.chosen)
             _run(cfg, job, result, display)
     except BaseException as error:

@@ -1,0 +1,64 @@
+"""What to do about the failures that machines have: one line instead of a stack trace."""
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from omegaconf import DictConfig
+
+from lightning_transformer.errors import TrainingError
+
+
+@contextmanager
+def explaining(cfg: DictConfig) -> Iterator[None]:
+    """Within, a machine that is out of memory, workers or ports is a TrainingError of one line."""
+    try:
+        yield
+    except (RuntimeError, MemoryError, OSError) as error:
+        line = remedy(error, cfg)
+        if line is None:
+            raise
+        raise TrainingError(line) from error
+
+
+def remedy(error: BaseException, cfg: DictConfig) -> str | None:
+    """One line of cause and ways out, or None for anything but the failures known here."""
+    said = " ".join(str(error).split())
+    if _is_out_of_memory(error, said):
+        asked = re.search(r"[Tt]ried to allocate ([\d.]+ ?\w+)", said)
+        what = f" ({asked[1]} more were asked for)" if asked else ""
+        return f"out of memory{what}; {', or '.join(_smaller(cfg))}"
+    if worker := re.search(r"DataLoader worker \(pid\(?s?\)?[^)]*\) ([^.]*)", said):
+        return (
+            f"data.num_workers={cfg.data.num_workers}: a worker {worker[1]}, often for want of "
+            "memory; use data.num_workers=0"
+        )
+    if "EADDRINUSE" in said or getattr(error, "errno", None) == errno.EADDRINUSE:
+        return (
+            "the port on which the processes of this run meet is taken by another program; "
+            "start again with another one, for example MASTER_PORT=29511"
+        )
+    return None
+
+
+def _is_out_of_memory(error: BaseException, said: str) -> bool:
+    kinds = (torch.OutOfMemoryError, MemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in said
+
+
+def _smaller(cfg: DictConfig) -> list[str]:
+    """The three cheapest changes that are left, and what each saves."""
+    trainer, data = cfg.trainer, cfg.data
+    ways = []
+    if data.batch_size >= 2 * trainer.accumulate:
+        ways.append(
+            f"trainer.accumulate={2 * trainer.accumulate} halves the activations, same result"
+        )
+    if not trainer.activation_checkpointing:
+        ways.append("trainer.activation_checkpointing=true keeps only what enters each block")
+    if trainer.precision == "32-true":
+        ways.append("trainer.precision=bf16-mixed halves most activations")
+    ways.append(f"data.seq_len={max(1, data.seq_len // 2)} halves them, another model")
+    return ways[:3]
