@@ -128,7 +128,7 @@ def test_hostile_targets_in_a_run_folder_are_refused_and_nothing_runs(
         ("model.d_model", 10**12, "describes no model"),
         ("model.n_layers", 10**12, "n_layers=1000000000000 must be at most"),
         ("model.task.head", {"_target_": "os.system"}, "is no option of head"),
-        ("model.norm", None, ""),
+        ("model.norm", None, "describes no model"),
         ("model", 3, "holds no model"),
         ("seed", "${oc.env:HOME}", "holds no model with a seed"),
     ],
