@@ -1,14 +1,28 @@
-from torch import nn
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
 
 
 class RMSNorm(nn.RMSNorm):
-    """Root-mean-square norm: y = x / sqrt(mean(x^2) + eps) * weight (Zhang & Sennrich 2019).
+    """Root-mean-square norm: y = x / sqrt(mean(x^2) + eps) * gain (Zhang & Sennrich 2019).
 
-    Shape: (..., dim) -> (..., dim), same dtype.
+    The gain is weight, which starts at 1; with unit_offset it is 1 + weight, which starts at 0
+    (Gemma team 2024): a decay of norm weights then pulls the gain to 1, and low precision keeps
+    small steps near 1. Shape: (..., dim) -> (..., dim), same dtype.
     """
 
-    def __init__(self, dim: int, *, eps: float = 1e-6) -> None:
+    def __init__(self, dim: int, *, eps: float = 1e-6, unit_offset: bool = False) -> None:
         checks.positive("eps", eps, 1e-6)
         super().__init__(dim, eps=eps)
+        self.unit_offset = unit_offset
+        if unit_offset:
+            nn.init.zeros_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.unit_offset:
+            return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+        wide = torch.promote_types(x.dtype, torch.float32)  # 1 + weight is not exact in bfloat16
+        gain = 1 + self.weight.to(wide)
+        return F.rms_norm(x.to(wide), self.normalized_shape, gain, self.eps).to(x.dtype)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
 
 from lightning_transformer.nn.norm.rmsnorm import RMSNorm
 from tests.conftest import noise
@@ -34,6 +35,27 @@ def test_bfloat16_is_computed_in_float32() -> None:
     wanted = x.double() / (x.double().square().mean() + 1e-6).sqrt()
     y = RMSNorm(4096).bfloat16()(x)
     torch.testing.assert_close(y.double(), wanted, rtol=2**-8, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_unit_offset_is_that_of_gemma(dtype: torch.dtype) -> None:
+    norm, gemma = RMSNorm(16, unit_offset=True).to(dtype), GemmaRMSNorm(16).to(dtype)
+    assert not norm.weight.any()
+    x = noise(5, 16).to(dtype)
+    assert torch.equal(norm(x), RMSNorm(16).to(dtype)(x))
+    for parameter in (norm.weight, gemma.weight):
+        parameter.data = (0.01 * noise(16, seed=1)).to(dtype)
+    tolerance = 1e-6 if dtype == torch.float32 else 0.0
+    torch.testing.assert_close(norm(x), gemma(x), rtol=tolerance, atol=tolerance)
+
+
+def test_unit_offset_keeps_float64() -> None:
+    norm = RMSNorm(2, eps=12.5, unit_offset=True).double()
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([0.0, 9.0]))
+    y = norm(torch.tensor([3.0, -4.0], dtype=torch.float64))
+    wanted = torch.tensor([0.6, -8.0], dtype=torch.float64)
+    torch.testing.assert_close(y, wanted, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("eps", [0.0, -1.0, float("inf")])
