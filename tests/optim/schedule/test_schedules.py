@@ -1,16 +1,22 @@
 import math
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import get_inverse_sqrt_schedule
 
 from lightning_transformer.optim.schedule.constant import Constant
 from lightning_transformer.optim.schedule.cosine import Cosine
+from lightning_transformer.optim.schedule.inverse_sqrt import InverseSqrt
 from lightning_transformer.optim.schedule.linear import Linear
 from lightning_transformer.optim.schedule.noam import Noam
+from lightning_transformer.optim.schedule.one_minus_sqrt import OneMinusSqrt
+from lightning_transformer.optim.schedule.power import Power
 from lightning_transformer.optim.schedule.wsd import WSD
 
-ALL = [Constant, Cosine, Linear, Noam, WSD]
+ALL = [Constant, Cosine, InverseSqrt, Linear, Noam, OneMinusSqrt, Power, WSD]
+WITH_TAIL = (OneMinusSqrt, Power, WSD)
 
 
 def factors(schedule, total_steps: int) -> list[float]:
@@ -68,14 +74,14 @@ def test_every_schedule_rises_to_one_then_never_rises(data):
     try:
         schedule.validate(total)
     except ValueError:
-        assert build is WSD  # only there can the decay meet the warm-up
+        assert build in WITH_TAIL  # only there can the decay meet the warm-up
         return
     got = factors(schedule, total)
     warmup = schedule.warmup_steps
     assert got[:warmup] == [(k + 1) / warmup for k in range(warmup)] or warmup == total - 1
     assert max(got) <= 1.0
     assert all(a >= b for a, b in zip(got[warmup - 1 :], got[warmup:], strict=False))
-    if build in (Cosine, Linear, WSD):
+    if build in (Cosine, Linear, *WITH_TAIL):
         assert got[-1] == schedule.min_ratio  # exactly
         assert schedule(total, total) == schedule.min_ratio  # torch asks one step beyond
         assert schedule(total + 10, total) == schedule.min_ratio
@@ -93,14 +99,66 @@ def test_a_warmup_that_takes_the_whole_run_is_refused(build):
     build(warmup_steps=100).validate(1000)
 
 
-def test_wsd_refuses_a_decay_that_meets_the_warmup():
+def test_one_minus_sqrt_by_hand():
+    got = factors(OneMinusSqrt(warmup_steps=2, decay_fraction=0.4, min_ratio=0.2), 10)
+    tail = [0.2 + 0.8 * (1 - math.sqrt(u)) for u in (0.25, 0.5, 0.75)]
+    assert got == pytest.approx([0.5, 1, 1, 1, 1, 1, *tail, 0.2], abs=1e-15)
+    assert got[6] == pytest.approx(0.6, abs=1e-15)  # sqrt(1 / 4)
+
+
+def test_inverse_sqrt_by_hand():
+    got = factors(InverseSqrt(warmup_steps=2, timescale=3), 12)
+    assert got[:2] == [0.5, 1.0]
+    assert got[10] == pytest.approx(0.5, abs=1e-15)  # nine steps after the peak, sqrt(3 / 12)
+    assert factors(InverseSqrt(warmup_steps=0, timescale=3), 2) == [1.0, math.sqrt(3 / 4)]
+
+
+def test_inverse_sqrt_is_that_of_transformers():
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    theirs = get_inverse_sqrt_schedule(optimizer, num_warmup_steps=5, timescale=20)
+    schedule = InverseSqrt(warmup_steps=5, timescale=20)
+    for step in range(1, 50):  # they count from 0 with lr 0
+        assert schedule(step - 1, 50) == pytest.approx(theirs.lr_lambdas[0](step), abs=1e-15)
+
+
+def test_inverse_sqrt_on_the_warmups_time_scale_is_noam():
+    one, other = InverseSqrt(warmup_steps=7, timescale=7), Noam(warmup_steps=7)
+    assert factors(one, 100) == pytest.approx(factors(other, 100), abs=1e-15)
+
+
+def test_power_by_hand():
+    got = factors(Power(warmup_steps=2, exponent=-1.0, decay_fraction=0.4, min_ratio=0.1), 10)
+    # 2/s up to s = 6, then in four equal steps from 1/3 to 1/10
+    down = [1 / 3 - (1 / 3 - 0.1) * i / 4 for i in (1, 2, 3, 4)]
+    assert got == pytest.approx([0.5, 1, 2 / 3, 2 / 4, 2 / 5, 2 / 6, *down], abs=1e-15)
+
+
+def test_power_is_the_papers_rate_before_the_decay():
+    """lr = a * batch * tokens ** b for any length of the run, so it can be gone on with."""
+    a, b, batch, warmup = 4.0, -0.51, 64, 100
+    rate = [a * batch * (batch * s) ** b for s in range(1, 901)]
+    peak = a * batch * (batch * warmup) ** b
+    for total in (1000, 2000):
+        schedule = Power(warmup_steps=warmup)
+        for s in (100, 101, 500, 900):
+            assert peak * schedule(s - 1, total) == pytest.approx(rate[s - 1], rel=1e-12)
+
+
+def test_power_refuses_a_decay_that_would_rise():
+    with pytest.raises(ValueError, match=r"^schedule\.min_ratio=0\.9 is above 0\.333") as caught:
+        Power(warmup_steps=2, exponent=-1.0, decay_fraction=0.4, min_ratio=0.9).validate(10)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("build", WITH_TAIL)
+def test_a_decay_that_meets_the_warmup_is_refused(build):
     with pytest.raises(ValueError, match="exceed") as caught:
-        WSD(warmup_steps=60, decay_fraction=0.5).validate(100)
+        build(warmup_steps=60, decay_fraction=0.5).validate(100)
     assert str(caught.value) == (
         "schedule.warmup_steps=60 and the 50 steps of schedule.decay_fraction=0.5 exceed "
         "trainer.max_steps=100; try warmup_steps=50"
     )
-    WSD(warmup_steps=50, decay_fraction=0.5).validate(100)
+    build(warmup_steps=50, decay_fraction=0.5).validate(100)
 
 
 @pytest.mark.parametrize(
@@ -110,9 +168,14 @@ def test_wsd_refuses_a_decay_that_meets_the_warmup():
         (Noam, "warmup_steps", 0),
         (Linear, "min_ratio", -0.1),
         (Cosine, "min_ratio", 1.1),
-        (WSD, "min_ratio", math.nan),
-        (WSD, "decay_fraction", 0.0),
-        (WSD, "decay_fraction", 1.5),
+        (Power, "warmup_steps", 0),
+        (Power, "exponent", 0.0),
+        (Power, "exponent", math.nan),
+        (Power, "exponent", "a"),
+        (InverseSqrt, "timescale", 0),
+        (InverseSqrt, "timescale", 1.5),
+        *[(build, "min_ratio", math.nan) for build in WITH_TAIL],
+        *[(build, "decay_fraction", value) for build in WITH_TAIL for value in (0.0, 1.5)],
     ],
 )
 def test_options_out_of_range_are_refused_in_one_line(build, option, value):

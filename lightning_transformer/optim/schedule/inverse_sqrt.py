@@ -1,0 +1,36 @@
+"""Warm-up, then the inverse square root of the steps since, on a time scale of its own."""
+
+import math
+from dataclasses import dataclass
+
+from lightning_transformer.optim.checks import check_count
+from lightning_transformer.optim.schedule.base import Schedule
+
+
+@dataclass(frozen=True)
+class InverseSqrt(Schedule):
+    """Lower the factor as ``sqrt(timescale / (timescale + i))``, i steps after the warm-up.
+
+    It needs no end of training: the factor does not depend on the number of steps. With
+    timescale = warmup_steps it is `Noam`, whose decay the length of the warm-up rules.
+
+    Source: Zhai et al. 2022 (reciprocal square root with a time scale), without their cooldown.
+
+    Args:
+        warmup_steps: optimizer steps of linear warm-up; 0 for none.
+        timescale: optimizer steps; 3 * timescale of them after the warm-up the factor is 1/2.
+    """
+
+    warmup_steps: int = 100
+    timescale: int = 1000
+
+    def __post_init__(self) -> None:
+        check_count("schedule.warmup_steps", self.warmup_steps, 0, "100")
+        check_count("schedule.timescale", self.timescale, 1, "1000")
+
+    def __call__(self, step: int, total_steps: int) -> float:
+        """Return the warm-up, then ``sqrt(timescale / (timescale + i))``, i from 0 at the peak."""
+        if step < self.warmup_steps:
+            return self.warmup(step)
+        since = step - max(0, self.warmup_steps - 1)
+        return math.sqrt(self.timescale / (self.timescale + since))
