@@ -9,28 +9,31 @@ import copy
 import itertools
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.cache import KVCache, LayerCache
-from lightning_transformer.nn.init.base import Init, initialise
+from lightning_transformer.nn.init.base import Init, Site, initialise
 from lightning_transformer.nn.init.normal import Normal
 from lightning_transformer.nn.kernel.base import Kernel
 from lightning_transformer.nn.kernel.eager import Eager
 from lightning_transformer.nn.linear import ResidualOut
 from lightning_transformer.nn.norm.layernorm import LayerNorm
 from lightning_transformer.nn.pattern.base import Causal, Pattern
+from lightning_transformer.nn.place import Place, settle
 from lightning_transformer.nn.position.base import PositionEncoding
-from lightning_transformer.nn.types import ActivationFactory, LayerFactory, NormFactory
+from lightning_transformer.nn.residual.base import Residual
+from lightning_transformer.nn.types import ActivationFactory, LayerFactory, NormFactory, Sublayer
 from lightning_transformer.nn.types import ModuleFactory as Factory
 from lightning_transformer.optim.schedule.base import Schedule
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 EXACT = 1e-10  # largest difference of two orders of the same float64 arithmetic
 B, T, S, D, H, K = 2, 6, 5, 16, 4, 4
+SECOND = Place(layer=1, n_layers=2)
 
 Run = Callable[[Any, Tensor], Tensor]
 
@@ -139,12 +142,16 @@ def check_residual(factory: Factory) -> None:
     """factory(dim, norm=): called with (x, f), calls f once; says whether a final norm is due."""
 
     def make() -> Any:
-        return factory(D, norm=LayerNorm)
+        return settle(factory(D, norm=LayerNorm), SECOND)
 
+    def run(module: Any, x: Tensor, f: Sublayer = torch.tanh) -> Tensor:
+        return module.leave(module(module.enter(x), f), nn.Identity())
+
+    _require(isinstance(make(), Residual), "residual: must be a Residual")
     _require(isinstance(make().needs_final_norm, bool), "residual: needs_final_norm must be a bool")
     x, inner = _noise(B, T, D), _fresh(lambda: nn.Linear(D, D)).double()
-    _check_layer("residual", make, x, lambda m, x: m(x, torch.tanh))
-    _check_positionwise("residual", lambda x: make().double()(x, torch.tanh))
+    _check_layer("residual", make, x, run)
+    _check_positionwise("residual", lambda x: run(make().double(), x))
     calls: list[Tensor] = []
 
     def f(h: Tensor) -> Tensor:
@@ -152,33 +159,38 @@ def check_residual(factory: Factory) -> None:
         return inner(h)
 
     leaf = x.clone().requires_grad_()
-    (make().double().eval()(leaf, f) * x.flip(-1)).sum().backward()
+    (run(make().double().eval(), leaf, f) * x.flip(-1)).sum().backward()
     _require(len(calls) == 1, f"residual: called f {len(calls)} times, it must do so once")
     _require(leaf.grad is not None and bool(leaf.grad.any()), "residual: no gradient reaches x")
     _check_gradients("residual: f", inner)
 
 
 def check_attention(factory: LayerFactory) -> None:
-    """factory(dim): obeys the context, reads a source, and decodes with a cache."""
+    """factory(dim): obeys the context and decodes with a cache; reads a source if it has scores."""
     causal = AttentionContext(is_causal=True)
     x, memory = _noise(B, T, D), _noise(B, S, D, seed=1)
     _check_layer("attention", lambda: factory(D), x, lambda m, x: m(x, causal))
-    _check_residual_out("attention", factory(D))
     module = _fresh(lambda: factory(D)).double().eval()
+    _check_residual_out("attention", module)
     known = all(isinstance(getattr(module, n, None), int) for n in ("n_heads", "head_dim"))
     _require(known, "attention: must say its n_heads and head_dim")
+    _require(isinstance(module.has_scores, bool), "attention: has_scores must be a bool")
     full = module(x, causal)
     _require(_near(module(x[:, :3], causal), full[:, :3]), "attention: is_causal sees the future")
-    tril = AttentionContext(torch.ones(T, T).tril().bool()[None, None])
-    _require(_near(module(x, tril), full), "attention: is_causal differs from the same mask")
-    cache = KVCache(T)
+    cache = module.new_cache(T)
     steps = [module(part, context, cache=cache) for part, context in _steps(x)]
     _require(_near(torch.cat(steps, 1), full), "attention: with a cache differs from without")
+    if not module.has_scores:
+        return
+    tril = AttentionContext(torch.ones(T, T).tril().bool()[None, None])
+    _require(_near(module(x, tril), full), "attention: is_causal differs from the same mask")
+    module = settle(factory(D), replace(SECOND, cross=True, causal=False))
+    module = _fresh(lambda: module).double().eval()
     seen = AttentionContext(torch.tensor([True] * 3 + [False] * 2)[None, None, None])
     read = module(x, seen, memory=memory)
     short = module(x, AttentionContext(), memory=memory[:, :3])
     _require(_near(short, read), "attention: masked memory is seen")
-    cache = KVCache(S)
+    cache = module.new_cache(S)
     steps = [module(part, seen, memory=memory, cache=cache) for part, _ in _steps(x)]
     _require(_near(torch.cat(steps, 1), read), "attention: memory from the cache differs")
 
@@ -189,15 +201,16 @@ def check_block(factory: Factory) -> None:
     x, memory = _noise(B, T, D), _noise(B, S, D, seed=1)
     _check_layer("block", lambda: factory(D, cross=False), x, lambda m, x: m(x, causal))
     module = _fresh(lambda: factory(D, cross=True)).double().eval()
-    _require(module.n_residuals >= 1, "block: n_residuals must count its additions to the stream")
-    _require(isinstance(module.needs_final_norm, bool), "block: needs_final_norm must be a bool")
+    _require(module.residuals != [], "block: residuals must list its additions to the stream")
+    known = all(isinstance(residual, Residual) for residual in module.residuals)
+    _require(known, "block: its residuals must be Residuals")
     every = AttentionContext()
     full = module(x, causal, memory, every)
     other = module(x, causal, memory + 1, every)
     _require(not _near(full, other), "block: with cross=True ignores the source")
     early = module(x[:, :3], causal, memory, every)
     _require(_near(early, full[:, :3]), "block: sees the future")
-    cache = LayerCache(T, S)
+    cache = module.new_cache(T, S)
     steps = [module(part, context, memory, every, cache) for part, context in _steps(x)]
     _require(_near(torch.cat(steps, 1), full), "block: with a cache differs from without")
     _check_gradients("block", module, (full * x.flip(-1)).sum())
@@ -235,8 +248,9 @@ def check_kernel(kernel: Kernel) -> None:
 def check_init(init: Init) -> None:
     """Fills a weight from the given generator alone, with finite numbers, whatever its role."""
     roles: dict[str, Callable[[Tensor, Generator], None]] = {
-        "linear": lambda w, g: init.linear(w, 4, g),
-        "residual_out": lambda w, g: init.residual_out(w, 4, g),
+        "linear": lambda w, g: init.linear(w, Site(4, 2), g),
+        "query_key": lambda w, g: init.query_key(w, Site(4, 2), g),
+        "residual_out": lambda w, g: init.residual_out(w, Site(4, 2), g),
         "head": init.head,
         "embedding": init.embedding,
     }
@@ -325,8 +339,8 @@ def _near(a: Tensor, b: Tensor, tolerance: float = EXACT) -> bool:
 
 
 def _fresh(make: Callable[[], Any]) -> Any:
-    """A module with the weights that a model would give it."""
-    module = make()
+    """A module with the weights that a model would give it, in the second of two layers."""
+    module = settle(make(), SECOND)
     initialise(module, Normal(std=0.3, embedding_std=0.3), 0)
     return module
 

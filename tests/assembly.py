@@ -74,6 +74,8 @@ def assemble(
         position=chosen("position", "none"),
         norm=norm,
         pattern=chosen("pattern", "full"),
+        depth=chosen("depth", "plain"),
+        stochastic_depth=0.0,
         init=init,
         task=TASKS[kind](loss=built("loss", "cross_entropy"), tie_embeddings=tied),
         optimizer=None,

@@ -17,7 +17,6 @@ from torch import Tensor
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.models.encoder_decoder import EncoderDecoder
 from lightning_transformer.models.encoder_only import EncoderOnly
-from lightning_transformer.nn.cache import StackCache
 from lightning_transformer.tasks.base import Batch
 from tests.assembly import MAX_LEN, WORDS, assemble, built
 from tests.conftest import noise, options, tiny
@@ -236,7 +235,7 @@ def test_packed_documents_in_an_encoder_are_as_if_alone() -> None:
 def test_cache_of_another_chunk_size() -> None:
     """Three tokens at a time give what nine at once give."""
     model: Any = assemble(position="rope", pattern="sliding_window", attention="gqa")
-    cache = StackCache(2, MAX_LEN)
+    cache = model.decoder.new_cache(MAX_LEN)
     x = model.embedding(IDS)
     steps = [model.decoder(x[:, t : t + 3], cache=cache) for t in range(0, MAX_LEN, 3)]
     assert near(torch.cat(steps, dim=1), model.decoder(x))

@@ -64,7 +64,8 @@ OTHER_MODULE = {
 }
 
 # Parameters without a default in Python although the file has one, and why.
-NO_DEFAULT = {"d_model", "max_len", "dropout"}  # of the base of all models, which nobody builds
+# They are those of the base of all models, which nobody builds.
+NO_DEFAULT = {"d_model", "max_len", "dropout", "stochastic_depth"}
 
 # Keys that stand below the one whose comment speaks of both.
 PAIRS = {"val_target", "test_target"}

@@ -20,6 +20,7 @@ from lightning_transformer.models.parallel import (
 )
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.cache import StackCache
+from lightning_transformer.nn.depth.base import Depth
 from lightning_transformer.nn.init.base import Init, initialise
 from lightning_transformer.nn.pattern.base import Pattern
 from lightning_transformer.nn.stack import Stack
@@ -81,6 +82,8 @@ class Transformer(L.LightningModule):
         position: ModuleFactory,
         norm: NormFactory,
         pattern: Pattern,
+        depth: Depth,
+        stochastic_depth: float,
         init: Init,
         task: Task,
         optimizer: Any,
@@ -106,6 +109,8 @@ class Transformer(L.LightningModule):
             position=position,
             norm=norm,
             pattern=pattern,
+            depth=depth,
+            stochastic_depth=stochastic_depth,
             dropout=dropout,
         )
         self.init, self.seed = init, seed
@@ -120,9 +125,11 @@ class Transformer(L.LightningModule):
         self._trained: list[nn.Parameter] = []
         self._ranks: tuple[int, int] | None = None
 
-    def stack(self, *, n_layers: int, causal: bool, cross: bool = False) -> Stack:
+    def stack(
+        self, *, n_layers: int, causal: bool, cross: bool = False, n_readers: int = 0
+    ) -> Stack:
         """A stack of this model's components."""
-        return self._stack(n_layers=n_layers, causal=causal, cross=cross)
+        return self._stack(n_layers=n_layers, causal=causal, cross=cross, n_readers=n_readers)
 
     def finish(self) -> None:
         """Give every weight its initial value; subclasses call it once all modules exist."""

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from lightning_transformer.models.base import Decoding, Transformer
-from lightning_transformer.nn.cache import StackCache
 from lightning_transformer.tasks.base import Batch
 
 
@@ -33,7 +32,7 @@ class DecoderOnly(Transformer):
         for i, row in enumerate(rows):
             ids[i, longest - len(row) :] = row
             padding[i, longest - len(row) :] = False
-        state = Decoding(StackCache(self.decoder.n_layers, self.max_len))
+        state = Decoding(self.decoder.new_cache(self.max_len))
         mask = torch.from_numpy(padding).to(self.device) if padding.any() else None
         return state, torch.from_numpy(ids).to(self.device), mask
 

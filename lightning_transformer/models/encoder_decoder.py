@@ -7,7 +7,6 @@ from torch import Tensor
 
 from lightning_transformer.models.base import Decoding, Transformer
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.cache import StackCache
 from lightning_transformer.nn.stack import MAX_LAYERS
 from lightning_transformer.tasks.base import Batch, pad, pad_mask
 
@@ -27,7 +26,9 @@ class EncoderDecoder(Transformer):
         checks.between("n_encoder_layers", n_encoder_layers, 1, MAX_LAYERS)
         checks.between("n_decoder_layers", n_decoder_layers, 1, MAX_LAYERS)
         super().__init__(**shared)
-        self.encoder = self.stack(n_layers=n_encoder_layers, causal=False)
+        self.encoder = self.stack(
+            n_layers=n_encoder_layers, causal=False, n_readers=n_decoder_layers
+        )
         self.decoder = self.stack(n_layers=n_decoder_layers, causal=True, cross=True)
         self.finish()
 
@@ -51,7 +52,7 @@ class EncoderDecoder(Transformer):
         source = pad(rows, words.pad_id).to(self.device)
         padding = pad_mask(rows)
         padding = None if padding is None else padding.to(self.device)
-        cache = StackCache(self.decoder.n_layers, self.max_len, source.shape[1])
+        cache = self.decoder.new_cache(self.max_len, source.shape[1])
         state = Decoding(cache, self.encode(source, padding), padding)
         start = torch.full((len(rows), 1), words.bos_id, device=self.device)
         return state, start, None

@@ -1,13 +1,23 @@
 """How big a model is and what a token costs, counted on the model itself."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn.stack import Stack
+
+
+@runtime_checkable
+class CountsFlops(Protocol):
+    """A module that multiplies other matrices than those of linear layers.
+
+    flops: of one token, forward, where a query sees so many keys on average.
+    """
+
+    def flops(self, keys: float) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -23,8 +33,8 @@ def measure(model: Transformer, seq_len: int) -> Size:
     """Count parameters, and matrix-multiplication FLOPs per token at rows of seq_len tokens.
 
     A training step costs three forward passes (Kaplan et al. 2020). Forward, per token: 2 FLOPs per
-    weight of a linear layer, and 4 H K per key that a query may see, for scores and weighted sum. A
-    model with a source counts source and target tokens alike, with seq_len of each.
+    weight of a linear layer, and what a module says of itself (`CountsFlops`). A model with a
+    source counts source and target tokens alike, with seq_len of each.
     """
     n_params = sum(p.numel() for p in model.parameters())
     tables = {id(m.weight): m.weight for m in model.modules() if isinstance(m, nn.Embedding)}
@@ -40,14 +50,14 @@ def measure(model: Transformer, seq_len: int) -> Size:
 
 
 def _forward_flops(stack: Stack, seq_len: int) -> float:
-    """FLOPs of one token in one stack."""
+    """FLOPs of one token in one stack, each layer counted as often as it is run through."""
     places = torch.arange(seq_len)
-    total = 2.0 * sum(m.weight.numel() for m in stack.modules() if isinstance(m, nn.Linear))
-    for block, pattern in zip(stack.blocks, stack.patterns, strict=True):
+    total = 0.0
+    for number, pattern in zip(stack.order, stack.patterns, strict=True):
         keys = float(pattern(places[:, None], places[None, :]).sum(dim=1).float().mean())
-        attention: Any = block.attention
-        width: int = attention.n_heads * attention.head_dim
-        total += 4 * width * keys
-        if hasattr(block, "cross"):
-            total += 4 * width * seq_len
+        for name, module in stack.blocks[number].named_modules():
+            if isinstance(module, nn.Linear):
+                total += 2 * module.weight.numel()
+            elif isinstance(module, CountsFlops):
+                total += module.flops(seq_len if name.endswith("cross") else keys)
     return total

@@ -1,5 +1,8 @@
 """What decoding remembers, so that each new token costs one position and not the whole row."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -34,26 +37,25 @@ class KVCache:
         return self._keys[:, :, : self.length], self._values[:, :, : self.length]
 
 
+@dataclass
 class LayerCache:
     """Memory of one block: its own past, and the source that it attends to (filled once)."""
 
-    def __init__(self, capacity: int, source_capacity: int) -> None:
-        self.self_attention = KVCache(capacity)
-        self.cross_attention = KVCache(source_capacity)
+    own: Any
+    source: Any = None
 
 
 class StackCache:
-    """Memory of a stack: one LayerCache per block, and which of the past tokens were padding."""
+    """Memory of a stack: one LayerCache per layer, and which of the past tokens were padding."""
 
-    def __init__(self, n_layers: int, capacity: int, source_capacity: int = 0) -> None:
-        self.layers = [LayerCache(capacity, source_capacity) for _ in range(n_layers)]
-        self.capacity = capacity
+    def __init__(self, layers: list[LayerCache], capacity: int) -> None:
+        self.layers, self.capacity = layers, capacity
+        self.length = 0  # tokens stored so far
         self.padding: Tensor | None = None  # (B, length), None = no padding so far
 
-    @property
-    def length(self) -> int:
-        """Tokens stored so far."""
-        return self.layers[0].self_attention.length
+    def advance(self, n_new: int) -> None:
+        """Count tokens that all layers have stored."""
+        self.length += n_new
 
     def extend_padding(self, padding: Tensor | None, batch: int, n_new: int) -> Tensor | None:
         """Remember the padding of n_new tokens; return all so far, or None if there was none."""

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,10 +9,14 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.attention.context import AttentionContext, unrotated
 from lightning_transformer.nn.cache import StackCache
+from lightning_transformer.nn.depth.base import Depth
 from lightning_transformer.nn.pattern.base import Causal, Pattern
+from lightning_transformer.nn.pattern.full import Full
+from lightning_transformer.nn.place import Place, settle
 from lightning_transformer.nn.position.base import PositionEncoding
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import ModuleFactory, NormFactory
 
 MAX_LAYERS = 4096  # more is a typing error, and takes minutes to refuse for its size
@@ -19,6 +24,9 @@ MAX_LAYERS = 4096  # more is a typing error, and takes minutes to refuse for its
 
 class Stack(nn.Module):
     """n_layers blocks that share one position encoding.
+
+    stochastic_depth: how often the last layer is left out of a row in training; linearly less often
+    for those before it.
 
     Shape: x (B, T, D) -> (B, T, D), with
         padding (B, T): True = pad, on either side; positions count real tokens only.
@@ -38,33 +46,57 @@ class Stack(nn.Module):
         position: ModuleFactory,
         norm: NormFactory,
         pattern: Pattern,
+        depth: Depth,
         dropout: float,
         causal: bool,
+        stochastic_depth: float = 0.0,
         cross: bool = False,
+        n_readers: int = 0,
     ) -> None:
         super().__init__()
         checks.between("n_layers", n_layers, 1, MAX_LAYERS)
-        self.blocks = nn.ModuleList(block(d_model, cross=cross) for _ in range(n_layers))
-        attention: Any = self.blocks[0].attention
-        self.position: PositionEncoding = position(
-            d_model=d_model,
-            n_heads=attention.n_heads,
-            head_dim=attention.head_dim,
-            max_len=max_len,
+        checks.fraction("stochastic_depth", stochastic_depth)
+        self.order = depth.order(n_layers)
+        self.n_layers, self.causal = len(self.order), causal
+        self.reads_source, self.n_readers = cross, n_readers
+        blocks = [block(d_model, cross=cross) for _ in range(max(self.order) + 1)]
+        place = Place(0, self.n_layers, causal, reads_source=cross, n_readers=n_readers)
+        self.blocks = nn.ModuleList(
+            settle(made, replace(place, layer=self.order.index(i))) for i, made in enumerate(blocks)
         )
-        chosen = [pattern.for_layer(layer) for layer in range(n_layers)]
+        n_heads, head_dim = _score_sizes(self.blocks)
+        placed = settle(
+            position(d_model=d_model, n_heads=n_heads, head_dim=head_dim, max_len=max_len), place
+        )
+        assert isinstance(placed, PositionEncoding)
+        self.position = placed
+        _check_scores(self.blocks, self.position, pattern)
+        chosen = [pattern.for_layer(layer) for layer in range(self.n_layers)]
         self.patterns: list[Pattern] = [p & Causal() if causal else p for p in chosen]
+        # Layers of one pattern, with or without position, share what they may see.
+        self.views = [(p, self.position.acts_on(layer)) for layer, p in enumerate(self.patterns)]
         self.dropout = nn.Dropout(dropout)
-        needs_norm = self.blocks[-1].needs_final_norm
+        needs_norm = self._residuals[-1].needs_final_norm
         self.final_norm = norm(d_model) if needs_norm else nn.Identity()
-        self.n_layers, self.causal = n_layers, causal
+        # Grows with depth: what is near the input is needed by all that comes after.
+        self.drop_rates = [stochastic_depth * (i + 1) / self.n_layers for i in range(self.n_layers)]
         self._compiled = False
+
+    @property
+    def _residuals(self) -> list[Residual]:
+        """All additions to the residual stream, in their order."""
+        blocks: list[Any] = [self.blocks[i] for i in self.order]
+        return [residual for block in blocks for residual in block.residuals]
 
     @property
     def n_residuals(self) -> int:
         """How many times something is added to the residual stream."""
-        blocks: Iterable[Any] = self.blocks
-        return sum(block.n_residuals for block in blocks)
+        return len(self._residuals)
+
+    def new_cache(self, capacity: int, source_capacity: int = 0) -> StackCache:
+        """An empty memory for decoding rows of up to so many tokens."""
+        blocks: list[Any] = [self.blocks[i] for i in self.order]
+        return StackCache([b.new_cache(capacity, source_capacity) for b in blocks], capacity)
 
     def checkpoint_blocks(self) -> None:
         """Keep only each block's input for the backward pass, which computes the block again."""
@@ -94,15 +126,20 @@ class Stack(nn.Module):
         places = torch.arange(past + x.shape[1], device=x.device)
         positions = _positions(places, padding, documents)  # (S,) or (B, S)
         x = self.dropout(self.position.embed(x, positions[..., past:]))
+        x = self._residuals[0].enter(x)
         contexts = self._contexts(x, places, positions, past, padding, documents)
         memory_context = None if memory is None else _memory_context(memory_padding)
         # A row that grows would be compiled anew at each length.
         eager = self._compiled and cache is not None
         with torch.compiler.set_stance("force_eager") if eager else nullcontext():
-            for i, (block, pattern) in enumerate(zip(self.blocks, self.patterns, strict=True)):
+            for i, (number, view) in enumerate(zip(self.order, self.views, strict=True)):
                 layer_cache = cache.layers[i] if cache else None
-                x = block(x, contexts[pattern], memory, memory_context, layer_cache)
-        return self.final_norm(x)
+                y = self.blocks[number](x, contexts[view], memory, memory_context, layer_cache)
+                rate = self.drop_rates[i]
+                x = _dropped(x, y, rate) if rate and self.training else y
+        if cache is not None:
+            cache.advance(positions.shape[-1] - past)
+        return self._residuals[-1].leave(x, self.final_norm)
 
     def _contexts(
         self,
@@ -112,22 +149,27 @@ class Stack(nn.Module):
         past: int,
         padding: Tensor | None,
         documents: Tensor | None,
-    ) -> dict[Pattern, AttentionContext]:
-        """One context for each distinct pattern of the layers."""
+    ) -> dict[tuple[Pattern, bool], AttentionContext]:
+        """One context for each distinct pattern of the layers, with position and without."""
         angles = self.position.angles(positions[..., past:])
         if angles is not None:
             angles = angles.to(torch.promote_types(x.dtype, torch.float32))
-        bias = self.position.bias(places[past:], places)
+        every_bias = self.position.bias(places[past:], places)
 
-        def rotate(heads: Tensor) -> Tensor:
+        def turned(heads: Tensor) -> Tensor:
             return heads if angles is None else self.position.rotate(heads, angles)
 
         plain = padding is None and documents is None
-        contexts: dict[Pattern, AttentionContext] = {}
-        for pattern in dict.fromkeys(self.patterns):
+        shared = AttentionContext(
+            padding=None if padding is None else padding[:, past:], documents=documents
+        )
+        contexts: dict[tuple[Pattern, bool], AttentionContext] = {}
+        for pattern, placed in dict.fromkeys(self.views):
+            rotate, bias = (turned, every_bias) if placed else (unrotated, None)
+            view = pattern, placed
             if plain and pattern == Causal() and bias is None and (not past or x.shape[1] == 1):
                 # One new token sees all of the past; a square is left to the kernel's own triangle.
-                contexts[pattern] = AttentionContext(rotate=rotate, is_causal=x.shape[1] > 1)
+                contexts[view] = replace(shared, rotate=rotate, is_causal=x.shape[1] > 1)
                 continue
             mask = pattern(positions[..., past:, None], positions[..., None, :])
             mask = mask[:, None] if mask.ndim == 3 else mask[None, None]  # ([B,] T, S) -> 4 dims
@@ -136,8 +178,42 @@ class Stack(nn.Module):
             if documents is not None:
                 mask = mask & (documents[:, None, :, None] == documents[:, None, None, :])
             limited = None if bias is None else bias.masked_fill(~mask, float("-inf"))
-            contexts[pattern] = AttentionContext(mask, limited, rotate)
+            contexts[view] = replace(shared, mask=mask, bias=limited, rotate=rotate)
         return contexts
+
+
+def _score_sizes(blocks: Iterable[Any]) -> tuple[int, int]:
+    """n_heads and head_dim of what has scores; of the first layer where none has."""
+    layers = [block.attention for block in blocks]
+    chosen = next((layer for layer in layers if layer.has_scores), layers[0])
+    return chosen.n_heads, chosen.head_dim
+
+
+def _check_scores(blocks: Iterable[Any], position: PositionEncoding, pattern: Pattern) -> None:
+    """Refuse a position or a pattern that acts on scores where no layer has any."""
+    layers = [block.attention for block in blocks]
+    if any(layer.has_scores for layer in layers):
+        return
+    name = type(layers[0]).__name__
+    if position.acts_on_scores:
+        raise ValueError(
+            f"position={type(position).__name__} acts on attention scores, and {name} has none; "
+            "use position=none or position=learned"
+        )
+    if pattern != Full():
+        raise ValueError(
+            f"pattern={type(pattern).__name__} limits attention scores, and {name} has none; "
+            "use pattern=full"
+        )
+
+
+def _dropped(x: Tensor, y: Tensor, rate: float) -> Tensor:
+    """Stochastic depth: leave a layer out for some rows, and scale it up for the others.
+
+    x + keep / (1 - rate) (y - x), keep ~ Bernoulli(1 - rate) for each row (Huang et al. 2016).
+    """
+    keep = torch.rand(x.shape[0], *[1] * (x.ndim - 1), device=x.device) >= rate
+    return x + keep * (y - x) / (1 - rate)
 
 
 def _recomputed(forward: Callable[..., Tensor], *args: Any) -> Tensor:

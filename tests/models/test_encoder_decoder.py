@@ -15,7 +15,7 @@ def test_it_reads_sources_and_begins_with_bos() -> None:
     assert padding is None
     assert state.memory.shape == (2, 3, 32)
     assert state.memory_padding.tolist() == [[False] * 3, [False, True, True]]
-    assert state.cache.layers[0].cross_attention.capacity == 3
+    assert state.cache.layers[0].source.capacity == 3
 
 
 def test_the_number_of_layers_of_each_side() -> None:

@@ -30,27 +30,28 @@ def test_keeps_the_dtype_that_it_is_given() -> None:
 
 
 def test_padding_is_none_as_long_as_there_is_none() -> None:
-    assert StackCache(2, 8).extend_padding(None, 3, 4) is None
+    assert StackCache([], 8).extend_padding(None, 3, 4) is None
 
 
 def test_padding_is_remembered() -> None:
-    cache = StackCache(1, 8)
+    cache = StackCache([], 8)
     first = torch.tensor([[True, False], [False, False]])
     assert torch.equal(cache.extend_padding(first, 2, 2), first)
-    cache.layers[0].self_attention.length = 2
+    cache.advance(2)
     later = cache.extend_padding(None, 2, 1)
     assert later.tolist() == [[True, False, False], [False, False, False]]
 
 
 def test_padding_may_begin_late() -> None:
-    cache = StackCache(1, 8)
-    cache.layers[0].self_attention.length = 2
+    cache = StackCache([], 8)
+    cache.advance(2)
     later = cache.extend_padding(torch.tensor([[True]]), 1, 1)
     assert later.tolist() == [[False, False, True]]
 
 
-def test_length_counts_the_tokens_of_the_first_layer() -> None:
-    cache = StackCache(2, 8)
+def test_length_counts_the_tokens_that_were_stored() -> None:
+    cache = StackCache([], 8)
     assert cache.length == 0
-    cache.layers[0].self_attention.append(noise(1, 1, 3, 2), noise(1, 1, 3, 2))
+    cache.advance(2)
+    cache.advance(1)
     assert cache.length == 3

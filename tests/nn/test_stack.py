@@ -11,7 +11,7 @@ from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 from lightning_transformer.nn.block.parallel import Parallel
 from lightning_transformer.nn.block.sequential import Sequential
-from lightning_transformer.nn.cache import StackCache
+from lightning_transformer.nn.depth.plain import Plain
 from lightning_transformer.nn.kernel.eager import Eager
 from lightning_transformer.nn.norm.none import NoNorm
 from lightning_transformer.nn.norm.rmsnorm import RMSNorm
@@ -46,9 +46,9 @@ class Watching(Eager):
     def __init__(self) -> None:
         self.contexts: list[AttentionContext] = []
 
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, context: Any, dropout: float) -> Tensor:
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, context: Any, *more: Any) -> Tensor:
         self.contexts.append(context)
-        return super().__call__(q, k, v, context, dropout)
+        return super().__call__(q, k, v, context, *more)
 
 
 def make(kernel: Eager | None = None, **options: Any) -> Stack:
@@ -60,6 +60,7 @@ def make(kernel: Eager | None = None, **options: Any) -> Stack:
         "block": partial(Sequential, **parts(attention=attention)),
         "position": NoPosition,
         "norm": RMSNorm,
+        "depth": Plain(),
         "pattern": Full(),
         "dropout": 0.0,
         "causal": True,
@@ -91,14 +92,16 @@ def test_positions_restart_with_each_document() -> None:
 
 
 def test_positions_go_on_after_the_cache() -> None:
-    stack, cache = make(position=Asked), StackCache(2, 8)
+    stack = make(position=Asked)
+    cache = stack.new_cache(8)
     stack(noise(1, 3, 16), cache=cache)
     stack(noise(1, 2, 16), cache=cache)
     assert stack.position.turned.tolist() == [3, 4]
 
 
 def test_positions_after_a_padded_prompt_count_real_tokens() -> None:
-    stack, cache = make(position=Asked), StackCache(2, 8)
+    stack = make(position=Asked)
+    cache = stack.new_cache(8)
     padding = torch.tensor([[True, True, False], [False, False, False]])
     stack(noise(2, 3, 16), padding=padding, cache=cache)
     stack(noise(2, 1, 16), cache=cache)
@@ -163,16 +166,18 @@ def test_layers_of_one_pattern_share_a_context() -> None:
 
 
 def test_one_new_token_sees_all_of_the_past_without_a_mask() -> None:
-    kernel, cache = Watching(), StackCache(2, 8)
+    kernel = Watching()
     stack = make(kernel)
+    cache = stack.new_cache(8)
     stack(noise(1, 3, 16), cache=cache)
     stack(noise(1, 1, 16), cache=cache)
     assert (kernel.contexts[-1].mask, kernel.contexts[-1].is_causal) == (None, False)
 
 
 def test_several_new_tokens_see_the_past_and_no_future() -> None:
-    kernel, cache = Watching(), StackCache(2, 8)
+    kernel = Watching()
     stack = make(kernel)
+    cache = stack.new_cache(8)
     stack(noise(1, 2, 16), cache=cache)
     stack(noise(1, 2, 16), cache=cache)
     assert kernel.contexts[-1].mask[0, 0].tolist() == masks("xxx. xxxx")

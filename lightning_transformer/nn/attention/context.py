@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -16,9 +16,14 @@ class AttentionContext:
     bias: (H, T, S) or (B, H, T, S), added to the scores; already -inf where mask is False.
     rotate: (B, H, T, K) -> same, on queries and keys.
     is_causal: mask is the lower triangle of a square and is left out so that kernels can be fast.
+    padding, documents: (B, T) of the new tokens, for layers that have no scores to mask.
+    carried: what layers leave for those above them in the same forward; one dict for all of them.
     """
 
     mask: Tensor | None = None
     bias: Tensor | None = None
     rotate: Callable[[Tensor], Tensor] = unrotated
     is_causal: bool = False
+    padding: Tensor | None = None
+    documents: Tensor | None = None
+    carried: dict[str, Tensor] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.cache import KVCache
 from lightning_transformer.nn.kernel.base import Kernel
-from lightning_transformer.nn.linear import ResidualOut
+from lightning_transformer.nn.linear import QueryKey, ResidualOut
 from lightning_transformer.nn.types import NormFactory
 
 
@@ -20,8 +20,14 @@ class MultiHeadAttention(nn.Module):
         kv heads  1 2 3 4       1   2          1
                   MHA           GQA            MQA
 
+    Variants change how values are made, how scores become weights, or how heads are joined: the
+    three methods at the end.
+
+    scale: of the scores, q k^T scale; null = 1 / sqrt(head_dim).
     Shape: x (B, T, D) -> (B, T, D); with memory (B, S, D) keys and values come from there.
     """
+
+    has_scores = True  # to which a pattern, a rotation or a bias can apply
 
     def __init__(
         self,
@@ -32,6 +38,7 @@ class MultiHeadAttention(nn.Module):
         n_heads: int = 4,
         n_kv_heads: int = 4,
         head_dim: int | None = None,
+        scale: float | None = None,
         bias: bool = False,
         dropout: float = 0.0,
     ) -> None:
@@ -55,8 +62,11 @@ class MultiHeadAttention(nn.Module):
         self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
         self.head_dim = dim // n_heads if head_dim is None else head_dim
         checks.at_least("head_dim", self.head_dim, 1)
-        self.q = nn.Linear(dim, n_heads * self.head_dim, bias=bias)
-        self.k = nn.Linear(dim, n_kv_heads * self.head_dim, bias=bias)
+        if scale is not None:
+            checks.positive("scale", scale, 0.125)
+        self.scale = scale
+        self.q = QueryKey(dim, n_heads * self.head_dim, bias=bias)
+        self.k = QueryKey(dim, n_kv_heads * self.head_dim, bias=bias)
         self.v = nn.Linear(dim, n_kv_heads * self.head_dim, bias=bias)
         self.out = ResidualOut(n_heads * self.head_dim, dim, bias=bias)
         self.q_norm, self.k_norm = qk_norm(self.head_dim), qk_norm(self.head_dim)
@@ -70,15 +80,36 @@ class MultiHeadAttention(nn.Module):
         cache: KVCache | None = None,
     ) -> Tensor:
         q = context.rotate(self.q_norm(self._heads(self.q(x))))
+        if self.scale is not None:
+            q = q * (self.scale * self.head_dim**0.5)  # kernels divide by the root
         if memory is not None and cache is not None and cache.length:
             k, v = cache.view()  # the source does not change while decoding
         else:
             source = x if memory is None else memory
             k = context.rotate(self.k_norm(self._heads(self.k(source))))
-            v = self._heads(self.v(source))
+            v = self.values(source, context)
             if cache is not None:
                 k, v = cache.append(k, v)
-        y = self.kernel(q, k, v, context, self.dropout if self.training else 0.0)
+        return self.join(self.attend(q, k, v, context), x)
+
+    def flops(self, keys: float) -> float:
+        """Of scores and weighted sum, for one query."""
+        return 4 * self.n_heads * self.head_dim * keys
+
+    def new_cache(self, capacity: int) -> KVCache:
+        """An empty memory for decoding, of so many tokens."""
+        return KVCache(capacity)
+
+    def values(self, source: Tensor, context: AttentionContext) -> Tensor:
+        """(B, S, D) -> (B, G, S, K)."""
+        return self._heads(self.v(source))
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:
+        """q (B, H, T, K), k and v (B, G, S, K) -> (B, H, T, K)."""
+        return self.kernel(q, k, v, context, self.dropout if self.training else 0.0)
+
+    def join(self, y: Tensor, x: Tensor) -> Tensor:
+        """Heads (B, H, T, K) and the layer's input (B, T, D) -> (B, T, D)."""
         return self.out(y.transpose(1, 2).flatten(2))  # (B, H, T, K) -> (B, T, H*K)
 
     def _heads(self, x: Tensor) -> Tensor:

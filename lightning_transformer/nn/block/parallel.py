@@ -1,11 +1,13 @@
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.block.base import Block
 from lightning_transformer.nn.cache import LayerCache
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import LayerFactory, ModuleFactory, NormFactory
 
 
-class Parallel(nn.Module):
+class Parallel(Block):
     """Attention and feed-forward read the same input and are added: one residual step per layer.
 
     x + attention(norm(x)) + ffn(norm(x)) with residual=pre_norm (Wang & Komatsuzaki 2021, GPT-J;
@@ -13,8 +15,6 @@ class Parallel(nn.Module):
 
     Shape: x (B, T, D), memory (B, S, D) or None -> (B, T, D).
     """
-
-    n_residuals = 1
 
     def __init__(
         self,
@@ -31,7 +31,10 @@ class Parallel(nn.Module):
         if cross:
             self.cross = attention(dim)
         self.residual = residual(dim, norm=norm)
-        self.needs_final_norm: bool = self.residual.needs_final_norm
+
+    @property
+    def residuals(self) -> list[Residual]:
+        return [self.residual]
 
     def forward(
         self,
@@ -41,7 +44,7 @@ class Parallel(nn.Module):
         memory_context: AttentionContext | None = None,
         cache: LayerCache | None = None,
     ) -> Tensor:
-        own, source = (cache.self_attention, cache.cross_attention) if cache else (None, None)
+        own, source = (cache.own, cache.source) if cache else (None, None)
 
         def branches(h: Tensor) -> Tensor:
             y = self.attention(h, context, cache=own) + self.ffn(h)

@@ -1,11 +1,13 @@
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.block.base import Block
 from lightning_transformer.nn.cache import LayerCache
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import LayerFactory, ModuleFactory, NormFactory
 
 
-class Sequential(nn.Module):
+class Sequential(Block):
     """Attention, cross-attention if there is a source, feed-forward: each a residual step.
 
     Shape: x (B, T, D), memory (B, S, D) or None -> (B, T, D).
@@ -26,8 +28,11 @@ class Sequential(nn.Module):
         if cross:
             self.cross, self.cross_residual = attention(dim), residual(dim, norm=norm)
         self.ffn, self.ffn_residual = ffn(dim), residual(dim, norm=norm)
-        self.n_residuals = 3 if cross else 2
-        self.needs_final_norm: bool = self.ffn_residual.needs_final_norm
+
+    @property
+    def residuals(self) -> list[Residual]:
+        between = [self.cross_residual] if hasattr(self, "cross") else []
+        return [self.attention_residual, *between, self.ffn_residual]
 
     def forward(
         self,
@@ -37,7 +42,7 @@ class Sequential(nn.Module):
         memory_context: AttentionContext | None = None,
         cache: LayerCache | None = None,
     ) -> Tensor:
-        own, source = (cache.self_attention, cache.cross_attention) if cache else (None, None)
+        own, source = (cache.own, cache.source) if cache else (None, None)
         x = self.attention_residual(x, lambda h: self.attention(h, context, cache=own))
         if memory is not None:
             x = self.cross_residual(

@@ -6,31 +6,58 @@ module, or drawing in another order, changes nobody else's numbers: runs with on
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor, nn
 
-from lightning_transformer.nn.linear import Head, ResidualOut
+from lightning_transformer.nn.linear import Head, QueryKey, ResidualOut
 from lightning_transformer.nn.stack import Stack
 
 
-class Init:
-    """Contract of an initialisation scheme: fill one weight, by what its layer is for.
+@dataclass(frozen=True)
+class Site:
+    """The stack that a weight is part of.
 
-    depth is the number of residual additions of the layer's stack.
+    n_residuals: additions to its residual stream. n_layers: those that it runs through.
+    reads_source: attends to an encoder. n_readers: layers of the decoder that reads it, 0 = none.
     """
 
-    def linear(self, weight: Tensor, depth: int, generator: Generator) -> None:
+    n_residuals: int = 1
+    n_layers: int = 1
+    reads_source: bool = False
+    n_readers: int = 0
+
+
+@runtime_checkable
+class DrawsWeights(Protocol):
+    """A module with weights that are neither linear layers nor embeddings and want random numbers.
+
+    The generator is its own: seeded by (seed, qualified name of the module).
+    """
+
+    def draw_weights(self, scheme: "Init", site: Site, generator: Generator) -> None: ...
+
+
+class Init:
+    """Contract of an initialisation scheme: fill one weight, by what its layer is for."""
+
+    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
         """A linear layer inside a stack."""
         raise NotImplementedError
 
-    def residual_out(self, weight: Tensor, depth: int, generator: Generator) -> None:
+    def query_key(self, weight: Tensor, site: Site, generator: Generator) -> None:
+        """A linear layer that makes queries or keys."""
+        self.linear(weight, site, generator)
+
+    def residual_out(self, weight: Tensor, site: Site, generator: Generator) -> None:
         """A linear layer whose output is added to the residual stream."""
-        self.linear(weight, depth, generator)
+        self.linear(weight, site, generator)
 
     def head(self, weight: Tensor, generator: Generator) -> None:
         """The output layer, where it is not tied to the embedding."""
-        self.linear(weight, 1, generator)
+        self.linear(weight, Site(), generator)
 
     def embedding(self, weight: Tensor, generator: Generator) -> None:
         """A table of token or position vectors."""
@@ -45,8 +72,12 @@ def initialise(model: nn.Module, scheme: Init, seed: int) -> None:
     left alone.
     """
     seen: set[int] = set()  # a tied weight belongs to the module that comes first
-    for name, module, depth in _modules(model):
+    for name, module, site in _modules(model):
         weight = getattr(module, "weight", None)
+        if isinstance(module, DrawsWeights):
+            if not any(p.is_meta for p in module.parameters(recurse=False)):
+                module.draw_weights(scheme, site, _generator(seed, name))
+            continue
         if not isinstance(module, nn.Linear | nn.Embedding) or id(weight) in seen:
             continue
         assert isinstance(weight, Tensor)
@@ -57,29 +88,35 @@ def initialise(model: nn.Module, scheme: Init, seed: int) -> None:
             continue
         # Drawn on the CPU in float32: the same numbers on any device and in any precision.
         drawn = torch.empty(weight.shape)
-        _fill(scheme, module, drawn, depth, _generator(seed, f"{name}.weight"))
+        _fill(scheme, module, drawn, site, _generator(seed, f"{name}.weight"))
         weight.copy_(drawn)
 
 
 def _fill(
-    scheme: Init, module: nn.Module, weight: Tensor, depth: int, generator: Generator
+    scheme: Init, module: nn.Module, weight: Tensor, site: Site, generator: Generator
 ) -> None:
     if isinstance(module, nn.Embedding):
         scheme.embedding(weight, generator)
     elif isinstance(module, Head):
         scheme.head(weight, generator)
     elif isinstance(module, ResidualOut):
-        scheme.residual_out(weight, depth, generator)
+        scheme.residual_out(weight, site, generator)
+    elif isinstance(module, QueryKey):
+        scheme.query_key(weight, site, generator)
     else:
-        scheme.linear(weight, depth, generator)
+        scheme.linear(weight, site, generator)
 
 
-def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, int]]:
-    """Every module with its qualified name and the depth of the stack that it is part of."""
-    stacks = {name: m.n_residuals for name, m in model.named_modules() if isinstance(m, Stack)}
+def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, Site]]:
+    """Every module with its qualified name and the stack that it is part of."""
+    stacks = {name: _site(m) for name, m in model.named_modules() if isinstance(m, Stack)}
     for name, module in model.named_modules():
-        depth = next((d for stack, d in stacks.items() if name.startswith(f"{stack}.")), 1)
-        yield name, module, depth
+        site = next((s for stack, s in stacks.items() if name.startswith(f"{stack}.")), Site())
+        yield name, module, site
+
+
+def _site(stack: Stack) -> Site:
+    return Site(stack.n_residuals, stack.n_layers, stack.reads_source, stack.n_readers)
 
 
 def _generator(seed: int, name: str) -> Generator:

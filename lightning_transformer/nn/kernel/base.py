@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
@@ -5,13 +7,45 @@ from torch import Tensor
 from lightning_transformer.nn.attention.context import AttentionContext
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """What is done to the scores s (B, H, T, S) besides scaling, in this order.
+
+    mix_scores: s -> same. softcap c: s -> c tanh(s / c). Then bias and mask. sinks (H,): the score
+    of one more key for each head, whose value is zero. mix_weights: after the softmax, w -> same.
+    """
+
+    mix_scores: Callable[[Tensor], Tensor] | None = None
+    softcap: float | None = None
+    sinks: Tensor | None = None
+    mix_weights: Callable[[Tensor], Tensor] | None = None
+
+
 class Kernel(Protocol):
     """softmax(q k^T / sqrt(K) + bias, limited to mask) v.
 
-    Shapes: q (B, H, T, K), k and v (B, G, S, K) with H a multiple of G -> (B, H, T, K). A query
-    that may see nothing gets zeros. `dropout` is the rate to apply now: 0 outside training.
+    Shapes: q (B, H, T, K), k (B, G, S, K), v (B, G, S, V) with H a multiple of G -> (B, H, T, V). A
+    query that may see nothing gets zeros. `dropout` is the rate to apply now: 0 outside training.
+    supports: names of what it can do of `Scoring`; what it cannot is refused when a model is built.
     """
 
+    supports: frozenset[str]
+
     def __call__(
-        self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext, dropout: float
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        context: AttentionContext,
+        dropout: float,
+        scoring: Scoring | None = None,
     ) -> Tensor: ...
+
+
+def require(kernel: Kernel, what: str, attention: str) -> None:
+    """Raise ValueError unless a kernel can do what an attention needs of `Scoring`."""
+    if what not in kernel.supports:
+        raise ValueError(
+            f"attention={attention} needs {what}, which kernel={type(kernel).__name__.lower()} "
+            "does not compute; use kernel=eager"
+        )

@@ -3,6 +3,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.kernel.base import Scoring
 
 
 class SDPA:
@@ -13,9 +14,18 @@ class SDPA:
     there at short rows (torch 2.13), and the result is the more exact one.
     """
 
+    supports: frozenset[str] = frozenset()
+
     def __call__(
-        self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext, dropout: float
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        context: AttentionContext,
+        dropout: float,
+        scoring: Scoring | None = None,
     ) -> Tensor:
+        assert scoring is None, "refused when the model was built"
         dtype = v.dtype
         if q.device.type == "cpu" and dtype.itemsize < 4:
             with torch.autocast("cpu", enabled=False):

@@ -16,6 +16,8 @@ class ALiBi(PositionEncoding):
 
     exponents: Tensor
 
+    acts_on_scores = True
+
     def __init__(
         self,
         *,

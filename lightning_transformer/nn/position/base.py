@@ -11,10 +11,17 @@ class PositionEncoding(nn.Module):
     angles: positions -> what rotate needs, or None  once per forward
     rotate: (B, H, T, K), angles -> same             queries and keys, every layer
     bias:   (T,), (S,) -> (H, T, S) or None          once per forward, added to the scores
+
+    acts_on_scores: has angles or bias. acts_on: whether it has them in a layer, counted from 0.
     """
+
+    acts_on_scores: bool = False
 
     def __init__(self, *, d_model: int, n_heads: int, head_dim: int, max_len: int) -> None:
         super().__init__()
+
+    def acts_on(self, layer: int) -> bool:
+        return True
 
     def embed(self, x: Tensor, positions: Tensor) -> Tensor:
         return x

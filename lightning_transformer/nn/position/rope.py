@@ -13,6 +13,8 @@ class RoPE(PositionEncoding):
     for positions beyond 256.
     """
 
+    acts_on_scores = True
+
     def __init__(
         self, *, d_model: int, n_heads: int, head_dim: int, max_len: int, base: float = 10000.0
     ) -> None:

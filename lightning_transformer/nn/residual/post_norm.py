@@ -1,10 +1,11 @@
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
 
-class PostNorm(nn.Module):
+class PostNorm(Residual):
     """norm(x + f(x)): the original order; deep stacks need warm-up to train.
 
         x --+-- f -- dropout --+-- norm -- (Vaswani et al. 2017)

@@ -1,10 +1,11 @@
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
 
-class PreNorm(nn.Module):
+class PreNorm(Residual):
     """x + f(norm(x)): the stream itself is never normalised, so a final norm is due.
 
         x --+-- norm -- f -- dropout --+-- (Xiong et al. 2020)

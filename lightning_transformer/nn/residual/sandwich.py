@@ -1,10 +1,11 @@
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
 
-class Sandwich(nn.Module):
+class Sandwich(Residual):
     """x + norm_out(f(norm_in(x))): what enters and what leaves a layer is normalised.
 
         x --+-- norm_in -- f -- norm_out -- dropout --+--

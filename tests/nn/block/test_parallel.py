@@ -15,7 +15,7 @@ def test_both_read_the_same_normed_input() -> None:
     h = block.residual.norm(x)
     wanted = x + block.attention(h, CAUSAL) + block.ffn(h)
     torch.testing.assert_close(block(x, CAUSAL), wanted, rtol=0, atol=1e-12)
-    assert block.n_residuals == 1
+    assert len(block.residuals) == 1
 
 
 def test_cross_attention_joins_the_sum() -> None:

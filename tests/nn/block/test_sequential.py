@@ -15,7 +15,7 @@ def test_attention_then_feed_forward() -> None:
     h = x + block.attention(block.attention_residual.norm(x), CAUSAL)
     wanted = h + block.ffn(block.ffn_residual.norm(h))
     torch.testing.assert_close(block(x, CAUSAL), wanted, rtol=0, atol=1e-12)
-    assert block.n_residuals == 2
+    assert len(block.residuals) == 2
 
 
 def test_cross_attention_stands_between() -> None:
@@ -25,4 +25,4 @@ def test_cross_attention_stands_between() -> None:
     h = h + block.cross(block.cross_residual.norm(h), ALL, memory)
     wanted = h + block.ffn(block.ffn_residual.norm(h))
     torch.testing.assert_close(block(x, CAUSAL, memory, ALL), wanted, rtol=0, atol=1e-12)
-    assert block.n_residuals == 3
+    assert len(block.residuals) == 3

@@ -10,6 +10,7 @@ from torch import Tensor
 from lightning_transformer.nn.activation.gelu import GELU
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 from lightning_transformer.nn.block.sequential import Sequential
+from lightning_transformer.nn.depth.plain import Plain
 from lightning_transformer.nn.ffn.dense import Dense
 from lightning_transformer.nn.kernel.eager import Eager
 from lightning_transformer.nn.norm.none import NoNorm
@@ -89,7 +90,13 @@ def encoder(position: partial) -> Stack:
     block = partial(Sequential, attention=attention, **parts)
     sizes = {"d_model": 16, "n_layers": 2, "max_len": 8, "dropout": 0.0}
     return Stack(
-        block=block, position=position, norm=RMSNorm, pattern=Full(), causal=False, **sizes
+        block=block,
+        position=position,
+        norm=RMSNorm,
+        pattern=Full(),
+        depth=Plain(),
+        causal=False,
+        **sizes,
     ).double()
 
 
