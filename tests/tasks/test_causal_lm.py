@@ -161,3 +161,11 @@ def test_samples_show_the_beginning_and_what_follows() -> None:
     (sample,) = model.task.demonstrate(model, [example], respond)
     assert "abcdefgh".startswith(sample.given)
     assert (sample.output, sample.expected) == ("CD", "")
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_bias_of_the_output_layer_starts_at_zero(tied: bool) -> None:
+    # A tied weight belongs to the embedding, and its bias was once forgotten along with it.
+    model = tiny("model=decoder_only", "task.bias=true", f"tie_embeddings={str(tied).lower()}")
+    assert model.task.head.bias.shape == (model.task.vocabulary.size,)
+    assert not model.task.head.bias.any()

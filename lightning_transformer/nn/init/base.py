@@ -78,14 +78,14 @@ def initialise(model: nn.Module, scheme: Init, seed: int) -> None:
             if not any(p.is_meta for p in module.parameters(recurse=False)):
                 module.draw_weights(scheme, site, _generator(seed, name))
             continue
-        if not isinstance(module, nn.Linear | nn.Embedding) or id(weight) in seen:
+        if not isinstance(module, nn.Linear | nn.Embedding):
             continue
-        assert isinstance(weight, Tensor)
-        seen.add(id(weight))
         if isinstance(module, nn.Linear) and module.bias is not None:
-            module.bias.zero_()
-        if weight.is_meta:
+            module.bias.zero_()  # also of a tied layer, whose weight alone is another's
+        assert isinstance(weight, Tensor)
+        if id(weight) in seen or weight.is_meta:
             continue
+        seen.add(id(weight))
         # Drawn on the CPU in float32: the same numbers on any device and in any precision.
         drawn = torch.empty(weight.shape)
         _fill(scheme, module, drawn, site, _generator(seed, f"{name}.weight"))
