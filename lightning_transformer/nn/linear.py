@@ -1,6 +1,9 @@
 """Linear layers that say what they are for, so that initialisers need not guess from names."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+from lightning_transformer.nn import checks
 
 
 class ResidualOut(nn.Linear):
@@ -12,4 +15,30 @@ class QueryKey(nn.Linear):
 
 
 class Head(nn.Linear):
-    """The last linear layer: features to scores over a vocabulary or over classes."""
+    """The last linear layer: features to scores over a vocabulary or over classes.
+
+    With softcap c a score z becomes c * tanh(z / c), within (-c, c), in float32 at least (Gemma
+    team 2024, Gemma 2). It is done here, so that training, evaluation and generation all see it.
+
+    Shape: (..., D) -> (..., V).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool = True,
+        softcap: float | None = None,
+    ) -> None:
+        if softcap is not None:
+            checks.positive("softcap", softcap, 30.0)
+        super().__init__(in_features, out_features, bias=bias)
+        self.softcap = softcap
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = super().forward(x)
+        if self.softcap is None:
+            return scores
+        wide = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        return self.softcap * torch.tanh(wide / self.softcap)

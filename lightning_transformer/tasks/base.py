@@ -170,9 +170,16 @@ def pad_mask(rows: Sequence[np.ndarray]) -> Tensor | None:
     return torch.from_numpy(np.arange(lengths.max()) >= lengths[:, None])
 
 
-def vocabulary_head(d_model: int, embedding: nn.Embedding, *, tied: bool, bias: bool) -> Head:
+def vocabulary_head(
+    d_model: int,
+    embedding: nn.Embedding,
+    *,
+    tied: bool,
+    bias: bool,
+    softcap: float | None = None,
+) -> Head:
     """The projection onto the vocabulary, sharing the embedding's table if tied."""
-    head = Head(d_model, embedding.num_embeddings, bias=bias)
+    head = Head(d_model, embedding.num_embeddings, bias=bias, softcap=softcap)
     if tied:
         head.weight = embedding.weight
     return head

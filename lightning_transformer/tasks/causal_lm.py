@@ -59,12 +59,21 @@ class CausalLM(Task):
     example = Tokens
     id_bytes: Tensor
 
-    def __init__(self, *, loss: nn.Module, tie_embeddings: bool = True, bias: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        loss: nn.Module,
+        tie_embeddings: bool = True,
+        bias: bool = False,
+        softcap: float | None = None,
+    ) -> None:
         super().__init__(loss=loss)
-        self.tie_embeddings, self.bias = tie_embeddings, bias
+        self.tie_embeddings, self.bias, self.softcap = tie_embeddings, bias, softcap
 
     def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
-        self.head = vocabulary_head(d_model, embedding, tied=self.tie_embeddings, bias=self.bias)
+        self.head = vocabulary_head(
+            d_model, embedding, tied=self.tie_embeddings, bias=self.bias, softcap=self.softcap
+        )
         sizes = torch.from_numpy(self.vocabulary.id_bytes)
         self.register_buffer("id_bytes", sizes, persistent=False)
 

@@ -81,14 +81,18 @@ class MaskedLM(Task):
         mask_rate: float = 0.15,
         tie_embeddings: bool = True,
         bias: bool = False,
+        softcap: float | None = None,
     ) -> None:
         super().__init__(loss=loss)
         checks.fraction("mask_rate", mask_rate, 0.15)
         checks.positive("mask_rate", mask_rate, 0.15)
-        self.mask_rate, self.tie_embeddings, self.bias = mask_rate, tie_embeddings, bias
+        self.mask_rate, self.tie_embeddings = mask_rate, tie_embeddings
+        self.bias, self.softcap = bias, softcap
 
     def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
-        self.head = vocabulary_head(d_model, embedding, tied=self.tie_embeddings, bias=self.bias)
+        self.head = vocabulary_head(
+            d_model, embedding, tied=self.tie_embeddings, bias=self.bias, softcap=self.softcap
+        )
 
     def collator(self, split: str) -> Collator:
         words = self.vocabulary

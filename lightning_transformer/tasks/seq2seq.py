@@ -68,14 +68,18 @@ class Seq2Seq(Task):
         loss: nn.Module,
         tie_embeddings: bool = True,
         bias: bool = False,
+        softcap: float | None = None,
         n_generated: int = 64,
     ) -> None:
         super().__init__(loss=loss)
         checks.at_least("n_generated", n_generated, 0)
-        self.tie_embeddings, self.bias, self.n_generated = tie_embeddings, bias, n_generated
+        self.tie_embeddings, self.bias, self.softcap = tie_embeddings, bias, softcap
+        self.n_generated = n_generated
 
     def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
-        self.head = vocabulary_head(d_model, embedding, tied=self.tie_embeddings, bias=self.bias)
+        self.head = vocabulary_head(
+            d_model, embedding, tied=self.tie_embeddings, bias=self.bias, softcap=self.softcap
+        )
 
     def collator(self, split: str) -> Collator:
         words = self.vocabulary
