@@ -18,6 +18,7 @@ import torch
 
 from lightning_transformer import checkpoints
 from lightning_transformer.results import sync_folder
+from lightning_transformer.runs.checkpoint_io import SafeCheckpointIO
 
 
 def main() -> None:
@@ -61,8 +62,10 @@ def verified(base: Path, state: dict[str, torch.Tensor]) -> float:
     """Seconds of the same by the protocol of checkpoints.py."""
     start = time.perf_counter()
     temporary = checkpoints.begin(base, 1)
-    torch.save(state, temporary / checkpoints.STATE)
-    found = checkpoints.commit(temporary, 1, metrics={}, facts={})
+    writer = SafeCheckpointIO()
+    writer.save_checkpoint(state, temporary / checkpoints.STATE)
+    known = {path.name: entry for path, entry in writer.written.items()}
+    found = checkpoints.commit(temporary, 1, metrics={}, facts={}, known=known)
     seconds = time.perf_counter() - start
     shutil.rmtree(found.path)
     return seconds

@@ -15,12 +15,14 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from lightning_transformer.digests import digest
 from lightning_transformer.results import sync_folder, write_atomically
 
 SCHEMA = 1
@@ -71,18 +73,26 @@ def begin(folder: Path, step: int) -> Path:
 
 
 def commit(
-    temporary: Path, step: int, *, metrics: dict[str, float], facts: dict[str, Any]
+    temporary: Path,
+    step: int,
+    *,
+    metrics: dict[str, float],
+    facts: dict[str, Any],
+    known: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> Checkpoint:
-    """Give what has been written its digests and its name; from then on it counts."""
+    """Give what has been written its digests and its name; from then on it counts.
+
+    known: entries of files that have been digested while they were written, by name.
+    """
     reached("written")
     files = sorted(path for path in temporary.rglob("*") if path.is_file())
+    names = [path.relative_to(temporary).as_posix() for path in files]
     with ThreadPoolExecutor(max_workers=1) as hashing:  # while the disk is at work
-        entries = hashing.map(_entry, files)
+        entries = hashing.map(lambda path, name: known.get(name) or digest(path), files, names)
         for path in files:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         reached("synced")
-        names = (path.relative_to(temporary).as_posix() for path in files)
         found = Checkpoint(
             temporary.parent / _name(step),
             step,
@@ -185,7 +195,7 @@ def verify(path: Path) -> Checkpoint:
             raise ValueError(
                 f"{file} has {file.stat().st_size} bytes, not the {expected['bytes']} written"
             )
-        if _entry(file) != expected:
+        if digest(file) != expected:
             raise ValueError(f"{file} is damaged: its SHA-256 is not the one written")
     return found
 
@@ -228,14 +238,6 @@ def _name(step: int) -> str:
 def _loss(checkpoint: Checkpoint) -> tuple[float, int]:
     loss = checkpoint.metrics["val/loss"]
     return (math.inf if math.isnan(loss) else loss, checkpoint.step)
-
-
-def _entry(path: Path) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return {"sha256": digest.hexdigest(), "bytes": path.stat().st_size}
 
 
 def _seal(content: dict[str, Any]) -> str:

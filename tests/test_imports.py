@@ -32,6 +32,7 @@ FLOORS = {
     "errors": 0,
     "results": 0,
     "checkpoints": 0,
+    "digests": 0,
     "examples": 0,
     "signatures": 0,
     "paths": 0,
@@ -73,7 +74,7 @@ FORBIDDEN = {
     "compare": {"torch", "torchmetrics", "lightning", "pytorch_lightning"},
     "check": {"torch", "torchmetrics", "lightning", "pytorch_lightning"},
 }
-STANDARD_LIBRARY_ONLY = {"", "errors", "results", "checkpoints", "signatures", "paths"}
+STANDARD_LIBRARY_ONLY = {"", "errors", "results", "checkpoints", "digests", "signatures", "paths"}
 STANDARD_LIBRARY_ONLY |= {"redaction", "trust"}
 MAX_LINES = 400  # 300 is the aim
 MAX_PARAMETERS = 16

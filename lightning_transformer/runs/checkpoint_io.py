@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import CheckpointIO
 
+from lightning_transformer.digests import Following
 from lightning_transformer.runs.sharded import is_sharded, load_sharded
 from lightning_transformer.runs.stored import check_archive
 
@@ -14,7 +15,12 @@ class SafeCheckpointIO(CheckpointIO):
 
     Lightning's own goes through the system's temporary folder; where that is another file system a
     crash leaves half a file. Loading never unpickles code.
+
+    written: the digest of each file that was saved, for the manifest.
     """
+
+    def __init__(self) -> None:
+        self.written: dict[Path, dict[str, Any]] = {}
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
@@ -23,11 +29,12 @@ class SafeCheckpointIO(CheckpointIO):
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".{target.name}.tmp-{os.getpid()}")
         try:
-            with beside.open("wb") as file:
+            with Following(beside) as digest, beside.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, target)
+            self.written = {target: digest.entry}
         finally:
             beside.unlink(missing_ok=True)
 

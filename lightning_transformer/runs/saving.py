@@ -7,6 +7,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 
 from lightning_transformer import checkpoints
+from lightning_transformer.optim.schedule_free import averaged
 
 
 class Saving(LightningCheckpoint):
@@ -66,10 +67,13 @@ class Saving(LightningCheckpoint):
             return
         temporary: Path = trainer.strategy.broadcast(self._begin(step) if first else Path())
         try:
-            trainer.save_checkpoint(temporary / checkpoints.STATE, weights_only=False)
+            with averaged(trainer.optimizers):
+                trainer.save_checkpoint(temporary / checkpoints.STATE, weights_only=False)
             if first:
+                written = getattr(trainer.strategy.checkpoint_io, "written", {})
+                known = {p.name: entry for p, entry in written.items() if p.parent == temporary}
                 self._newest = checkpoints.commit(
-                    temporary, step, metrics=metrics, facts=self.facts
+                    temporary, step, metrics=metrics, facts=self.facts, known=known
                 )
                 checkpoints.prune(self.folder)
         except OSError as error:

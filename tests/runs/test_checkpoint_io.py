@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -93,3 +95,12 @@ def test_removing_what_is_gone_is_no_error(tmp_path):
     for _ in range(2):
         SafeCheckpointIO().remove_checkpoint(path)
         assert not path.exists()
+
+
+def test_the_digest_made_while_writing_is_that_of_the_file(tmp_path: Path) -> None:
+    writer = SafeCheckpointIO()
+    state = {str(i): torch.randn(300_000) for i in range(8)}  # several blocks
+    writer.save_checkpoint(state, tmp_path / "state.ckpt")
+    content = (tmp_path / "state.ckpt").read_bytes()
+    wanted = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    assert writer.written == {tmp_path / "state.ckpt": wanted}
