@@ -19,6 +19,7 @@ from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.models.parallel import check_parallel
+from lightning_transformer.optim.schedule.apply import check_pair
 from lightning_transformer.runs.sizes import check_machine, check_memory
 from lightning_transformer.trust import check_targets
 
@@ -115,7 +116,7 @@ def check_build(cfg: DictConfig, data: DataModule, choices: dict[str, str]) -> N
     with refusing(cfg, "schedule"):
         model.schedule.validate(int(cfg.trainer.max_steps))
     with refusing(cfg, "optimizer"):
-        model.make_optimizer(model)
+        check_pair(model.make_optimizer(model), model.schedule)
 
 
 def check_pairing(model: Transformer, data: DataModule, choices: dict[str, str]) -> None:

@@ -26,6 +26,7 @@ from lightning_transformer.models.size import measure
 from lightning_transformer.models.summary import summary
 from lightning_transformer.results import HISTORY_FILE, RunResult, config_sha256, read
 from lightning_transformer.runs import machine
+from lightning_transformer.runs.averages import Averages
 from lightning_transformer.runs.files import RunFiles, read_state
 from lightning_transformer.runs.guard.rewind import RewindAsked
 from lightning_transformer.runs.history import History
@@ -153,7 +154,7 @@ def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> 
     stop = Stop(saving, display.say)
     guard = build(cfg, "guard", log_every=cfg.trainer.log_every, say=display.say)
     result.guard = guard.counts  # goes on counting
-    trainer = _trainer(cfg, job, history, [guard, meter, Rates(), stop, saving])
+    trainer = _trainer(cfg, job, history, [guard, meter, Rates(), Averages(), stop, saving])
     result.precision = str(trainer.precision)
     result.device = machine.device_name(trainer.strategy.root_device)
     with refusing(cfg, "data"):

@@ -17,6 +17,7 @@ def adamw(
     *,
     lr: float = 1e-3,
     weight_decay: float = 0.1,
+    decay_all: bool = False,
     beta1: float = 0.9,
     beta2: float = 0.95,
     eps: float = 1e-8,
@@ -29,12 +30,13 @@ def adamw(
         model: gives the parameters; see `param_groups` for which of them decay.
         lr: peak learning rate, per optimizer step.
         weight_decay: of matrices only, not of embeddings, norms and biases.
+        decay_all: whether embeddings, norms and biases decay as well.
         beta1: decay rate of the running mean of gradients.
         beta2: decay rate of the running mean of squared gradients.
         eps: added to the root of the second moment.
 
     Raises:
-        ValueError: when an option is out of range.
+        ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
     check_positive("optimizer.lr", lr, "1e-3")
     check_non_negative("optimizer.weight_decay", weight_decay, "0.1")
@@ -42,7 +44,7 @@ def adamw(
     check_decay_rate("optimizer.beta2", beta2, "0.95")
     check_positive("optimizer.eps", eps, "1e-8")
     return torch.optim.AdamW(
-        param_groups(model, weight_decay),
+        param_groups(model, weight_decay, decay_all=decay_all, lr=lr),
         lr=lr,
         betas=(float(beta1), float(beta2)),
         eps=eps,

@@ -84,6 +84,7 @@ def muon(
     momentum: float = 0.95,
     muon_weight_decay: float = 0.0,
     weight_decay: float = 0.1,
+    decay_all: bool = False,
     beta1: float = 0.9,
     beta2: float = 0.95,
     eps: float = 1e-8,
@@ -105,6 +106,7 @@ def muon(
         momentum: decay rate of Muon's running mean of gradients (Nesterov form).
         muon_weight_decay: decoupled weight decay of the matrices that Muon takes.
         weight_decay: of the other matrices, such as a head that is not tied.
+        decay_all: whether embeddings, norms and biases decay by weight_decay as well.
         beta1: AdamW's decay rate of the running mean of gradients.
         beta2: AdamW's decay rate of the running mean of squared gradients.
         eps: AdamW's addition to the root of the second moment.
@@ -146,7 +148,8 @@ def muon(
         "weight_decay": weight_decay,
         "fused": can_fuse(model) or None,
     }
-    return MuonWithAdamW([*first, *_without(hidden, param_groups(model, weight_decay))], options)
+    others = _without(hidden, param_groups(model, weight_decay, decay_all=decay_all))
+    return MuonWithAdamW([*first, *others], options)
 
 
 def _kind(group: dict[str, Any]) -> Callable[..., torch.optim.Optimizer]:

@@ -8,25 +8,40 @@ from torch.distributed.tensor import DTensor
 from lightning_transformer.nn.linear import Head
 
 
-def param_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def param_groups(
+    model: nn.Module, weight_decay: float, *, decay_all: bool = False, lr: float | None = None
+) -> list[dict[str, Any]]:
     """Put every trainable parameter of the model in exactly one group, with decay or without.
 
     Weight decay acts on tensors of two or more dimensions that are not embeddings. Norm gains,
     biases, scalars and embeddings get 0; so does a head that is tied to an embedding, because it
     is the same tensor. The rule reads module types and shapes, never names.
 
+    Where the model's initialisation gives weights a learning rate of their own (`rates`), they
+    form groups with ``lr = factor * lr`` and ``weight_decay / factor``, which leaves the decay per
+    step the same.
+
     Args:
         model: the modules whose parameters are trained.
         weight_decay: fraction of a weight that is taken off per step and per unit of lr.
+        decay_all: whether embeddings, norms, biases and scalars decay as well.
+        lr: peak learning rate, from an optimizer to which such factors apply; None from others.
 
     Returns:
-        Groups for a ``torch.optim`` optimizer, named ``decay`` and ``no_decay``. There may be
-        several of one name where parameters lie on the processes in different ways: torch updates
-        a group in one call, which takes either plain tensors or DTensors of one mesh.
+        Groups for a ``torch.optim`` optimizer, named ``decay`` and ``no_decay``, with the factor
+        behind where it is not 1 (``decay_x0.25``). There may be several of one name where
+        parameters lie on the processes in different ways: torch updates a group in one call, which
+        takes either plain tensors or DTensors of one mesh.
 
     Raises:
-        ValueError: when nothing in the model is trainable.
+        ValueError: when nothing in the model is trainable, decay_all decays nothing, or the
+            initialisation gives factors to an optimizer that does not take them.
     """
+    if decay_all and weight_decay == 0:
+        raise ValueError(
+            "optimizer.decay_all=true does nothing at optimizer.weight_decay=0; "
+            "set weight_decay=0.1 or decay_all=false"
+        )
     embeddings = _ids_of_embeddings(model)
     decay: list[nn.Parameter] = []
     no_decay: list[nn.Parameter] = []
@@ -34,7 +49,7 @@ def param_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     for parameter in model.parameters():
         if parameter.requires_grad:
             is_matrix = parameter.ndim >= 2 and id(parameter) not in embeddings
-            (decay if is_matrix else no_decay).append(parameter)
+            (decay if is_matrix or decay_all else no_decay).append(parameter)
     groups = [
         {"name": name, "params": params, "weight_decay": decayed}
         for name, both, decayed in (("decay", decay, weight_decay), ("no_decay", no_decay, 0.0))
@@ -44,7 +59,46 @@ def param_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
         raise ValueError(
             f"{type(model).__name__} has no trainable parameter; an optimizer needs at least one"
         )
-    return groups
+    return _by_rate(groups, rates(model), lr)
+
+
+def rates(model: nn.Module) -> dict[int, float]:
+    """The factors of lr other than 1 that the model's initialisation gives, by id of the weight."""
+    scheme = getattr(model, "init", None)
+    if scheme is None or not hasattr(scheme, "rate"):
+        return {}
+    found: dict[int, float] = {}
+    for module in model.modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(module, nn.Linear | nn.Embedding) and isinstance(weight, nn.Parameter):
+            # a shared weight belongs to the module that comes first, as in initialising
+            found.setdefault(id(weight), float(scheme.rate(module, weight)))
+    return {key: factor for key, factor in found.items() if factor != 1.0}
+
+
+def _by_rate(
+    groups: list[dict[str, Any]], factors: dict[int, float], lr: float | None
+) -> list[dict[str, Any]]:
+    if not factors:
+        return groups
+    if lr is None:
+        raise ValueError(
+            "init=mup gives weights learning rates of their own, which hold for Adam's kind of "
+            "update; use optimizer=adamw, adam or lion"
+        )
+    parted = []
+    for group in groups:
+        kinds: dict[float, list[nn.Parameter]] = {}
+        for parameter in group["params"]:
+            kinds.setdefault(factors.get(id(parameter), 1.0), []).append(parameter)
+        for factor, parameters in kinds.items():
+            own = {**group, "params": parameters}
+            if factor != 1.0:
+                own["name"] = f"{group['name']}_x{factor:g}"
+                own["lr"], own["weight_decay"] = factor * lr, group["weight_decay"] / factor
+            parted.append(own)
+    # the rate that is logged as optim/lr is that of the last group
+    return sorted(parted, key=lambda own: "lr" not in own)
 
 
 def by_mesh(parameters: list[nn.Parameter]) -> list[list[nn.Parameter]]:

@@ -16,6 +16,7 @@ def sgd(
     *,
     lr: float = 0.1,
     weight_decay: float = 0.0,
+    decay_all: bool = False,
     momentum: float = 0.9,
 ) -> torch.optim.Optimizer:
     """Build SGD: ``b = momentum * b + g``, then ``w -= lr * (g + momentum * b)``.
@@ -26,15 +27,19 @@ def sgd(
         model: gives the parameters; see `param_groups` for which of them decay.
         lr: peak learning rate, per optimizer step.
         weight_decay: of matrices only; added to the gradient g (an L2 penalty).
+        decay_all: whether embeddings, norms and biases decay as well.
         momentum: decay rate of the sum of past gradients; 0 is plain gradient descent.
 
     Raises:
-        ValueError: when an option is out of range.
+        ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
     check_positive("optimizer.lr", lr, "0.1")
     check_non_negative("optimizer.weight_decay", weight_decay, "0.0")
     check_decay_rate("optimizer.momentum", momentum, "0.9")
     # torch refuses nesterov at momentum 0, where the two formulas coincide
     return torch.optim.SGD(
-        param_groups(model, weight_decay), lr=lr, momentum=momentum, nesterov=momentum > 0
+        param_groups(model, weight_decay, decay_all=decay_all),
+        lr=lr,
+        momentum=momentum,
+        nesterov=momentum > 0,
     )
