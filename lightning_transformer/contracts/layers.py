@@ -23,6 +23,8 @@ from lightning_transformer.contracts.common import (
     steps,
 )
 from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.embedding.base import MakesHead
+from lightning_transformer.nn.linear import Head
 from lightning_transformer.nn.norm.layernorm import LayerNorm
 from lightning_transformer.nn.place import settle
 from lightning_transformer.nn.residual.base import Residual
@@ -73,15 +75,26 @@ def check_ffn(factory: LayerFactory) -> None:
 
 
 def check_embedding(factory: Factory) -> None:
-    """factory(vocab_size, d_model): an nn.Embedding whose vectors depend on the id alone."""
-    table = factory(10, D)
+    """factory(vocab_size, d_model): an nn.Embedding whose vectors depend on the id alone.
+
+    A head can be tied to its weight, (vocab_size, d_model); else it makes that head (`MakesHead`).
+    """
+    table = fresh(lambda: factory(10, D))
     require(isinstance(table, nn.Embedding), "embedding: must be an nn.Embedding")
-    require(table.weight.shape == (10, D), "embedding: weight is not (vocab_size, d_model)")
+    sizes, weight = (table.num_embeddings, table.embedding_dim), table.weight
+    require(sizes == (10, D), f"embedding: says it is {sizes}, not (vocab_size, d_model)")
+    if isinstance(table, MakesHead):
+        head = table.tied_head(bias=True, softcap=None)
+        require(isinstance(head, Head), "embedding: tied_head must give a Head")
+        require(head.weight is weight, "embedding: tied_head does not share the table")
+        scores = head(torch.zeros(2, D))
+        require(scores.shape == (2, 10), f"embedding: (2, D) became {tuple(scores.shape)} scores")
+    else:
+        require(weight.shape == (10, D), "embedding: weight is not (vocab_size, d_model)")
     y = table(torch.tensor([[1, 2, 1]]))
     require(y.shape == (1, 3, D), f"embedding: (1, 3) ids gave {tuple(y.shape)}")
     require(torch.equal(y[0, 0], y[0, 2]), "embedding: one id gave two vectors")
-    y.sum().backward()
-    require(finite(table.weight.grad), "embedding: no finite gradient")
+    check_gradients("embedding", table, (y * noise(1, 3, D).float()).sum())
 
 
 def check_residual(factory: Factory) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_transformer.models.base import Decoding, Transformer
 from lightning_transformer.nn import checks
@@ -14,18 +14,31 @@ from lightning_transformer.tasks.base import Batch, pad, pad_mask
 class EncoderDecoder(Transformer):
     """An encoder reads the source; a causal decoder attends to it (Vaswani et al. 2017).
 
-    Source and target share one vocabulary and one embedding.
+    Source and target share one vocabulary and, unless share_embeddings is false, one embedding.
+    Together with the task's tie_embeddings (output and target) these are the four ways of tying
+    that Narang et al. 2021 compare.
     """
 
     causal = True
     has_source = True
 
     def __init__(
-        self, *, n_encoder_layers: int = 2, n_decoder_layers: int = 2, **shared: Any
+        self,
+        *,
+        n_encoder_layers: int = 2,
+        n_decoder_layers: int = 2,
+        share_embeddings: bool = True,
+        **shared: Any,
     ) -> None:
         checks.between("n_encoder_layers", n_encoder_layers, 1, MAX_LAYERS)
         checks.between("n_decoder_layers", n_decoder_layers, 1, MAX_LAYERS)
         super().__init__(**shared)
+        # None, not the shared one: its weights would have a second name.
+        self.source_embedding: nn.Embedding | None = None
+        if not share_embeddings:
+            self.source_embedding = shared["embedding"](
+                shared["vocabulary"].size, shared["d_model"]
+            )
         self.encoder = self.stack(
             n_layers=n_encoder_layers, causal=False, n_readers=n_decoder_layers
         )
@@ -34,7 +47,8 @@ class EncoderDecoder(Transformer):
 
     def encode(self, source_ids: Tensor, source_padding: Tensor | None) -> Tensor:
         """(B, S) -> (B, S, D)."""
-        return self.encoder(self.embedding(source_ids), padding=source_padding)
+        embedding = self.embedding if self.source_embedding is None else self.source_embedding
+        return self.encoder(embedding(source_ids), padding=source_padding)
 
     def features(self, batch: Batch) -> Tensor:
         assert batch.source_ids is not None

@@ -39,14 +39,20 @@ def measure(model: Transformer, seq_len: int) -> Size:
     n_params = sum(p.numel() for p in model.parameters())
     tables = {id(m.weight): m.weight for m in model.modules() if isinstance(m, nn.Embedding)}
     stacks = [m for m in model.modules() if isinstance(m, Stack)]
-    head = 2 * sum(m.weight.numel() for m in model.task.modules() if isinstance(m, nn.Linear))
-    per_row = seq_len * (head + sum(_forward_flops(stack, seq_len) for stack in stacks))
+    per_row = seq_len * (
+        _linear_flops(model.task)
+        + sum(_linear_flops(model.embedding) + _forward_flops(stack, seq_len) for stack in stacks)
+    )
     n_tokens = seq_len * len(stacks)
     return Size(
         n_params,
         n_params - sum(table.numel() for table in tables.values()),
         3 * per_row / n_tokens,
     )
+
+
+def _linear_flops(module: nn.Module) -> int:
+    return 2 * sum(m.weight.numel() for m in module.modules() if isinstance(m, nn.Linear))
 
 
 def _forward_flops(stack: Stack, seq_len: int) -> float:

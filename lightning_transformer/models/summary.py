@@ -16,8 +16,9 @@ def summary(model: Transformer, size: Size, batch: tuple[int, int]) -> Table:
         table.add_column(column, justify=side)  # type: ignore[arg-type]
     width = model.embedding.embedding_dim
     rows = f"({rows_per_step}, {seq_len}, {width})"
-    table.add_row("embedding", rows, f"{_count(model.embedding):,}")
     for name, stack in model.named_children():
+        if isinstance(stack, nn.Embedding):
+            table.add_row(name.replace("_", " "), rows, f"{_count(stack):,}")
         if isinstance(stack, Stack):
             n = stack.n_layers
             block = stack.blocks[0]

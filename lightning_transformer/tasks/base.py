@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from lightning_transformer.data.tokenizers.base import Vocabulary
+from lightning_transformer.nn.embedding.base import MakesHead
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.nn.loss.cross_entropy import LossSums
 from lightning_transformer.tasks.mean import Mean
@@ -179,6 +180,8 @@ def vocabulary_head(
     softcap: float | None = None,
 ) -> Head:
     """The projection onto the vocabulary, sharing the embedding's table if tied."""
+    if tied and isinstance(embedding, MakesHead):
+        return embedding.tied_head(bias=bias, softcap=softcap)
     head = Head(d_model, embedding.num_embeddings, bias=bias, softcap=softcap)
     if tied:
         head.weight = embedding.weight

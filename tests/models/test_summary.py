@@ -39,3 +39,20 @@ def test_both_stacks_of_an_encoder_decoder() -> None:
     assert "encoder: 2 x Sequential" in text
     assert "decoder: 2 x Sequential" in text
     assert "cross: MultiHeadAttention" in text
+    assert "source embedding" not in text
+
+
+def test_a_table_of_the_source() -> None:
+    text = shown("model=encoder_decoder", "model.share_embeddings=false")
+    lines = [line for line in text.splitlines() if "embedding" in line]
+    assert [line.split("  ")[0] for line in lines] == ["embedding", "source embedding"]
+    assert lines[1].split()[-1] == "8,384"
+    assert "(4, 16, 32)" in lines[1]
+
+
+def test_a_factorised_table_and_its_head() -> None:
+    lines = shown("embedding=factorised", "embedding.rank=8").splitlines()
+    (first,) = [line for line in lines if line.startswith("embedding")]
+    assert "(4, 16, 32)" in first
+    assert first.split()[-1] == f"{8 * (262 + 32):,}"
+    assert any(line.startswith("head (tied)") and line.split()[-1] == "0" for line in lines)
