@@ -12,6 +12,8 @@ class Place:
 
     causal: no position sees a later one. cross: reads a source, not its own row. reads_source: its
     stack has such layers. n_readers: layers of the decoder that reads this stack, 0 = none does.
+    n_runs: how many layers its block computes. sublayer: what a residual stands around, by its
+    name in the block (attention, cross, ffn ...); empty where it is several added up.
     """
 
     layer: int = 0
@@ -20,6 +22,17 @@ class Place:
     cross: bool = False
     reads_source: bool = False
     n_readers: int = 0
+    n_runs: int = 1
+    sublayer: str = ""
+
+    def alone(self, name: str) -> int:
+        """The layer, for a component that differs between layers; `name` is its group=option.
+
+        Raises ValueError where one block computes several layers.
+        """
+        if self.n_runs > 1:
+            raise ValueError(f"{name} tells layers apart that share one block; use depth=plain")
+        return self.layer
 
 
 @runtime_checkable
@@ -37,5 +50,7 @@ def settle(module: nn.Module, place: Place) -> nn.Module:
     """Tell a module and all below it where they stand; return what is to be used in its stead."""
     for name, child in list(module.named_children()):
         there = replace(place, cross=True, causal=False) if name == "cross" else place
+        if name.endswith("residual"):
+            there = replace(there, sublayer=name.removesuffix("residual").removesuffix("_"))
         setattr(module, name, settle(child, there))
     return module.settle(place) if isinstance(module, Settles) else module

@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -57,12 +58,15 @@ class Stack(nn.Module):
         checks.between("n_layers", n_layers, 1, MAX_LAYERS)
         checks.fraction("stochastic_depth", stochastic_depth)
         self.order = depth.order(n_layers)
-        self.n_layers, self.causal = len(self.order), causal
-        self.reads_source, self.n_readers = cross, n_readers
+        self.d_model, self.n_layers, self.causal = d_model, len(self.order), causal
+        self.reads_source = cross
+        self.n_readers = len(depth.order(n_readers)) if n_readers else 0
         blocks = [block(d_model, cross=cross) for _ in range(max(self.order) + 1)]
-        place = Place(0, self.n_layers, causal, reads_source=cross, n_readers=n_readers)
+        place = Place(0, self.n_layers, causal, reads_source=cross, n_readers=self.n_readers)
+        runs = Counter(self.order)
         self.blocks = nn.ModuleList(
-            settle(made, replace(place, layer=self.order.index(i))) for i, made in enumerate(blocks)
+            settle(made, replace(place, layer=self.order.index(i), n_runs=runs[i]))
+            for i, made in enumerate(blocks)
         )
         n_heads, head_dim = _score_sizes(self.blocks)
         placed = settle(

@@ -1,0 +1,39 @@
+from torch import Tensor, nn
+
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.place import Place
+from lightning_transformer.nn.residual.base import Residual
+from lightning_transformer.nn.types import NormFactory, Sublayer
+
+
+class DeepNorm(Residual):
+    """norm(alpha x + f(x)): post-norm whose stream weighs more, so that deep stacks train.
+
+        x --+-- f -- dropout --+-- norm -- (Wang et al. 2022)
+            +---- * alpha -----+
+
+    N layers alone: alpha = (2 N)^(1/4). N layers that M of a decoder read: 0.81 (N^4 M)^(1/16).
+    M layers that read a source: (3 M)^(1/4). Its other half is init=deepnet. A layer is the
+    paper's, of two additions, or three with a source: block=macaron has one more, block=parallel
+    has all in one, and alpha stays what it is.
+
+    Shape: (B, T, D) -> (B, T, D).
+    """
+
+    needs_final_norm = False
+
+    def __init__(self, dim: int, *, norm: NormFactory, dropout: float = 0.0) -> None:
+        super().__init__()
+        checks.fraction("dropout", dropout)
+        self.norm, self.dropout, self.alpha = norm(dim), nn.Dropout(dropout), 1.0
+
+    def settle(self, place: Place) -> nn.Module:
+        n = place.n_layers
+        if place.n_readers:
+            self.alpha = 0.81 * (n**4 * place.n_readers) ** (1 / 16)
+        else:
+            self.alpha = ((3 if place.reads_source else 2) * n) ** (1 / 4)
+        return self
+
+    def forward(self, x: Tensor, f: Sublayer) -> Tensor:
+        return self.norm(self.alpha * x + self.dropout(f(x)))

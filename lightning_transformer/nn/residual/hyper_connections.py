@@ -1,0 +1,85 @@
+import torch
+from torch import Tensor, nn
+
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.place import Place
+from lightning_transformer.nn.residual.base import Residual
+from lightning_transformer.nn.types import NormFactory, Sublayer
+
+
+class HyperConnections(Residual):
+    """n streams; learned numbers say what a layer reads, how streams mix and where its output goes.
+
+        h = sum_i read_i X_i,  X_j <- sum_i mix_ij X_i + write_j f(norm(h))  (Zhu et al. 2024)
+
+    All streams start as the embeddings; their sum leaves. dynamic: each token moves its numbers by
+    s tanh(norm_streams(X) W), W from 0, s from 0.01 for read and mix together and for write. As
+    each layer starts by reading one stream (its number modulo n), keeping all and adding to all,
+    the model starts as pre-norm. The paper numbers attention and ffn of a layer apart, and starts
+    their outputs larger by sqrt(n); here they read the same stream, and the init is what it is.
+
+    Shape: (B, T, n, D) -> (B, T, n, D).
+    """
+
+    needs_final_norm = True
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        norm: NormFactory,
+        n_streams: int = 4,
+        dynamic: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        checks.between("n_streams", n_streams, 1, 64)
+        checks.fraction("dropout", dropout)
+        self.norm, self.dropout, self.n, self.dim = norm(dim), nn.Dropout(dropout), n_streams, dim
+        # Row i: what stream i gives to h, gives to each stream, and gets of f. A vector, because
+        # optimizers decay matrices, and these are not to go to zero.
+        self.static = nn.Parameter(torch.empty(n_streams * (n_streams + 2)))
+        self._start(0)
+        self.dynamic = dynamic
+        if dynamic:
+            self.norm_streams = norm(dim)
+            self.weight = nn.Parameter(torch.zeros(dim, n_streams + 2))
+            self.sizes = nn.Parameter(torch.full((2,), 0.01))
+
+    def settle(self, place: Place) -> nn.Module:
+        self._start(place.layer % self.n)
+        return self
+
+    @torch.no_grad()
+    def _start(self, stream: int) -> None:
+        read = torch.eye(self.n)[:, stream : stream + 1]
+        start = torch.cat((read, torch.eye(self.n), torch.ones(self.n, 1)), dim=1)
+        self.static.copy_(start.flatten())
+
+    def enter(self, x: Tensor) -> Tensor:
+        return x.unsqueeze(2).expand(-1, -1, self.n, -1)
+
+    def leave(self, x: Tensor, final_norm: nn.Module) -> Tensor:
+        y = final_norm(x.sum(dim=2))
+        assert isinstance(y, Tensor)
+        return y
+
+    def forward(self, x: Tensor, f: Sublayer) -> Tensor:
+        # Mixed precision would take products of matrices, and so the stream, down to 16 bits.
+        with torch.autocast(x.device.type, enabled=False):
+            numbers = self.static.view(self.n, self.n + 2).to(x.dtype)
+            if self.dynamic:
+                moves = (self.norm_streams(x).to(x.dtype) @ self.weight.to(x.dtype)).tanh()
+                sizes = self.sizes.to(x.dtype)
+                numbers = numbers + torch.cat(
+                    (sizes[0] * moves[..., :-1], sizes[1] * moves[..., -1:]), dim=-1
+                )
+            read_and_mix, write = numbers[..., :-1], numbers[..., -1:]
+            mixed = read_and_mix.transpose(-1, -2) @ x  # (B, T, 1 + n, D)
+        y = self.dropout(f(self.norm(mixed[:, :, 0])))
+        return mixed[:, :, 1:] + write * y.unsqueeze(2)
+
+    def flops(self, keys: float) -> float:
+        """Of reading, mixing and, if dynamic, the numbers, for one token."""
+        per_stream = self.n + 1 + (self.n + 2 if self.dynamic else 0)
+        return 2.0 * self.n * per_stream * self.dim

@@ -1,0 +1,30 @@
+from torch import Tensor, nn
+
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.place import Place
+from lightning_transformer.nn.residual.base import Residual
+from lightning_transformer.nn.types import NormFactory, Sublayer
+
+
+class LNScaling(Residual):
+    """x + f(norm(x) / sqrt(l)), l the number of the layer from 1: deep layers keep adding little.
+
+        x --+-- norm -- / sqrt(l) -- f -- dropout --+-- (Sun et al. 2025, the curse of depth)
+            +---------------------------------------+
+
+    Shape: (B, T, D) -> (B, T, D).
+    """
+
+    needs_final_norm = True
+
+    def __init__(self, dim: int, *, norm: NormFactory, dropout: float = 0.0) -> None:
+        super().__init__()
+        checks.fraction("dropout", dropout)
+        self.norm, self.dropout, self.scale = norm(dim), nn.Dropout(dropout), 1.0
+
+    def settle(self, place: Place) -> nn.Module:
+        self.scale = (place.alone("residual=ln_scaling") + 1) ** -0.5
+        return self
+
+    def forward(self, x: Tensor, f: Sublayer) -> Tensor:
+        return x + self.dropout(f(self.scale * self.norm(x)))
