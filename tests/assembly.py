@@ -21,7 +21,8 @@ from lightning_transformer.tasks.seq2seq import Seq2Seq
 from tests.conftest import compose_config, exchanged
 
 MAX_LEN = 9
-SMALLER = {"window": 3, "n_local": 1}  # so that short rows and two layers see what they change
+# So that short rows and two layers see what they change.
+SMALLER = {"window": 3, "n_local": 1, "n_rope": 1}
 TASKS = {DecoderOnly: CausalLM, EncoderOnly: MaskedLM, EncoderDecoder: Seq2Seq}
 WORDS = ByteVocabulary()
 

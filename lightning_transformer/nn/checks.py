@@ -21,6 +21,12 @@ def fraction(name: str, value: float, example: float = 0.1) -> None:
         raise ValueError(f"{name}={value} must be at least 0 and below 1, for example {example}")
 
 
+def number_from(name: str, value: float, minimum: float) -> None:
+    """Raise ValueError unless value is a finite number and not below minimum."""
+    if not (math.isfinite(value) and value >= minimum):
+        raise ValueError(f"{name}={value} must be a number from {minimum} on")
+
+
 def at_least(name: str, value: int, minimum: int) -> None:
     """Raise ValueError unless value >= minimum."""
     if value < minimum:

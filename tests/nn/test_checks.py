@@ -25,6 +25,8 @@ def test_positive_passes(value: float) -> None:
         (lambda: checks.fraction("c", 1.0), "c=1.0 must be at least 0 and below 1, for example"),
         (lambda: checks.fraction("c", -0.1), "c=-0.1 must be at least 0 and below 1"),
         (lambda: checks.fraction("c", NAN), "c=nan must be at least 0 and below 1"),
+        (lambda: checks.number_from("e", 0.9, 1.0), "e=0.9 must be a number from 1.0 on"),
+        (lambda: checks.number_from("e", INF, 1.0), "e=inf must be a number from 1.0 on"),
         (lambda: checks.at_least("d", 0, 1), "d=0 must be at least 1"),
     ],
 )

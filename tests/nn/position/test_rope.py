@@ -85,10 +85,75 @@ def test_rows_may_have_positions_of_their_own() -> None:
         torch.testing.assert_close(y[row : row + 1], alone, rtol=0, atol=1e-12)
 
 
+def test_interleaved_formula_pair_by_pair() -> None:
+    x, wanted = noise(8), torch.empty(8, dtype=torch.float64)
+    for i in range(4):
+        angle = 5 / 100.0 ** (2 * i / 8)
+        a, b = float(x[2 * i]), float(x[2 * i + 1])
+        wanted[2 * i] = a * math.cos(angle) - b * math.sin(angle)
+        wanted[2 * i + 1] = a * math.sin(angle) + b * math.cos(angle)
+    y = rotated(make(base=100.0, interleaved=True), x.reshape(1, 1, 1, 8), torch.tensor([5]))
+    torch.testing.assert_close(y.flatten(), wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.5])
+def test_layouts_are_the_same_up_to_the_order_of_the_numbers(fraction: float) -> None:
+    x, places = noise(2, 2, 5, 8), torch.arange(5)
+    width = int(8 * fraction)
+    order = torch.cat(
+        (torch.arange(0, width, 2), torch.arange(1, width, 2), torch.arange(width, 8))
+    )
+    half = rotated(make(fraction=fraction), x[..., order], places)
+    turned = rotated(make(fraction=fraction, interleaved=True), x, places)
+    assert torch.equal(half, turned[..., order])
+
+
+def test_interleaved_equals_gptj_of_transformers() -> None:
+    gptj = pytest.importorskip("transformers.models.gptj.modeling_gptj")
+    x = noise(1, 9, 2, 16)  # (B, T, H, K)
+    sin, cos = gptj.create_sinusoidal_positions(9, 8)[None].chunk(2, dim=-1)
+    turned = gptj.apply_rotary_pos_emb(x[..., :8], sin.double(), cos.double())
+    wanted = torch.cat((turned, x[..., 8:]), dim=-1).transpose(1, 2)
+    rope = make(head_dim=16, fraction=0.5, interleaved=True)
+    y = rotated(rope, x.transpose(1, 2), torch.arange(9))
+    torch.testing.assert_close(y, wanted, rtol=0, atol=1e-5)
+
+
+def test_fraction_equals_gpt_neox_of_transformers() -> None:
+    neox = pytest.importorskip("transformers.models.gpt_neox.modeling_gpt_neox")
+    parameters = {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.25}
+    config = neox.GPTNeoXConfig(
+        hidden_size=32,
+        num_attention_heads=2,
+        rope_parameters=parameters,
+        max_position_embeddings=64,
+    )
+    q, k, places = noise(3, 2, 64, 16), noise(3, 2, 64, 16, seed=1), torch.arange(64)
+    cos, sin = neox.GPTNeoXRotaryEmbedding(config)(q, places[None])
+    assert cos.shape[-1] == 4
+    rope = make(head_dim=16, fraction=0.25)
+    for x, wanted in zip((q, k), neox.apply_rotary_pos_emb(q, k, cos, sin), strict=True):
+        torch.testing.assert_close(rotated(rope, x, places), wanted, rtol=0, atol=2e-5)
+
+
+def test_what_is_not_turned_is_left_alone_in_bfloat16() -> None:
+    x = noise(1, 2, 4, 8).bfloat16()
+    y = rotated(make(fraction=0.5), x, torch.arange(4))
+    assert y.dtype == torch.bfloat16
+    assert torch.equal(y[..., 4:], x[..., 4:])
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [
         ({"head_dim": 7}, r"position=rope needs an even head_dim; got 7 \(d_model 14, n_heads 2\)"),
+        (
+            {"fraction": 0.4},
+            "fraction=0.4 must leave an even number to turn of the 8 numbers .* nearest 0.5",
+        ),
+        ({"fraction": 0.1}, "fraction=0.1 must leave .* nearest 0.25"),
+        ({"fraction": 1.5}, "fraction=1.5 must be above 0 and at most 1, for example 0.5"),
+        ({"fraction": math.nan}, "fraction=nan must be above 0 and at most 1"),
         ({"base": 0.0}, "base=0.0 must be a positive number, for example 10000.0"),
     ],
 )
