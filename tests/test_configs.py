@@ -27,7 +27,11 @@ ALONE = ("model", "task", "data", "tokenizer", "packing", "pooling", "preset")
 
 # A base in which a group that the default run does not use is used.
 USED_IN = {"pooling": ["model=encoder_only", "task=classification"]}
-TASK_OF = {"seq2seq": "encoder_decoder", "causal_lm": "decoder_only"}
+TASK_OF = {
+    "seq2seq": "encoder_decoder",
+    "causal_lm": "decoder_only",
+    "multi_token": "decoder_only",
+}
 
 # Keys without a value of their own: what a user would give, made below from a small file.
 PATHS = {

@@ -41,6 +41,7 @@ def measure(model: Transformer, seq_len: int) -> Size:
     stacks = [m for m in model.modules() if isinstance(m, Stack)]
     per_row = seq_len * (
         _linear_flops(model.task)
+        + (model.task.head_uses - 1) * _linear_flops(model.task.head)
         + sum(_linear_flops(model.embedding) + _forward_flops(stack, seq_len) for stack in stacks)
     )
     n_tokens = seq_len * len(stacks)

@@ -63,7 +63,8 @@ class Task(nn.Module):
 
     causal: True or False = needs a causal or a bidirectional model; needs_source: a model with a
     source; example: the kind of example that it eats; n_extra_tokens: special tokens that it adds
-    to a row of data; n_generated: examples per split whose metrics need generated output.
+    to a row of data; n_generated: examples per split whose metrics need generated output;
+    head_uses: times that a training step goes through the head.
     """
 
     causal: bool
@@ -71,6 +72,7 @@ class Task(nn.Module):
     example: type
     n_extra_tokens: int = 0
     n_generated: int = 0
+    head_uses: int = 1
     vocabulary: Vocabulary
     labels: Sequence[str]
 

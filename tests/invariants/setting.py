@@ -17,6 +17,7 @@ EXACT = 1e-10  # between two orders of the same float64 arithmetic
 
 TASKS = {
     "causal_lm": "decoder_only",
+    "multi_token": "decoder_only",
     "masked_lm": "encoder_only",
     "seq2seq": "encoder_decoder",
     "classification": "encoder_only",

@@ -13,7 +13,11 @@ from lightning_transformer.tasks.base import IGNORE, Batch, Task
 from tests.conftest import noise, options, tiny
 from tests.tasks.drawn import examples
 
-MODEL = {"causal_lm": "decoder_only", "seq2seq": "encoder_decoder"}
+MODEL = {
+    "causal_lm": "decoder_only",
+    "multi_token": "decoder_only",
+    "seq2seq": "encoder_decoder",
+}
 
 
 def task_of(option: str) -> Task:
