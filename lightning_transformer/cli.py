@@ -32,6 +32,7 @@ from lightning_transformer.errors import ConfigError, TrainingError
 from lightning_transformer.help import help_page
 from lightning_transformer.paths import CONF
 from lightning_transformer.redaction import redacted_overrides
+from lightning_transformer.runs.folder import check_place
 from lightning_transformer.runs.processes import is_first
 from lightning_transformer.runs.resume import AUTO, check_same, resumed_arguments, saved_config
 
@@ -59,6 +60,7 @@ def main() -> None:
         try:
             overrides = resumed_arguments(overrides)
             n_jobs = preflight(overrides)
+            check_place(overrides, several=flags.multirun)
         except ConfigError as error:
             _refuse(error)
         if n_jobs > 1 and not flags.multirun:

@@ -44,6 +44,8 @@ class RunResult:
         precision: of the trainer, such as ``32-true`` or ``bf16-mixed``.
         guard: number of steps ``skipped`` and of times ``rewound`` for spikes or non-finite values.
         data: name, sha256, bytes and n_tokens of the data.
+        samples_sha256: of the training examples seen and their order; equal in two runs only if
+            they have seen the same ones. See `lightning_transformer.data.seen`.
         commit: git commit of the code, if it ran from a checkout.
         versions: package name to version.
         config_sha256: see `config_sha256`.
@@ -69,6 +71,7 @@ class RunResult:
     precision: str | None = None
     guard: dict[str, int] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
+    samples_sha256: str | None = None
     commit: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     config_sha256: str | None = None

@@ -32,10 +32,13 @@ from lightning_transformer.runs.guard.rewind import RewindAsked
 from lightning_transformer.runs.history import History
 from lightning_transformer.runs.hparams import log_end, log_start
 from lightning_transformer.runs.interrupt import Stop, Stopped, stop_on_signals
+from lightning_transformer.runs.memory import check_activations
+from lightning_transformer.runs.notices import notices
 from lightning_transformer.runs.processes import is_first
 from lightning_transformer.runs.quiet import quiet_lightning
 from lightning_transformer.runs.rates import Rates
 from lightning_transformer.runs.remedies import explaining
+from lightning_transformer.runs.resume import check_same_data
 from lightning_transformer.runs.saving import Saving
 from lightning_transformer.runs.weights import write_weights
 
@@ -163,6 +166,7 @@ def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> 
         check_batch_size(data.batch_size, len(data.splits["train"]), *share)
     with refusing(cfg, "resume"):
         start = _starting_point(files, trainer.max_steps, display) if job.resume else None
+        check_same_data(start, data.identity.sha256)
     result.data = asdict(data.identity)
     saving.facts = {
         "config_sha256": result.config_sha256,
@@ -174,6 +178,10 @@ def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> 
         display.say(_data_line(data))
     labels = data.labels or []
     model = build_model(cfg, vocabulary=data.vocabulary, labels=labels, seed=cfg.seed)
+    with refusing(cfg, "data"):
+        check_activations(cfg, model, data, data.vocabulary.size)
+    for line in notices(cfg, model, build(cfg, "pattern")):
+        display.say(line)
     size = measure(model, cfg.data.seq_len)
     result.n_params, result.n_params_non_embedding = size.n_params, size.n_params_non_embedding
     result.flops_per_token = size.flops_per_token
@@ -251,6 +259,7 @@ def _fit(s: Session) -> None:
     result, step = s.result, s.trainer.global_step
     tokens = s.meter.tokens_seen
     result.steps, result.tokens_seen = step, tokens
+    result.samples_sha256 = s.data.samples_sha256(step)
     result.seconds, result.tokens_per_second = s.meter.seconds, tokens / max(s.meter.seconds, 1e-9)
     if result.status != "stopped":
         _validate_what_is_left(s)

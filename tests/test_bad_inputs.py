@@ -1,17 +1,19 @@
 """What users get wrong, by the numbers of a list of 52: the one line that each must get.
 
 Rows of the list that this file does not hold, and why:
-  5, 11, 22 are no refusals: tests/generate/test_respond.py, tests/tasks/test_masked_lm.py and
-    tests/data/test_files.py show that generation slides or stops, that a row without a mask counts
-    nothing, and that BOM, CRLF and long lines are read.
+  5, 11, 22 are no refusals: tests/generate/test_respond.py, tests/models/test_base.py with
+    tests/tasks/test_metrics.py, and tests/data/test_files.py show that generation slides or stops,
+    that a step without a mask counts nothing, and that BOM, CRLF, NUL and long lines are read.
   6, 7, 8, 9, 40: files of token ids do not exist here. Text is encoded by the tokenizer of the run,
     which gives the model its vocabulary and is stored beside the weights. Tied tables are one.
   33 is in tests/test_refusals.py, with many more of rows 29 to 32.
   37: a position encoding is never applied to cross-attention, so there is nothing to refuse.
-  38: a window in a model that sees both sides is a variant of its own, tested by its pattern.
+  38: a window in a model that sees both sides is a variant of its own, tested by its pattern; one
+    that is as long as a row is noticed: tests/runs/test_notices.py.
   39, 41: there are no experts and no pipelines. 42: tests/models/test_parallel.py.
   44, 46: every number of CPU processes is allowed, and both kernels take every shape and type.
-  48 to 51: tests/test_resume.py, tests/test_cli.py, tests/test_checkpoints.py.
+  48, 49: tests/test_resume.py. 50, 51: tests/test_cli.py, tests/test_checkpoints.py.
+  45, 52 (sizes) in full: tests/runs/test_precision.py, tests/runs/test_memory.py.
 """
 
 from __future__ import annotations
@@ -62,11 +64,13 @@ TABLE = [
     (36, "model=encoder_only task=causal_lm", ["task=causal_lm", "Use model=decoder_only"]),
     (38, "pattern=sliding_window pattern.window=0", ["pattern.window=0", "at least 1"]),
     (45, "trainer.precision=16-mixed", ["trainer.precision=16-mixed", "cpu", "32-true"]),
+    (45, "trainer.precision=16-true", ["trainer.precision=16-true", "16-mixed", "bf16-true"]),
     (45, "trainer.precision=fp8", ["trainer.precision=fp8", "32-true", "bf16-mixed"]),
     # Sizes that no machine holds are refused before anything is allocated.
     (52, "model.d_model=4000000", ["model.d_model=4000000", "GB", "of memory"]),
     (52, "model.n_layers=1000000000", ["model.n_layers=1000000000", "at most 4096"]),
     (52, "ffn.hidden_mult=1e12", ["ffn.hidden_mult=1000000000000", "GB", "of memory"]),
+    (52, "data.batch_size=1000000000", ["data.batch_size=1000000000", "trainer.accumulate="]),
     (52, "data.num_workers=1000000", ["data.num_workers=1000000", "at most"]),
 ]
 

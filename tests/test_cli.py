@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import resource
+import shutil
 import subprocess
 import sys
+from collections import namedtuple
+from functools import partial
 
 import pytest
 import yaml
@@ -99,6 +104,49 @@ def test_a_run_writes_where_its_name_says(tmp_path, monkeypatch, capsys):
     assert f"resume={relative} trainer.max_steps=12\n" in output.replace("'", "")
 
 
+def test_a_folder_that_cannot_be_made_is_refused_before_anything(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("x")
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        said = refused(monkeypatch, capsys, *short(tmp_path), f"hydra.run.dir={folder}")
+        assert said == (
+            f"hydra.run.dir={folder}: {tmp_path / 'file'} is a file; choose another folder"
+        )
+    said = refused(
+        monkeypatch, capsys, *short(tmp_path), "-m", "seed=1,2", f"hydra.sweep.dir={folder}"
+    )
+    assert said.startswith(f"hydra.sweep.dir={folder}: {tmp_path / 'file'} is a file")
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_a_folder_without_the_right_to_write_is_refused(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "locked" / "a" / "run"
+    access = os.access
+
+    def closed(path, mode):  # a superuser may write everywhere
+        return "locked" not in str(path) and access(path, mode)
+
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr(os, "access", closed)
+    said = refused(monkeypatch, capsys, *short(tmp_path), f"hydra.run.dir={folder}")
+    assert said == (
+        f"hydra.run.dir={folder}: {tmp_path / 'locked'} may not be written to; choose another "
+        "folder"
+    )
+    monkeypatch.chdir(tmp_path / "locked")  # where outputs/ would be made
+    said = refused(monkeypatch, capsys, *short(tmp_path))
+    assert said.startswith(f"hydra.run.dir=outputs/runs: {tmp_path / 'locked'} may not be")
+
+
+def test_a_disk_without_room_for_two_checkpoints_is_refused(tmp_path, monkeypatch, capsys):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 9, 10_000))
+    folder = tmp_path / "run"
+    said = refused(monkeypatch, capsys, *short(tmp_path), f"hydra.run.dir={folder}")
+    assert said.startswith(f"hydra.run.dir: {folder}: a checkpoint needs ")
+    assert said.endswith(" and 0 MB are free; choose another folder")
+    assert not (folder / "checkpoints").exists()
+
+
 def test_a_folder_of_ones_own_configurations_is_found(tmp_path, monkeypatch, capsys):
     (tmp_path / "mine" / "norm").mkdir(parents=True)
     option = "_target_: lightning_transformer.nn.norm.rmsnorm.RMSNorm\n_partial_: true\neps: 0.5\n"
@@ -172,6 +220,27 @@ def test_the_module_can_be_run_and_refuses_alike(tmp_path):
     assert done.returncode == 2
     assert done.stderr == "error: unknown key norm.epz; did you mean norm.eps?\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_of_the_machine_ends_with_exit_code_1(tmp_path):
+    """A limit on the size of files, as of a quota, that the first checkpoint exceeds."""
+    folder = tmp_path / "run"
+    typed = [*short(tmp_path), f"hydra.run.dir={folder}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lightning_transformer", *typed],
+        cwd=tmp_path,
+        env=environment() | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (30_000, 30_000)),
+    )
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first.startswith("error: OSError: ")
+    assert "the checkpoint of step 3 was not written (File too large)" in first
+    assert str(folder / "traceback.txt") in second
+    assert (read(folder).status, read(folder).steps) == ("failed", None)
+    assert list((folder / "checkpoints").iterdir()) == []
 
 
 def test_results_are_the_same_by_hand_and_by_command(tmp_path, monkeypatch):

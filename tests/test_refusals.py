@@ -25,7 +25,7 @@ GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir())
 ON_DISK = {group: options(group) for group in GROUPS}
 # What was typed, and what its line must say.
 REFUSED = [
-    ("norm=rmsnrom", "unknown option norm=rmsnrom; did you mean rmsnorm? (choose from dyt, "),
+    ("norm=rmsnrom", "unknown option norm=rmsnrom; did you mean rmsnorm? (choose from "),
     ("model=null", "unknown option model=null (choose from decoder_only, "),
     ("preset=null", "preset=null: without preset there is none, so leave it out"),
     ("preset=gtp2", "unknown option preset=gtp2; did you mean gpt2?"),

@@ -19,7 +19,7 @@ KEYS = [
     *("schema", "status", "error", "choices", "overrides", "seed", "metrics", "history"),
     *("n_params", "n_params_non_embedding", "flops_per_token", "tokens_seen", "steps", "seconds"),
     *("tokens_per_second", "peak_memory_bytes", "device", "precision", "guard", "data"),
-    *("commit", "versions", "config_sha256"),
+    *("samples_sha256", "commit", "versions", "config_sha256"),
 ]
 
 
@@ -43,6 +43,7 @@ def full() -> RunResult:
         precision="32-true",
         guard={"skipped": 2, "rewound": 0},
         data={"name": "docs", "sha256": "0" * 64, "bytes": 5, "n_tokens": 4},
+        samples_sha256="1" * 64,
         commit="abc",
         versions={"python": "3.11"},
         config_sha256="f" * 64,

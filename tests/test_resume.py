@@ -243,6 +243,8 @@ def test_resume_is_all_that_is_typed(stopped, monkeypatch, undisturbed, capsys):
         ("seed=2", "seed: 1 then, 2 now"),
         ("norm=layernorm", "norm.bias: nothing then, True now"),
         ("trainer.accumulate=4", "trainer.accumulate: 2 then, 4 now"),
+        ("data.seq_len=8", "data.seq_len: 16 then, 8 now"),
+        ("data.val_fraction=0.2", "data.val_fraction: 0.1 then, 0.2 now"),
     ],
 )
 def test_another_run_is_refused_with_the_difference(stopped, monkeypatch, capsys, change, words):
@@ -253,6 +255,53 @@ def test_another_run_is_refused_with_the_difference(stopped, monkeypatch, capsys
     assert line.startswith("error: resume: the configuration differs from the run's (")
     assert words in line
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_other_text_under_the_same_name_is_refused(tmp_path, monkeypatch, capsys):
+    typed = short(tmp_path, *COMMON, f"hydra.run.dir={tmp_path / 'run'}")
+    with monkeypatch.context() as patch:
+        At(patch, 4, interrupt)
+        assert type_in(patch, *typed) == 130
+    text = tmp_path / "text.txt"
+    before = text.read_bytes()
+    text.write_bytes(before.replace(b"cat", b"dog", 1))
+    capsys.readouterr()
+    code, err = resumed(monkeypatch, capsys, f"resume={tmp_path / 'run'}")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert err.startswith("error: resume: the data have changed since step 2 (data.sha256: ")
+    assert "put them back, or start a new run" in err
+    assert read(tmp_path / "run").status == "stopped"
+    text.write_bytes(before)
+    assert type_in(monkeypatch, f"resume={tmp_path / 'run'}") == 0
+
+
+def break_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def make_newer(path: Path) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 99}))
+
+
+@pytest.mark.parametrize(
+    ("harm", "files", "words"),
+    [
+        (Path.unlink, "result.json", "result.json does not exist; name a run folder"),
+        (break_off, "result.json", "result.json is not valid JSON"),
+        (make_newer, "result.json", "schema=99 is not supported; this version reads 1"),
+        (break_off, "config.yaml", "config.yaml is not a configuration"),
+        (break_off, "checkpoints/*/state.ckpt", "is undamaged; start the run anew elsewhere"),
+        (make_newer, "checkpoints/*/manifest.json", "is undamaged; start the run anew elsewhere"),
+    ],
+)
+def test_a_harmed_folder_never_starts_from_step_0(stopped, monkeypatch, capsys, harm, files, words):
+    for path in stopped.glob(files):
+        harm(path)
+    code, err = resumed(monkeypatch, capsys, f"resume={stopped}")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert err.startswith("error: resume")
+    assert str(stopped) in err
+    assert words in err
 
 
 def test_how_it_is_trained_may_change(stopped, monkeypatch):

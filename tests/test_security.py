@@ -538,6 +538,60 @@ def test_a_secret_that_was_typed_is_in_no_file_of_the_run(tmp_path, monkeypatch,
     assert "name: a=b," in (folder / ".hydra" / "hydra.yaml").read_text()
 
 
+KEYED = """
+from lightning_transformer.runs.loggers.tensorboard import tensorboard
+
+SEEN = []
+
+
+def keyed(folder, *, api_key: str, url: str):
+    SEEN.append((api_key, url))
+    return tensorboard(folder)
+"""
+KEYED_YAML = """
+_target_: keyed_logger.keyed
+_partial_: true
+api_key: ${oc.env:KEYED_LOGGER_KEY}
+url: https://me:${oc.env:KEYED_LOGGER_KEY}@host/x
+"""
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_secret_of_a_real_run_is_in_no_file_of_it(tmp_path, monkeypatch, capsys, several):
+    """From the environment by a configuration of one's own, and typed; the component gets both."""
+    (tmp_path / "keyed_logger.py").write_text(KEYED)
+    (tmp_path / "mine" / "logger").mkdir(parents=True)
+    (tmp_path / "mine" / "logger" / "keyed.yaml").write_text(KEYED_YAML)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("KEYED_LOGGER_KEY", "open-sesame")
+    where = ["--config-dir", str(tmp_path / "mine"), "logger=keyed"]
+    out = tmp_path / "out"
+    typed = [o for o in short(tmp_path) if o != "logger=none"] + where
+    place = ["-m", "seed=1,2", f"hydra.sweep.dir={out}"] if several else [f"hydra.run.dir={out}"]
+    try:
+        assert type_in(monkeypatch, *typed, *place) == 0
+        typed_too = place if several else [f"hydra.run.dir={out}-2"]
+        again = ["logger.api_key=say-friend", *(["trainer.max_steps=5"] if several else [])]
+        assert type_in(monkeypatch, *typed, *again, *typed_too) == 0
+        seen = sys.modules["keyed_logger"].SEEN
+    finally:
+        sys.modules.pop("keyed_logger", None)
+    assert {key for key, _ in seen} == {"open-sesame", "say-friend"}
+    assert {url for _, url in seen} == {"https://me:open-sesame@host/x"}
+    files = [path for path in tmp_path.glob("out*/**/*") if path.is_file()]
+    names = {path.name for path in files}
+    assert {"hydra.yaml", "overrides.yaml", "config.yaml", "result.json", "metrics.csv"} <= names
+    assert any("tfevents" in name for name in names)
+    assert ("multirun.yaml" in names) == several
+    output = capsys.readouterr()
+    for secret in ("open-sesame", "say-friend"):
+        assert not [path for path in files if secret.encode() in path.read_bytes()]
+        assert not [path for path in files if secret in str(path)]
+        assert secret not in output.out + output.err
+    config = next(path for path in files if path.parent.name == ".hydra")
+    assert "[redacted]" in (config.parent / "config.yaml").read_text()
+
+
 # -- servers ---------------------------------------------------------------------------------------
 
 

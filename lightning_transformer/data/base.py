@@ -13,6 +13,7 @@ from lightning_transformer.data.identity import DataIdentity, identify, warn_dup
 from lightning_transformer.data.left_out import LeftOut
 from lightning_transformer.data.loader import Collate, StepLoader
 from lightning_transformer.data.ranks import data_ranks
+from lightning_transformer.data.seen import samples_sha256
 from lightning_transformer.data.split import Record, Split
 from lightning_transformer.data.tokenizers.base import Tokenizer, Vocabulary
 
@@ -136,6 +137,10 @@ class DataModule(L.LightningDataModule):
             pin_memory=self._pin_memory(),
             left_out=self.left_out,
         )
+
+    def samples_sha256(self, n_steps: int) -> str:
+        """Return a digest of the training examples of the first n_steps; see `data.seen`."""
+        return samples_sha256(self.train_dataloader(), n_steps, self.identity.sha256)
 
     def _evaluation(self, split: str) -> EvaluationLoader | list[Any]:
         if split not in self.splits:

@@ -217,6 +217,7 @@ class StepLoader:
         left_out: LeftOut | None = None,
     ) -> None:
         check_batch_size(batch_size, len(split), accumulate, world_size)
+        self.n_examples = len(split)
         self.seed, self.batch_size, self.accumulate = seed, batch_size, accumulate
         self._handed_out = 0
         self._left_out = LeftOut() if left_out is None else left_out

@@ -35,6 +35,11 @@ class SafeCheckpointIO(CheckpointIO):
                 os.fsync(file.fileno())
             os.replace(beside, target)
             self.written = {target: digest.entry}
+        except RuntimeError as error:
+            # Where the disk takes no more, torch still ends its archive, and says that that failed.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
         finally:
             beside.unlink(missing_ok=True)
 

@@ -1,15 +1,19 @@
-"""Readable names for the folders of a sweep's runs."""
+"""Where runs write: a place that can be written to, readable names for those of a sweep."""
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from lightning_transformer import results
+from lightning_transformer.errors import ConfigError
 from lightning_transformer.redaction import redacted_overrides
 
 MAX_LENGTH = 120  # characters; leaves room for `~2` and file names below the usual 255
+
+RUNS = "outputs/runs"
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=,+-]")
 _SWEEP_KEYS = ("sweep", "resume")  # they say where and how a run is done, not what it computes
@@ -100,6 +104,25 @@ def _order(override: str) -> tuple[int, str]:
     key = _key(override)
     rank = 2 if key == "seed" else 1 if "." in key else 0
     return rank, key
+
+
+def check_place(overrides: Sequence[str], *, several: bool) -> None:
+    """Refuse a folder that cannot be made; Hydra would show where in its code that was noticed.
+
+    several: the folder of a sweep. One that is told by an interpolation is left to Hydra.
+    """
+    key, place = ("hydra.sweep.dir", "outputs/sweeps") if several else ("hydra.run.dir", RUNS)
+    for override in overrides:
+        if override.startswith(f"{key}="):
+            place = override.split("=", 1)[1].strip("'\"").replace("\\'", "'")
+    if "${" in place:
+        return
+    folder = Path(place).absolute()
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise ConfigError(f"{key}={place}: {there} is a file; choose another folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"{key}={place}: {there} may not be written to; choose another folder")
 
 
 def run_suffix(overrides: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_transformer import results
-from lightning_transformer.checkpoints import FOLDER
+from lightning_transformer.checkpoints import FOLDER, Checkpoint
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.runs.stored import stored_config
 from lightning_transformer.trust import check_links, check_overrides
@@ -79,6 +79,16 @@ def check_same(old: dict[str, Any], new: dict[str, Any]) -> None:
             f"resume: the configuration differs from the run's ({'; '.join(changed[:5])}); only "
             f"{', '.join((*MAY_CHANGE, *RATES))} may change, without {' or '.join(MUST_STAY)}. "
             "Start a new run instead"
+        )
+
+
+def check_same_data(start: Checkpoint | None, data_sha256: str) -> None:
+    """Refuse to go on with other text under the same configuration; a file may have been edited."""
+    then = None if start is None else start.facts.get("data_sha256")
+    if start is not None and then is not None and then != data_sha256:
+        raise ValueError(
+            f"the data have changed since step {start.step} (data.sha256: "
+            f"{str(then)[:12]} then, {data_sha256[:12]} now); put them back, or start a new run"
         )
 
 

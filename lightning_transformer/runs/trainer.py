@@ -17,6 +17,7 @@ from lightning.pytorch.profilers import PassThroughProfiler
 from lightning_transformer.nn import checks
 from lightning_transformer.runs.blocks import Blocks
 from lightning_transformer.runs.checkpoint_io import SafeCheckpointIO
+from lightning_transformer.runs.precision import device_kind, has_bf16
 from lightning_transformer.runs.strategy import ModelParallel
 
 
@@ -68,6 +69,8 @@ def trainer(
         checks.positive("trainer.max_minutes", max_minutes, 60.0)
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ValueError(f"trainer.accelerator={accelerator} but torch sees no GPU; use cpu")
+    if accelerator == "mps" and not torch.mps.is_available():
+        raise ValueError("trainer.accelerator=mps but torch sees no Apple GPU; use cpu")
     if isinstance(strategy, ModelParallel):
         strategy.check(devices, num_nodes)
     every = min(val_every, max_steps)
@@ -140,8 +143,7 @@ def _precision(precision: str, accelerator: str) -> str:
     """`auto` is bf16-mixed on a GPU that has it, 32-true elsewhere."""
     if precision != "auto":
         return precision
-    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+    return "bf16-mixed" if device_kind(accelerator) == "cuda" and has_bf16() else "32-true"
 
 
 def _as_plugin(precision: str) -> dict[str, Any]:

@@ -31,6 +31,11 @@ def test_reads_utf8_drops_mark_and_carriage_returns(write):
     assert read_text(write("f", b"\xef\xbb\xbfa\r\n\xc3\xa9\x00\r\n"), key="k") == "a\né\x00\n"
 
 
+def test_a_line_of_megabytes_is_read(write):
+    text = "wörd " * 2_000_000
+    assert read_text(write("f", text), key="k") == text
+
+
 def test_missing_file_names_folder_and_closest(write, tmp_path):
     write("corpus.txt", "x")
     write("zzz", "x")

@@ -240,8 +240,10 @@ def test_invariant_43_variants_with_one_seed_see_the_same_samples(
         "cut": ("trainer.accumulate=4", "activation=gelu", "model.dropout=0.2"),
         "seed": ("seed=2",),
     }
+    logged = {}
     for name, overrides in variants.items():
-        short_run(tmp_path / name, *overrides)
+        logged[name] = short_run(tmp_path / name, *overrides).samples_sha256
     assert len(found["base"]) == 6 * 8
     assert found["base"] == found["other"] == found["cut"]
+    assert logged["base"] == logged["other"] == logged["cut"] != logged["seed"]
     assert found["base"] != found["seed"]

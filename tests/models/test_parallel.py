@@ -12,7 +12,7 @@ from torch import nn
 from lightning_transformer.data.ranks import data_ranks
 from lightning_transformer.models.parallel import check_parallel
 from tests.conftest import tiny
-from tests.short_runs import refused, short
+from tests.short_runs import crash, refused, short
 
 
 @pytest.mark.parametrize("degree", [1, 2, 4])
@@ -73,7 +73,15 @@ def test_parameters_without_dimension_are_refused() -> None:
             "data_parallel_size=3 x tensor_parallel_size=2 is 6, not the 4 processes of "
             "trainer.devices x num_nodes; possible here: 4 x 1, 2 x 2, 1 x 4",
         ),
-        (["trainer=fsdp2", "trainer.devices=2", "trainer.strategy.data_parallel_size=0"], "=0"),
+        (
+            ["trainer=tp", "trainer.devices=2", "attention=mqa"],
+            "trainer.strategy.tensor_parallel_size=2 does not divide attention.n_kv_heads=1; "
+            "possible here: 1",
+        ),
+        (
+            ["trainer=fsdp2", "trainer.devices=2", "trainer.strategy.data_parallel_size=0"],
+            "trainer.strategy.data_parallel_size=0 must be at least 1",
+        ),
     ],
 )
 def test_one_line_before_any_data(
@@ -84,6 +92,7 @@ def test_one_line_before_any_data(
     line: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lightning_transformer.data.text.Text.prepare", crash)
     kept = [o for o in short(tmp_path) if o != "trainer=cpu"]
     assert line in refused(monkeypatch, capsys, *kept, *typed, "trainer.accelerator=cpu")
 

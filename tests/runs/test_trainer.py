@@ -95,7 +95,7 @@ def test_no_gpu(tmp_path, monkeypatch, accelerator):
 )
 def test_precision(monkeypatch, precision, accelerator, gpu, bf16, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
     assert module._precision(precision, accelerator) == expected
 
 
