@@ -45,6 +45,12 @@ def signature(target: str) -> Signature:
     return _function_signature(name, found.args, skip_first=False)
 
 
+def docstring(target: str) -> str:
+    """What a class or function says of itself, "" if nothing. Raises UnknownTarget."""
+    module, _, name = target.rpartition(".")
+    return ast.get_docstring(_find(module, name)[0]) or ""
+
+
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -54,6 +54,7 @@ FLOORS = {
     "help": 5,
     "train": 5,
     "cli": 6,
+    "cards": 5,
     "contracts": 6,
     "testing": 6,
 }

@@ -1,6 +1,6 @@
 """Few models in which any two options of any two groups meet: a pairwise covering design.
 
-Options are those on disk. Pairs that cannot work are known by `refused.json`, which
+Options are those on disk. Pairs that cannot work are known by `cards/refused.json`, which
 `python -m tests.conformance.learn` writes; a test holds that they are refused, and no others.
 """
 
@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lightning_transformer import cards
 from tests.conftest import options
 
 GROUPS = (
@@ -28,7 +29,7 @@ GROUPS = (
     "embedding",
     "init",
 )
-REFUSED = Path(__file__).with_name("refused.json")
+REFUSED = Path(cards.__file__).with_name("refused.json")
 
 Choice = tuple[str, str]  # group, option
 

@@ -1,0 +1,89 @@
+"""`python -m lightning_transformer.cards [GROUP [OPTION]]`: what the options are and cost."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lightning_transformer.cards.files import all_groups, default_option, read_option
+from lightning_transformer.cards.page import card, page
+from lightning_transformer.check import nearest
+from lightning_transformer.paths import PROGRAM
+
+# Groups that change what a model computes: their options have a cost.
+PRICED = (
+    *("activation", "attention", "block", "depth", "embedding", "ffn", "norm"),
+    *("position", "qk_norm", "residual"),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print cards, or write pages; return the exit status: 0, or 2 for wrong input."""
+    asked = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if asked.write is not None:
+            write(asked.write, [asked.group] if asked.group else None)
+        elif asked.group is None:
+            for group, names in all_groups().items():
+                print(f"{group}: {', '.join(names)}")
+        else:
+            for text in cards(asked.group, asked.option):
+                print(f"{text}\n", flush=True)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def cards(group: str, option: str | None = None) -> Iterator[str]:
+    """The cards of a group, or of one option. Raises ValueError for what there is not."""
+    found = all_groups()
+    if group not in found:
+        raise ValueError(
+            f"unknown group {group}{nearest(group, found)} (groups: {', '.join(found)})"
+        )
+    if option is not None and option not in found[group]:
+        raise ValueError(
+            f"unknown option {group}={option}{nearest(option, found[group])} "
+            f"(choose from {', '.join(found[group])})"
+        )
+    names = found[group] if option is None else [option]
+    return (_card(group, name) for name in names)
+
+
+def write(folder: Path, chosen: Sequence[str] | None) -> None:
+    """Write a page for each priced group, or the chosen ones, and say so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for group in chosen or PRICED:
+        text = page(group, cards(group))
+        (folder / f"{group}.md").write_text(text, encoding="utf-8")
+        print(f"{folder / group}.md", flush=True)
+
+
+def _card(group: str, name: str) -> str:
+    default = default_option(group)
+    if group not in PRICED or default is None or name == default:
+        return card(read_option(group, name), default, None)
+    # Only now, because torch takes seconds.
+    from lightning_transformer.cards.sizes import cost
+
+    return card(read_option(group, name), default, cost(group, name, default))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM}.cards",
+        description="What the options of a group compute, take, cost, and cannot be combined with.",
+    )
+    parser.add_argument("group", nargs="?", help="such as norm; without it, all are listed")
+    parser.add_argument("option", nargs="?", help="such as rmsnorm; without it, all of the group")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="write pages of Markdown")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
