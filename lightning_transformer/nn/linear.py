@@ -20,6 +20,8 @@ class Head(nn.Linear):
     With softcap c a score z becomes c * tanh(z / c), within (-c, c), in float32 at least (Gemma
     team 2024, Gemma 2). It is done here, so that training, evaluation and generation all see it.
 
+    multiplier: of the features, set by an initialisation that rules how scores grow with D.
+
     Shape: (..., D) -> (..., V).
     """
 
@@ -35,8 +37,11 @@ class Head(nn.Linear):
             checks.positive("softcap", softcap, 30.0)
         super().__init__(in_features, out_features, bias=bias)
         self.softcap = softcap
+        self.multiplier = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.multiplier != 1.0:
+            x = x * self.multiplier
         scores = super().forward(x)
         if self.softcap is None:
             return scores

@@ -17,7 +17,7 @@ def param_groups(
     biases, scalars and embeddings get 0; so does a head that is tied to an embedding, because it
     is the same tensor. The rule reads module types and shapes, never names.
 
-    Where the model's initialisation gives weights a learning rate of their own (`rates`), they
+    Where the model's initialisation gives weights a learning rate of their own (`Init.rates`), they
     form groups with ``lr = factor * lr`` and ``weight_decay / factor``, which leaves the decay per
     step the same.
 
@@ -59,21 +59,8 @@ def param_groups(
         raise ValueError(
             f"{type(model).__name__} has no trainable parameter; an optimizer needs at least one"
         )
-    return _by_rate(groups, rates(model), lr)
-
-
-def rates(model: nn.Module) -> dict[int, float]:
-    """The factors of lr other than 1 that the model's initialisation gives, by id of the weight."""
-    scheme = getattr(model, "init", None)
-    if scheme is None or not hasattr(scheme, "rate"):
-        return {}
-    found: dict[int, float] = {}
-    for module in model.modules():
-        weight = getattr(module, "weight", None)
-        if isinstance(module, nn.Linear | nn.Embedding) and isinstance(weight, nn.Parameter):
-            # a shared weight belongs to the module that comes first, as in initialising
-            found.setdefault(id(weight), float(scheme.rate(module, weight)))
-    return {key: factor for key, factor in found.items() if factor != 1.0}
+    scheme = getattr(model, "init", None)  # a plain module has none
+    return _by_rate(groups, {} if scheme is None else scheme.rates(model), lr)
 
 
 def _by_rate(

@@ -20,7 +20,8 @@ from lightning_transformer.nn.stack import Stack
 class Site:
     """The stack that a weight is part of.
 
-    n_residuals: additions to its residual stream. n_layers: those that it runs through.
+    width: of its residual stream, 0 outside of stacks. n_residuals: additions to it. n_layers:
+    those that it runs through.
     reads_source: attends to an encoder. n_readers: layers of the decoder that reads it, 0 = none.
     """
 
@@ -28,6 +29,7 @@ class Site:
     n_layers: int = 1
     reads_source: bool = False
     n_readers: int = 0
+    width: int = 0
 
 
 @runtime_checkable
@@ -41,7 +43,10 @@ class DrawsWeights(Protocol):
 
 
 class Init:
-    """Contract of an initialisation scheme: fill one weight, by what its layer is for."""
+    """Contract of an initialisation scheme: fill one weight, by what its layer is for.
+
+    A parametrisation may also say how modules compute (`adapt`) and how weights learn (`rate`).
+    """
 
     def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
         """A linear layer inside a stack."""
@@ -63,6 +68,27 @@ class Init:
         """A table of token or position vectors."""
         raise NotImplementedError
 
+    def adapt(self, model: nn.Module) -> None:
+        """Set multipliers of modules, before weights are filled; ValueError where it cannot."""
+
+    def rate(self, module: nn.Module, site: Site) -> float:
+        """The factor of the learning rate of this module's weight; embeddings have 1."""
+        return 1.0
+
+    def rates(self, model: nn.Module) -> dict[int, float]:
+        """The factors that are not 1, by the id of the weight."""
+        found: dict[int, float] = {}
+        for _, module, site in _modules(model):
+            if isinstance(module, DrawsWeights):
+                weights = [p for p in module.parameters(recurse=False) if p.ndim >= 2]
+            elif isinstance(module, nn.Linear | nn.Embedding):
+                weights = [module.weight]
+            else:
+                continue
+            for weight in weights:  # a tied weight belongs to the module that comes first
+                found.setdefault(id(weight), self.rate(module, site))
+        return {key: factor for key, factor in found.items() if factor != 1.0}
+
 
 @torch.no_grad()
 def initialise(model: nn.Module, scheme: Init, seed: int) -> None:
@@ -71,6 +97,7 @@ def initialise(model: nn.Module, scheme: Init, seed: int) -> None:
     Other parameters (gains, scalars) keep what their module set. Weights on the meta device are
     left alone.
     """
+    scheme.adapt(model)
     seen: set[int] = set()  # a tied weight belongs to the module that comes first
     for name, module, site in _modules(model):
         weight = getattr(module, "weight", None)
@@ -116,7 +143,9 @@ def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, Site]]:
 
 
 def _site(stack: Stack) -> Site:
-    return Site(stack.n_residuals, stack.n_layers, stack.reads_source, stack.n_readers)
+    return Site(
+        stack.n_residuals, stack.n_layers, stack.reads_source, stack.n_readers, stack.d_model
+    )
 
 
 def _generator(seed: int, name: str) -> Generator:

@@ -1,0 +1,85 @@
+from dataclasses import dataclass
+
+from torch import Generator, Tensor, nn
+
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.linear import Head
+from lightning_transformer.nn.stack import Stack
+
+
+@dataclass(frozen=True)
+class Mup(Init):
+    """Maximal update parametrisation: what is tuned at one width holds at any (Yang et al. 2022).
+
+    With m = d_model / base_width, for Adam's kind of update (their table 8):
+
+        weights in stacks    N(0, std^2 / m), learning rate / m
+        embeddings           N(0, embedding_std^2), learning rate as it is
+        output layer         N(0, std^2), its input times 1 / m; a tied one is the embedding
+        attention            scores times sqrt(base_head_dim) / head_dim
+
+    At the base width and head size it is init=normal. Every size within a layer is taken to grow
+    with d_model, heads in number or in width; biases and gains learn as they do otherwise. Weight
+    decay stays the same per step. Raises ValueError for parts that scale with the width on their
+    own.
+    """
+
+    base_width: int = 128
+    base_head_dim: int = 32
+    std: float = 0.02
+    embedding_std: float = 0.02
+
+    def __post_init__(self) -> None:
+        checks.at_least("base_width", self.base_width, 1)
+        checks.at_least("base_head_dim", self.base_head_dim, 1)
+        checks.positive("std", self.std, 0.02)
+        checks.positive("embedding_std", self.embedding_std, 0.02)
+
+    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
+        # a matrix beside the stacks, such as a pooling's, has its own number of inputs
+        width = site.width or weight.shape[1]
+        std = self.std * (self.base_width / width) ** 0.5
+        nn.init.normal_(weight, std=std, generator=generator)
+
+    def head(self, weight: Tensor, generator: Generator) -> None:
+        nn.init.normal_(weight, std=self.std, generator=generator)
+
+    def embedding(self, weight: Tensor, generator: Generator) -> None:
+        nn.init.normal_(weight, std=self.embedding_std, generator=generator)
+
+    def rate(self, module: nn.Module, site: Site) -> float:
+        if isinstance(module, Head | nn.Embedding):
+            return 1.0
+        inputs = module.in_features if isinstance(module, nn.Linear) else self.base_width
+        return self.base_width / (site.width or inputs)
+
+    def adapt(self, model: nn.Module) -> None:
+        widths = [stack.d_model for stack in model.modules() if isinstance(stack, Stack)]
+        for module in model.modules():
+            if isinstance(module, Head):
+                width = widths[0] if widths else module.in_features
+                module.multiplier = self.base_width / width
+            elif isinstance(module, nn.Embedding) and getattr(module, "scale", 1.0) != 1.0:
+                raise ValueError(
+                    "embedding=scaled grows with sqrt(d_model), which init=mup must not have; "
+                    "use embedding=plain"
+                )
+            elif getattr(module, "has_scores", False):
+                self._adapt_scores(module)
+
+    def _adapt_scores(self, attention: nn.Module) -> None:
+        head_dim, scale = getattr(attention, "head_dim", None), getattr(attention, "scale", 0.0)
+        if not isinstance(head_dim, int) or scale == 0.0:
+            raise ValueError(
+                f"init=mup sets the scale of attention scores, which {type(attention).__name__} "
+                "has none of; use attention=mha"
+            )
+        own = self.base_head_dim**0.5 / head_dim
+        if scale not in (None, own):  # it may have been set here before
+            raise ValueError(
+                f"attention.scale={scale} and init=mup both set the scale of the scores; use "
+                "attention.scale=null and init.base_head_dim"
+            )
+        if head_dim != self.base_head_dim:
+            attention.scale = own  # type: ignore[assignment]
