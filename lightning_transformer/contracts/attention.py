@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +32,7 @@ from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.kernel.base import Kernel
 from lightning_transformer.nn.kernel.eager import Eager
 from lightning_transformer.nn.pattern.base import Causal, Pattern
-from lightning_transformer.nn.place import settle
+from lightning_transformer.nn.place import Place
 from lightning_transformer.nn.position.base import PositionEncoding
 from lightning_transformer.nn.types import LayerFactory
 from lightning_transformer.nn.types import ModuleFactory as Factory
@@ -85,31 +86,33 @@ def check_pattern(pattern: Pattern) -> None:
 
 def check_attention(factory: LayerFactory) -> None:
     """factory(dim): obeys the context and decodes with a cache; reads a source if it has scores."""
-    causal = AttentionContext(is_causal=True)
+    causal, run = AttentionContext(is_causal=True), _above(factory, SECOND)
     x, memory = noise(B, T, D), noise(B, S, D, seed=1)
-    check_layer("attention", lambda: factory(D), x, lambda m, x: m(x, causal))
+    check_layer("attention", lambda: factory(D), x, lambda m, x: run(m, x, causal))
     module = fresh(lambda: factory(D)).double().eval()
     check_residual_out("attention", module)
     known = all(isinstance(getattr(module, n, None), int) for n in ("n_heads", "head_dim"))
     require(known, "attention: must say its n_heads and head_dim")
     require(isinstance(module.has_scores, bool), "attention: has_scores must be a bool")
-    full = module(x, causal)
-    require(near(module(x[:, :3], causal), full[:, :3]), "attention: is_causal sees the future")
+    full = run(module, x, causal)
+    require(
+        near(run(module, x[:, :3], causal), full[:, :3]), "attention: is_causal sees the future"
+    )
     cache = module.new_cache(T)
-    outputs = [module(part, context, cache=cache) for part, context in steps(x)]
+    outputs = [run(module, part, context, cache=cache) for part, context in steps(x)]
     require(near(torch.cat(outputs, 1), full), "attention: with a cache differs from without")
     if not module.has_scores:
         return
     tril = AttentionContext(torch.ones(T, T).tril().bool()[None, None])
-    require(near(module(x, tril), full), "attention: is_causal differs from the same mask")
-    module = settle(factory(D), replace(SECOND, cross=True, causal=False))
-    module = fresh(lambda: module).double().eval()
+    require(near(run(module, x, tril), full), "attention: is_causal differs from the same mask")
+    place = replace(SECOND, cross=True, causal=False)
+    module, run = fresh(lambda: factory(D), place).double().eval(), _above(factory, place)
     seen = AttentionContext(torch.tensor([True] * 3 + [False] * 2)[None, None, None])
-    read = module(x, seen, memory=memory)
-    short = module(x, AttentionContext(), memory=memory[:, :3])
+    read = run(module, x, seen, memory=memory)
+    short = run(module, x, AttentionContext(), memory=memory[:, :3])
     require(near(short, read), "attention: masked memory is seen")
     cache = module.new_cache(S)
-    outputs = [module(part, seen, memory=memory, cache=cache) for part, _ in steps(x)]
+    outputs = [run(module, part, seen, memory=memory, cache=cache) for part, _ in steps(x)]
     require(near(torch.cat(outputs, 1), read), "attention: memory from the cache differs")
 
 
@@ -140,6 +143,21 @@ def check_kernel(kernel: Kernel) -> None:
     dropped = kernel(ones, ones, ones, AttentionContext(), 0.5)
     require(not near(dropped, ones, 1e-3), "kernel: dropout does nothing")
     require(abs(float(dropped.mean()) - 1) < 0.05, "kernel: dropout changes the mean")
+
+
+def _above(factory: LayerFactory, place: Place) -> Callable[..., Tensor]:
+    """Call a layer as the second of a stack, where the first has left what it carries."""
+    first = fresh(lambda: factory(D), replace(place, layer=0)).eval()
+
+    def run(module: Any, x: Tensor, context: AttentionContext, **given: Any) -> Tensor:
+        context = replace(context, carried={})
+        with torch.no_grad():
+            first.to(x.dtype)(x, context, memory=given.get("memory"))
+        y = module(x, context, **given)
+        assert isinstance(y, Tensor)
+        return y
+
+    return run
 
 
 def _embedded(places: Tensor) -> Run:

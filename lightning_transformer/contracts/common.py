@@ -1,5 +1,6 @@
 """What the contract checks share."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -7,9 +8,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.init.base import initialise
+from lightning_transformer.nn.init.base import Init, Site, initialise
 from lightning_transformer.nn.init.normal import Normal
-from lightning_transformer.nn.linear import ResidualOut
 from lightning_transformer.nn.place import Place, settle
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
@@ -37,9 +37,9 @@ def near(a: Tensor, b: Tensor, tolerance: float = EXACT) -> bool:
     return a.shape == b.shape and bool(((a - b).abs() <= tolerance).all())
 
 
-def fresh(make: Callable[[], Any]) -> Any:
-    """A module with the weights that a model would give it, in the second of two layers."""
-    module = settle(make(), SECOND)
+def fresh(make: Callable[[], Any], place: Place = SECOND) -> Any:
+    """A module with the weights that a model would give it, by default in the second layer."""
+    module = settle(make(), place)
     initialise(module, Normal(std=0.3, embedding_std=0.3), 0)
     return module
 
@@ -90,8 +90,26 @@ def check_positionwise(kind: str, layer: Callable[[Tensor], Tensor]) -> None:
 
 
 def check_residual_out(kind: str, module: nn.Module) -> None:
-    found = any(isinstance(part, ResidualOut) for part in module.modules())
-    require(found, f"{kind}: no layer is a ResidualOut, so initialisers cannot find its output")
+    asked = _Outputs()
+    initialise(copy.deepcopy(module), asked, 0)
+    line = "no layer is a ResidualOut or draws as one, so initialisers cannot find its output"
+    require(asked.n > 0, f"{kind}: {line}")
+
+
+class _Outputs(Init):
+    """Counts the weights that it is told to make outputs into the residual stream."""
+
+    n = 0
+
+    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
+        nn.init.zeros_(weight)
+
+    def residual_out(self, weight: Tensor, site: Site, generator: Generator) -> None:
+        nn.init.zeros_(weight)
+        self.n += 1
+
+    def embedding(self, weight: Tensor, generator: Generator) -> None:
+        nn.init.zeros_(weight)
 
 
 def steps(x: Tensor) -> list[tuple[Tensor, AttentionContext]]:

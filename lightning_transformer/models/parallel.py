@@ -54,6 +54,11 @@ def check_parallel(model: nn.Module, degree: int) -> None:
     sizes: dict[str, int] = {}
     for name, layer in _layers(model):
         if type(layer) is MultiHeadAttention:
+            if not layer.qk_norm_per_head:
+                raise ValueError(
+                    f"trainer.strategy.tensor_parallel_size={degree} parts the heads, over all of "
+                    "which attention.qk_norm_per_head=false norms; use true, or trainer=fsdp2"
+                )
             sizes["attention.n_heads"] = layer.n_heads
             sizes["attention.n_kv_heads"] = layer.n_kv_heads
         elif type(layer) is Dense and not list(layer.activation.parameters()):
@@ -127,7 +132,7 @@ def _layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
     """Attention and feed-forward layers of all blocks, by name."""
     for stack in _stacks(model):
         for block in stack.blocks:
-            for name in ("attention", "cross", "ffn"):
+            for name in ("attention", "cross", "first_ffn", "ffn"):
                 if hasattr(block, name):
                     yield name, getattr(block, name)
 

@@ -10,7 +10,8 @@ from torch import Tensor
 class KVCache:
     """Keys and values of one attention layer, (B, G, length, K) inside a buffer of fixed capacity.
 
-    Keys are stored as rotated. The buffer is made at the first append, in its dtype and device.
+    Keys and values may differ in G and K. Keys are stored as rotated. The buffers are made at the
+    first append, in its dtype and device.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -19,12 +20,12 @@ class KVCache:
         self._values: Tensor | None = None
 
     def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Add (B, G, T, K) keys and values; return all so far, (B, G, length, K)."""
+        """Add keys and values, each (B, G, T, K); return all so far, (B, G, length, K)."""
         end = self.length + k.shape[2]
         assert end <= self.capacity, f"{end} tokens in a cache for {self.capacity}"
         if self._keys is None or self._values is None:
-            shape = (*k.shape[:2], self.capacity, k.shape[3])
-            self._keys, self._values = k.new_empty(shape), v.new_empty(shape)
+            self._keys = k.new_empty(*k.shape[:2], self.capacity, k.shape[3])
+            self._values = v.new_empty(*v.shape[:2], self.capacity, v.shape[3])
         self._keys[:, :, self.length : end] = k
         self._values[:, :, self.length : end] = v
         self.length = end

@@ -49,6 +49,13 @@ def test_unknown_layers_are_not_cut() -> None:
     check_parallel(model, 1)
 
 
+def test_a_norm_over_all_heads_is_refused() -> None:
+    model = tiny("qk_norm=rmsnorm", "attention.qk_norm_per_head=false")
+    with pytest.raises(ValueError, match="qk_norm_per_head=false norms; use true, or trainer=f"):
+        check_parallel(model, 2)
+    check_parallel(model, 1)
+
+
 def test_parameters_without_dimension_are_refused() -> None:
     model = tiny()
     model.gain = nn.Parameter(torch.tensor(1.0))

@@ -17,6 +17,14 @@ def test_appends_in_order_up_to_its_capacity() -> None:
     assert all(torch.equal(a, b) for a, b in zip(cache.view(), (k, v), strict=True))
 
 
+def test_keys_and_values_may_differ_in_heads_and_width() -> None:
+    k, v, cache = noise(2, 1, 5, 4), noise(2, 3, 5, 6, seed=1), KVCache(5)
+    cache.append(k[:, :, :2], v[:, :, :2])
+    keys, values = cache.append(k[:, :, 2:], v[:, :, 2:])
+    assert torch.equal(keys, k)
+    assert torch.equal(values, v)
+
+
 def test_overflow_is_a_bug_of_the_caller() -> None:
     cache = KVCache(2)
     with pytest.raises(AssertionError, match="3 tokens in a cache for 2"):

@@ -5,6 +5,7 @@ from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.cache import KVCache
 from lightning_transformer.nn.kernel.base import Kernel
 from lightning_transformer.nn.linear import QueryKey, ResidualOut
+from lightning_transformer.nn.norm.none import NoNorm
 from lightning_transformer.nn.types import NormFactory
 
 
@@ -13,7 +14,8 @@ class MultiHeadAttention(nn.Module):
 
     MHA has a key/value head per query head; GQA shares each among n_heads / n_kv_heads query heads
     (Ainslie et al. 2023); MQA has one (Shazeer 2019). qk_norm is applied to each head's queries and
-    keys before rotation (Henry et al. 2020).
+    keys before rotation (Henry et al. 2020), or to those of all heads at once, before they are
+    split (Team OLMo 2024).
 
         q heads   1 2 3 4      1 2 3 4      1 2 3 4
                   | | | |      \\ / \\ /      \\ \\ / /
@@ -41,6 +43,7 @@ class MultiHeadAttention(nn.Module):
         scale: float | None = None,
         bias: bool = False,
         dropout: float = 0.0,
+        qk_norm_per_head: bool = True,
     ) -> None:
         super().__init__()
         checks.at_least("n_heads", n_heads, 1)
@@ -69,7 +72,14 @@ class MultiHeadAttention(nn.Module):
         self.k = QueryKey(dim, n_kv_heads * self.head_dim, bias=bias)
         self.v = nn.Linear(dim, n_kv_heads * self.head_dim, bias=bias)
         self.out = ResidualOut(n_heads * self.head_dim, dim, bias=bias)
-        self.q_norm, self.k_norm = qk_norm(self.head_dim), qk_norm(self.head_dim)
+        self.qk_norm_per_head = qk_norm_per_head
+        n_q, n_k = (1, 1) if qk_norm_per_head else (n_heads, n_kv_heads)
+        self.q_norm, self.k_norm = qk_norm(n_q * self.head_dim), qk_norm(n_k * self.head_dim)
+        if not qk_norm_per_head and isinstance(self.q_norm, NoNorm):
+            raise ValueError(
+                "attention.qk_norm_per_head=false has nothing to act on with qk_norm=none; "
+                "use qk_norm=rmsnorm, or leave it out"
+            )
         self.kernel, self.dropout = kernel, dropout
 
     def forward(
@@ -79,14 +89,14 @@ class MultiHeadAttention(nn.Module):
         memory: Tensor | None = None,
         cache: KVCache | None = None,
     ) -> Tensor:
-        q = context.rotate(self.q_norm(self._heads(self.q(x))))
+        q = context.rotate(self._normed(self.q(x), self.q_norm))
         if self.scale is not None:
             q = q * (self.scale * self.head_dim**0.5)  # kernels divide by the root
         if memory is not None and cache is not None and cache.length:
             k, v = cache.view()  # the source does not change while decoding
         else:
             source = x if memory is None else memory
-            k = context.rotate(self.k_norm(self._heads(self.k(source))))
+            k = context.rotate(self._normed(self.k(source), self.k_norm))
             v = self.values(source, context)
             if cache is not None:
                 k, v = cache.append(k, v)
@@ -111,6 +121,11 @@ class MultiHeadAttention(nn.Module):
     def join(self, y: Tensor, x: Tensor) -> Tensor:
         """Heads (B, H, T, K) and the layer's input (B, T, D) -> (B, T, D)."""
         return self.out(y.transpose(1, 2).flatten(2))  # (B, H, T, K) -> (B, T, H*K)
+
+    def _normed(self, x: Tensor, norm: nn.Module) -> Tensor:
+        y = norm(self._heads(x)) if self.qk_norm_per_head else self._heads(norm(x))
+        assert isinstance(y, Tensor)
+        return y
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (B, T, H*K) -> (B, H, T, K)

@@ -14,6 +14,7 @@ from lightning_transformer.nn.kernel.sdpa import SDPA
 from lightning_transformer.nn.norm.none import NoNorm
 from lightning_transformer.nn.norm.rmsnorm import RMSNorm
 from tests.conftest import noise
+from tests.nn.attention.references import copy_projections, cos_sin, hugging_face, made, turning
 
 D, H, K = 24, 4, 6
 CAUSAL = AttentionContext(is_causal=True)
@@ -106,6 +107,26 @@ def test_queries_and_keys_are_normed_and_then_rotated() -> None:
     wanted = y.transpose(1, 2).flatten(2) @ ours.out.weight.T
     turned = ours(x, AttentionContext(rotate=stretch))
     torch.testing.assert_close(turned, wanted, rtol=0, atol=1e-12)
+
+
+def test_a_norm_over_all_heads_equals_olmo2_of_transformers() -> None:
+    theirs = hugging_face("olmo2", "Olmo2", rms_norm_eps=1e-6)
+    ours = made(MultiHeadAttention, n_kv_heads=2, qk_norm=RMSNorm, qk_norm_per_head=False)
+    copy_projections(ours, theirs)
+    with torch.no_grad():
+        ours.q_norm.weight.copy_(theirs.q_norm.weight)
+        ours.k_norm.weight.copy_(theirs.k_norm.weight)
+    assert (ours.q_norm.weight.shape, ours.k_norm.weight.shape) == ((24,), (12,))
+    x = noise(2, 7, D)
+    wanted, _ = theirs(x, cos_sin(K), None)
+    # Their norm is computed in float32.
+    torch.testing.assert_close(ours(x, turning(K)), wanted, rtol=0, atol=1e-5)
+
+
+def test_a_norm_over_all_heads_needs_a_norm() -> None:
+    line = "qk_norm_per_head=false has nothing to act on with qk_norm=none; use qk_norm=rmsnorm"
+    with pytest.raises(ValueError, match=line):
+        make(qk_norm_per_head=False)
 
 
 def test_queries_and_keys_are_rotated_and_values_are_not() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lightning_transformer.build import build
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.kernel.base import Kernel
+from lightning_transformer.nn.kernel.base import Kernel, Scoring
 from tests.conftest import compose_config, exchanged, noise, options
 from tests.nn.kernel.by_rows import attention_by_rows
 
@@ -18,9 +18,16 @@ MASK[1, 0, 3] = False  # a query that may see nothing
 BIAS = noise(H, T, S, seed=8)
 
 
+def made(option: str) -> Kernel:
+    return build(exchanged(compose_config(), kernel=option), "kernel")
+
+
+WITH_SINKS = [option for option in options("kernel") if "sinks" in made(option).supports]
+
+
 @pytest.fixture(params=options("kernel"))
 def kernel(request: pytest.FixtureRequest) -> Kernel:
-    return build(exchanged(compose_config(), kernel=request.param), "kernel")
+    return made(request.param)
 
 
 def qkv(n_kv_heads: int = H) -> tuple[Tensor, Tensor, Tensor]:
@@ -81,6 +88,76 @@ def test_half_precision_masks_do_not_overflow(kernel: Kernel, dtype: torch.dtype
     y = kernel(q, k, v, AttentionContext(MASK), 0.0)
     assert y.dtype == dtype
     torch.testing.assert_close(y.double(), wanted, rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize(("wide", "value"), [(6, 9), (6, 4)])
+def test_values_may_have_another_width(kernel: Kernel, wide: int, value: int) -> None:
+    q, k, _ = qkv(2)
+    v = noise(B, 2, S, value, seed=2)
+    y = kernel(q, k, v, AttentionContext(MASK), 0.0)
+    torch.testing.assert_close(y, attention_by_rows(q, k, v, MASK), rtol=0, atol=1e-10)
+    y = kernel(q, k[:, :, :T], v[:, :, :T], AttentionContext(is_causal=True), 0.0)
+    lower = torch.ones(T, T).tril().bool()
+    wanted = attention_by_rows(q, k[:, :, :T], v[:, :, :T], lower)
+    torch.testing.assert_close(y, wanted, rtol=0, atol=1e-10)
+
+
+SINKS = torch.tensor([0.0, 1.5, -2.0, 30.0], dtype=torch.float64)
+CONTEXTS = {
+    "no mask": AttentionContext(),
+    "a mask": AttentionContext(MASK),
+    "is_causal": AttentionContext(is_causal=True),
+    "a bias": AttentionContext(MASK[1:], BIAS.masked_fill(~MASK[1], -torch.inf)),
+}
+
+
+@pytest.mark.parametrize("kernel", WITH_SINKS, indirect=True)
+@pytest.mark.parametrize("value", [K, 9])
+@pytest.mark.parametrize("n_kv_heads", [H, 2])
+@pytest.mark.parametrize("name", list(CONTEXTS))
+def test_sinks_are_keys_whose_value_is_zero(
+    kernel: Kernel, name: str, n_kv_heads: int, value: int
+) -> None:
+    """The same as attention over one more key and one more dimension, worked row by row."""
+    context, (q, k, _) = CONTEXTS[name], qkv(n_kv_heads)
+    n = T if context.is_causal else S
+    k, v = k[:, :, :n], noise(B, n_kv_heads, n, value, seed=2)
+    y = kernel(q, k, v, context, 0.0, Scoring(sinks=SINKS))
+    groups = H // n_kv_heads
+    keys, values = (x.repeat_interleave(groups, dim=1) for x in (k, v))
+    mask = torch.ones(T, T).tril().bool() if context.is_causal else context.mask
+    for h in range(H):
+        bias = torch.zeros(1, 1, T, n + 1, dtype=torch.float64)
+        bias[..., n] = SINKS[h]
+        if context.bias is not None:
+            bias[..., :n] = BIAS[h]
+        seen = (
+            None
+            if mask is None
+            else nn.functional.pad(
+                mask.expand(1, 1, T, n) if mask.ndim == 2 else mask, (0, 1), value=True
+            )
+        )
+        wanted = attention_by_rows(
+            q[:, h : h + 1],
+            nn.functional.pad(keys[:, h : h + 1], (0, 0, 0, 1)),
+            nn.functional.pad(values[:, h : h + 1], (0, 0, 0, 1)),
+            seen,
+            bias,
+        )
+        torch.testing.assert_close(y[:, h : h + 1], wanted, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kernel", WITH_SINKS, indirect=True)
+def test_gradient_of_sinks(kernel: Kernel) -> None:
+    leaves = [x[:1, :2, :3, :3].clone().requires_grad_() for x in qkv()]
+    sinks = SINKS[:2].clone().requires_grad_()
+    for context in (AttentionContext(is_causal=True), AttentionContext(MASK[:1, :, :3, :3])):
+
+        def run(sinks: Tensor, *qkv: Tensor, context: AttentionContext = context) -> Tensor:
+            return kernel(*qkv, context, 0.0, Scoring(sinks=sinks))
+
+        assert torch.autograd.gradcheck(run, (sinks, *leaves))
 
 
 def test_large_scores_do_not_overflow(kernel: Kernel) -> None:
