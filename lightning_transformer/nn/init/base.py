@@ -68,6 +68,10 @@ class Init:
         """A table of token or position vectors."""
         raise NotImplementedError
 
+    def embedding_at(self, weight: Tensor, site: Site, generator: Generator) -> None:
+        """The same, for schemes to which the depth of what the table feeds matters."""
+        self.embedding(weight, generator)
+
     def adapt(self, model: nn.Module) -> None:
         """Set multipliers of modules, before weights are filled; ValueError where it cannot."""
 
@@ -123,7 +127,7 @@ def _fill(
     scheme: Init, module: nn.Module, weight: Tensor, site: Site, generator: Generator
 ) -> None:
     if isinstance(module, nn.Embedding):
-        scheme.embedding(weight, generator)
+        scheme.embedding_at(weight, site, generator)
     elif isinstance(module, Head):
         scheme.head(weight, generator)
     elif isinstance(module, ResidualOut):
@@ -135,10 +139,15 @@ def _fill(
 
 
 def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, Site]]:
-    """Every module with its qualified name and the stack that it is part of."""
+    """Every module with its qualified name and the stack that it is part of.
+
+    A table outside of all stacks feeds them: its site is the last, where there is one the decoder.
+    """
     stacks = {name: _site(m) for name, m in model.named_modules() if isinstance(m, Stack)}
+    last = next(reversed(stacks.values()), Site())
     for name, module in model.named_modules():
-        site = next((s for stack, s in stacks.items() if name.startswith(f"{stack}.")), Site())
+        outside = last if isinstance(module, nn.Embedding) else Site()
+        site = next((s for stack, s in stacks.items() if name.startswith(f"{stack}.")), outside)
         yield name, module, site
 
 

@@ -1,0 +1,37 @@
+from dataclasses import dataclass
+
+from torch import Generator, Tensor, nn
+
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.init.base import Init, Site
+
+
+@dataclass(frozen=True)
+class DeepNet(Init):
+    """Xavier-normal, with gain beta for values, outputs and feed-forward layers (Wang et al. 2022).
+
+    N layers alone: beta = (8 N)^(-1/4). N layers that M of a decoder read: 0.87 (N^4 M)^(-1/16).
+    M layers that read a source: (12 M)^(-1/4). Made for residual=deepnorm.
+    """
+
+    embedding_std: float = 0.02
+
+    def __post_init__(self) -> None:
+        checks.positive("embedding_std", self.embedding_std, 0.02)
+
+    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
+        n = site.n_layers
+        if site.n_readers:
+            beta = 0.87 * (n**4 * site.n_readers) ** (-1 / 16)
+        else:
+            beta = ((12 if site.reads_source else 8) * n) ** (-1 / 4)
+        nn.init.xavier_normal_(weight, gain=beta, generator=generator)
+
+    def query_key(self, weight: Tensor, site: Site, generator: Generator) -> None:
+        nn.init.xavier_normal_(weight, generator=generator)
+
+    def head(self, weight: Tensor, generator: Generator) -> None:
+        nn.init.xavier_normal_(weight, generator=generator)
+
+    def embedding(self, weight: Tensor, generator: Generator) -> None:
+        nn.init.normal_(weight, std=self.embedding_std, generator=generator)

@@ -1,0 +1,28 @@
+from dataclasses import dataclass
+
+from torch import Generator, Tensor, nn
+
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.init.base import Init, Site
+
+
+@dataclass(frozen=True)
+class Orthogonal(Init):
+    """gain times a random orthogonal matrix; of one that is not square, the longer side's part.
+
+    W W^T or W^T W = gain^2 I, whichever is smaller (Saxe et al. 2014): no direction grows or
+    shrinks on its way through.
+    """
+
+    gain: float = 1.0
+    embedding_std: float = 0.02
+
+    def __post_init__(self) -> None:
+        checks.positive("gain", self.gain, 1.0)
+        checks.positive("embedding_std", self.embedding_std, 0.02)
+
+    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
+        nn.init.orthogonal_(weight, gain=self.gain, generator=generator)
+
+    def embedding(self, weight: Tensor, generator: Generator) -> None:
+        nn.init.normal_(weight, std=self.embedding_std, generator=generator)
