@@ -1,0 +1,51 @@
+"""As tests/test_parity.py, of parts whose weights are shared, or numbers rather than matrices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.parallel_cases import on_processes, run_exactly
+from tests.short_runs import short, short_pairs
+from tests.test_parity import FLOAT64, assert_same, on_two
+
+STRATEGIES = {"tokens": "fsdp2", "pairs": "fsdp2", "heads": "tp"}
+
+
+@pytest.mark.slow
+def test_one_result_on_two_processes(tmp_path: Path) -> None:
+    factorised = ("embedding=factorised", "embedding.rank=8")
+    typed = {
+        # A head that goes back through both factors, several times a step; learned numbers.
+        "tokens": short(
+            tmp_path,
+            *FLOAT64,
+            *factorised,
+            "task=multi_token",
+            "task.n_future=3",
+            "task.bias=true",
+            "task.softcap=2.0",
+            "activation=xielu",
+            "norm=derf",
+            "data.eval_batch_size=7",
+        ),
+        # Two tables, each with a norm behind it.
+        "pairs": short_pairs(
+            tmp_path,
+            *FLOAT64,
+            "model.share_embeddings=false",
+            "embedding=normed",
+            "norm=scalenorm",
+            "qk_norm=l2norm",
+            "data.eval_batch_size=3",
+        ),
+        "heads": short(tmp_path, *FLOAT64, *factorised, "qk_norm=layernorm", "norm=scalenorm"),
+    }
+    for name, words in typed.items():
+        run_exactly(tmp_path / name, words)
+    together = tmp_path / "two"
+    together.mkdir()
+    on_processes(together, {name: on_two(typed[name], s) for name, s in STRATEGIES.items()})
+    for name in typed:
+        assert_same(together / name, tmp_path / name)
