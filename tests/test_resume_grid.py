@@ -26,6 +26,7 @@ WAYS = {
     "workers": ("data.num_workers=2",),
     "adamw": ("optimizer=adamw", "schedule=cosine"),
     "saves": ("trainer.save_every=1",),
+    "schedule_free": ("optimizer=schedule_free", "schedule=constant"),
 }
 
 

@@ -13,17 +13,20 @@ from lightning_transformer.optim.checks import (
     check_positive,
 )
 from lightning_transformer.optim.fused import can_fuse
+from lightning_transformer.optim.muon_rows import RowNormalisedMuon
 from lightning_transformer.optim.param_groups import by_mesh, matrices, param_groups
 from lightning_transformer.optim.unless import step_unless
 
 MATRICES = "matrices"  # the name of the group that Muon updates
 
 # guards the division by the norm of an all-zero gradient, in the source and in torch alike
-_NEWTON_SCHULZ_EPS = 1e-7
+NEWTON_SCHULZ_EPS = 1e-7
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
     """Update the group named ``matrices`` by ``torch.optim.Muon`` and the others by AdamW.
+
+    A group of matrices with a ``row_beta2`` is updated by `RowNormalisedMuon`.
 
     It holds one list of groups and one state; the two inner optimizers work on these same
     objects, so that schedulers, ``load_state_dict``, ``deepcopy`` and ``add_param_group`` see a
@@ -123,24 +126,12 @@ def muon(
     check_decay_rate("optimizer.beta1", beta1, "0.9")
     check_decay_rate("optimizer.beta2", beta2, "0.95")
     check_positive("optimizer.eps", eps, "1e-8")
-    if not hasattr(torch.optim, "Muon"):
-        raise ValueError(
-            f"optimizer=muon needs torch.optim.Muon, which torch {torch.__version__} lacks; "
-            "take optimizer=adamw or a newer torch"
-        )
-    hidden = matrices(model)
-    if not hidden:
-        raise ValueError(
-            f"optimizer=muon finds no hidden matrix in {type(model).__name__}; take optimizer=adamw"
-        )
     own = {
-        "name": MATRICES,
         "lr": muon_lr,
         "weight_decay": muon_weight_decay,
         "momentum": momentum,
-        "eps": _NEWTON_SCHULZ_EPS,
+        "eps": NEWTON_SCHULZ_EPS,
     }
-    first = [{**own, "params": params} for params in by_mesh(hidden)]
     options = {
         "lr": lr,
         "betas": (float(beta1), float(beta2)),
@@ -148,14 +139,39 @@ def muon(
         "weight_decay": weight_decay,
         "fused": can_fuse(model) or None,
     }
-    others = _without(hidden, param_groups(model, weight_decay, decay_all=decay_all))
-    return MuonWithAdamW([*first, *others], options)
+    others = param_groups(model, weight_decay, decay_all=decay_all)
+    return MuonWithAdamW(with_matrices("muon", model, own, others), options)
+
+
+def with_matrices(
+    optimizer: str, model: nn.Module, own: dict[str, Any], others: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Put the hidden matrices into groups named ``matrices`` with these options, before the others.
+
+    Raises:
+        ValueError: when there is none, or this torch has no Muon.
+    """
+    if not hasattr(torch.optim, "Muon"):
+        raise ValueError(
+            f"optimizer={optimizer} needs torch.optim.Muon, which torch {torch.__version__} lacks; "
+            "take optimizer=adamw or a newer torch"
+        )
+    hidden = matrices(model)
+    if not hidden:
+        raise ValueError(
+            f"optimizer={optimizer} finds no hidden matrix in {type(model).__name__}; "
+            "take optimizer=adamw"
+        )
+    first = [{"name": MATRICES, **own, "params": params} for params in by_mesh(hidden)]
+    return [*first, *_without(hidden, others)]
 
 
 def _kind(group: dict[str, Any]) -> Callable[..., torch.optim.Optimizer]:
     """Which optimizer a group is for."""
     if group.get("name") != MATRICES:
         return torch.optim.AdamW
+    if "row_beta2" in group:
+        return RowNormalisedMuon
     if not isinstance(group["params"][0], DTensor):
         return torch.optim.Muon
     from lightning_transformer.optim.muon_shards import MuonOfShards  # torch may have no Muon

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
+
+from lightning_transformer.optim.orthogonal import cut_as, orthogonal_step
 
 
 class MuonOfShards(torch.optim.Muon):
@@ -30,19 +30,4 @@ class MuonOfShards(torch.optim.Muon):
                 buffer.lerp_(p.grad, 1 - momentum)
                 update = p.grad.lerp(buffer, momentum) if group["nesterov"] else buffer
                 p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(_cut(_orthogonal_step(update.full_tensor(), group), p))
-
-
-def _orthogonal_step(update: Tensor, group: dict[str, Any]) -> Tensor:
-    """What torch's Muon adds to a matrix whose momentum gives this update."""
-    moved = nn.Parameter(torch.zeros_like(update))
-    moved.grad = update
-    options = {key: group[key] for key in ("ns_coefficients", "ns_steps", "eps", "adjust_lr_fn")}
-    once = torch.optim.Muon([moved], lr=group["lr"], momentum=0.0, weight_decay=0.0, **options)
-    once.step()
-    return moved.detach()
-
-
-def _cut(whole: Tensor, like: DTensor) -> DTensor:
-    # Every process has it all: nothing is sent.
-    return distribute_tensor(whole, like.device_mesh, like.placements, src_data_rank=None)
+                p.add_(cut_as(p, orthogonal_step(update.full_tensor(), group, group["lr"])))

@@ -66,7 +66,7 @@ def by_decay(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, fl
 @pytest.mark.parametrize("optimizer", [o for o in options("optimizer") if o != "adam"])
 def test_invariant_15_weight_decay_groups(optimizer: str, tied: str) -> None:
     """Matrices of the layers decay; gains, biases, tables and what is tied to one do not."""
-    own = ["optimizer.muon_weight_decay=0.25"] if optimizer == "muon" else []
+    own = ["optimizer.muon_weight_decay=0.25"] if optimizer in ("muon", "normuon") else []
     model = tiny(
         f"optimizer={optimizer}",
         "optimizer.weight_decay=0.25",

@@ -14,12 +14,14 @@ from lightning_transformer.optim.adamw import adamw
 from lightning_transformer.optim.lion import lion
 from lightning_transformer.optim.muon import muon
 from lightning_transformer.optim.nadam import nadam
+from lightning_transformer.optim.normuon import normuon
 from lightning_transformer.optim.radam import radam
 from lightning_transformer.optim.rmsprop import rmsprop
 from lightning_transformer.optim.schedule_free import schedule_free
 from lightning_transformer.optim.sgd import sgd
 
-ALL = [adafactor, adagrad, adam, adamw, lion, muon, nadam, radam, rmsprop, schedule_free, sgd]
+ALL = [adafactor, adagrad, adam, adamw, lion, muon, nadam, normuon, radam, rmsprop, sgd]
+ALL += [schedule_free]
 GRADIENTS = [[0.5, -1.0], [0.25, 2.0], [-1.5, 0.1]]
 START = [1.0, -2.0]
 
@@ -247,6 +249,7 @@ def test_fused_is_left_to_torch_where_it_does_not_apply():
         ("muon_weight_decay", [-0.1, math.nan]),
         ("beta1", [-0.1, 1.0, math.nan]),
         ("beta2", [-0.1, 1.0, 1.5]),
+        ("row_beta2", [-0.1, 1.0]),
         ("momentum", [-0.1, 1.0]),
         ("eps", [0.0, -1e-8, math.nan]),
         ("momentum_decay", [-0.1, math.nan]),
