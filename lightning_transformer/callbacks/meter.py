@@ -83,6 +83,7 @@ class Meter(L.Callback):
             values["train/loss"] = loss
         if isinstance(model.grad_norm, Tensor):
             values["optim/grad_norm"] = float(model.grad_norm)
+        values |= model.expert_load.statistics(model.total)
         values["perf/tokens_per_s"] = speed
         values["perf/tokens"] = self.tokens_seen
         for logger in trainer.loggers:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lightning_transformer.data.ranks import data_ranks
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.generate.respond import respond
+from lightning_transformer.models.expert_load import ExpertLoad
 from lightning_transformer.models.parallel import (
     gather_blocks,
     is_parallel,
@@ -134,6 +135,7 @@ class Transformer(L.LightningModule):
     def finish(self) -> None:
         """Give every weight its initial value; subclasses call it once all modules exist."""
         initialise(self, self.init, self.seed)
+        self.expert_load = ExpertLoad(self, self.task.vocabulary.pad_id)
 
     def features(self, batch: Batch) -> Tensor:
         """(B, T, D), one vector per input position."""
@@ -175,7 +177,9 @@ class Transformer(L.LightningModule):
             torch.get_device_module(self.device).manual_seed(number)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        self.expert_load.listen()
         sums = self.task(self(batch), batch)
+        objective = self.expert_load.join(sums.objective, batch)
         if self.train_loss is None:
             self.train_loss = RunningLoss(sums.nll.device)
         self.train_loss.add(sums.nll, batch.n_targets)
@@ -185,11 +189,11 @@ class Transformer(L.LightningModule):
         # 0 * inf = nan: a loss that is not finite makes every gradient so, on every rank. The sum
         # also has the loss's precision, where a quotient of whole numbers has that of float32.
         n_targets = self._targets_of_step(batch, batch_idx)
-        n_targets = torch.add(n_targets, sums.objective.detach(), alpha=0)
-        loss = sums.objective * (n_micro * self.data_ranks[1] / n_targets)
+        n_targets = torch.add(n_targets, objective.detach(), alpha=0)
+        loss = objective * (n_micro * self.data_ranks[1] / n_targets)
         share = loss.detach() / n_micro if n_micro > 1 else loss.detach()
-        first = batch_idx % n_micro == 0 or self.step_loss is None
-        self.step_loss = share if first else self.step_loss + share
+        before = None if batch_idx % n_micro == 0 else self.step_loss
+        self.step_loss = share if before is None else before + share
         return loss
 
     def _targets_of_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -197,8 +201,7 @@ class Transformer(L.LightningModule):
         if self.trainer.world_size == 1:
             return batch.step_targets.clamp(min=1)
         if batch_idx % self.trainer.accumulate_grad_batches == 0 or self._step_targets is None:
-            total = self.trainer.strategy.reduce(batch.step_targets, reduce_op="sum")
-            assert isinstance(total, Tensor)
+            total = self.total(batch.step_targets)
             # Those that read the same rows have counted them several times.
             total = total // (self.trainer.world_size // self.data_ranks[1])
             self._step_targets = total.clamp(min=1)
@@ -212,10 +215,11 @@ class Transformer(L.LightningModule):
         return self._ranks
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
-        """Undo 16-mixed's scale before clipping; Lightning leaves it to fused optimizers."""
+        """Undo 16-mixed's scale before clipping, which Lightning leaves to fused optimizers."""
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
             scaler.unscale_(optimizer)
+        self.expert_load.balance(self.total)
 
     def configure_gradient_clipping(
         self,
@@ -249,10 +253,14 @@ class Transformer(L.LightningModule):
         """Mean training loss since last asked, nats per target, all ranks. Waits for the device."""
         if self.train_loss is None:
             return None
-        total = self.trainer.strategy.reduce(self.train_loss.take(), reduce_op="sum")
-        assert isinstance(total, Tensor)
-        nll, n_targets = total.tolist()
+        nll, n_targets = self.total(self.train_loss.take()).tolist()
         return nll / n_targets if n_targets else None
+
+    def total(self, value: Tensor) -> Tensor:
+        """Sum over all processes."""
+        total = self.trainer.strategy.reduce(value, reduce_op="sum")
+        assert isinstance(total, Tensor)
+        return total
 
     # -- evaluation -------------------------------------------------------------------------------
 

@@ -29,10 +29,15 @@ class Dense(nn.Module):
         checks.at_least("round_to", round_to, 1)
         self.activation = activation()
         n_inputs: int = self.activation.n_inputs
-        equal_weights = 2 * hidden_mult * dim / (n_inputs + 1)
-        hidden = max(round_to, round(equal_weights / round_to) * round_to)
+        hidden = hidden_width(dim, n_inputs, hidden_mult, round_to)
         self.up = nn.ModuleList(nn.Linear(dim, hidden, bias=bias) for _ in range(n_inputs))
         self.down = ResidualOut(hidden, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down(self.activation(*(up(x) for up in self.up)))
+
+
+def hidden_width(dim: int, n_inputs: int, hidden_mult: float, round_to: int) -> int:
+    """The width at which n_inputs up-projections and one down have the weights of 1 + 1."""
+    equal_weights = 2 * hidden_mult * dim / (n_inputs + 1)
+    return max(round_to, round(equal_weights / round_to) * round_to)
