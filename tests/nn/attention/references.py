@@ -73,8 +73,11 @@ def hugging_face(model: str, name: str, **options: Any) -> Any:
 
 def copy_projections(ours: Any, theirs: Any) -> None:
     with torch.no_grad():
-        for mine, other in (("q", "q"), ("k", "k"), ("v", "v"), ("out", "o")):
-            getattr(ours, mine).weight.copy_(getattr(theirs, f"{other}_proj").weight)
+        for name, its in (("q", "q"), ("k", "k"), ("v", "v"), ("out", "o")):
+            mine, other = getattr(ours, name), getattr(theirs, f"{its}_proj")
+            mine.weight.copy_(other.weight)
+            if other.bias is not None:
+                mine.bias.copy_(other.bias)
 
 
 def below() -> Tensor:

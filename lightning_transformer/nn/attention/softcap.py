@@ -1,0 +1,26 @@
+from typing import Any
+
+from torch import Tensor
+
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
+from lightning_transformer.nn.kernel.base import Scoring, require
+
+
+class Softcap(MultiHeadAttention):
+    """Attention whose scores s cannot grow beyond a cap: cap tanh(s / cap) (Gemma 2, 2024).
+
+    The cap acts on scaled scores, before bias and mask.
+
+    Shape: x (B, T, D) -> (B, T, D), with memory (B, S, D) as in MultiHeadAttention.
+    """
+
+    def __init__(self, dim: int, *, cap: float = 50.0, **heads: Any) -> None:
+        super().__init__(dim, **heads)
+        checks.positive("cap", cap, 50.0)
+        require(self.kernel, "softcap", "softcap")
+        self.scoring = Scoring(softcap=cap)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:
+        return self.kernel(q, k, v, context, self.dropout if self.training else 0.0, self.scoring)

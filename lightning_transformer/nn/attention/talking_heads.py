@@ -1,0 +1,43 @@
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
+from lightning_transformer.nn.kernel.base import Scoring, require
+
+
+class TalkingHeads(MultiHeadAttention):
+    """Attention whose heads mix before and after the softmax (Shazeer et al. 2020).
+
+        weights = after softmax(before s), with s (B, H, T, S), before and after (H, H)
+
+    Bias and mask are added to the mixed scores. Both matrices start as the identity, so as plain
+    attention.
+
+    Shape: x (B, T, D) -> (B, T, D), with memory (B, S, D) as in MultiHeadAttention.
+    """
+
+    def __init__(self, dim: int, **heads: Any) -> None:
+        super().__init__(dim, **heads)
+        require(self.kernel, "mix_scores", "talking_heads")
+        require(self.kernel, "mix_weights", "talking_heads")
+        self.before = nn.Parameter(torch.eye(self.n_heads))
+        self.after = nn.Parameter(torch.eye(self.n_heads))
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:
+        dropout = self.dropout if self.training else 0.0
+        scoring = Scoring(
+            mix_scores=lambda s: _mixed(self.before, s), mix_weights=lambda w: _mixed(self.after, w)
+        )
+        return self.kernel(q, k, v, context, dropout, scoring)
+
+    def flops(self, keys: float) -> float:
+        """Of the two mixings besides scores and weighted sum, for one query."""
+        return super().flops(keys) + 4 * self.n_heads**2 * keys
+
+
+def _mixed(matrix: Tensor, x: Tensor) -> Tensor:
+    """Head i of the result is the sum over j of matrix[i, j] times head j of x (B, H, T, S)."""
+    return torch.einsum("ij,bjts->bits", matrix.to(x.dtype), x)
