@@ -84,7 +84,7 @@ class Init:
         found: dict[int, float] = {}
         for _, module, site in _modules(model):
             if isinstance(module, DrawsWeights):
-                weights = [p for p in module.parameters(recurse=False) if p.ndim >= 2]
+                weights: list[Tensor] = [p for p in module.parameters(recurse=False) if p.ndim >= 2]
             elif isinstance(module, nn.Linear | nn.Embedding):
                 weights = [module.weight]
             else:

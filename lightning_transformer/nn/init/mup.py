@@ -82,4 +82,4 @@ class Mup(Init):
                 "attention.scale=null and init.base_head_dim"
             )
         if head_dim != self.base_head_dim:
-            attention.scale = own  # type: ignore[assignment]
+            attention.scale = own
