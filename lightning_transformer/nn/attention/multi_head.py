@@ -49,13 +49,6 @@ class MultiHeadAttention(nn.Module):
         checks.at_least("n_heads", n_heads, 1)
         checks.at_least("n_kv_heads", n_kv_heads, 1)
         checks.fraction("dropout", dropout)
-        if head_dim is None and dim % n_heads:
-            below, above = dim // n_heads * n_heads, (dim // n_heads + 1) * n_heads
-            near = f"{below} or {above}" if below else f"{above}"
-            raise ValueError(
-                f"model.d_model={dim} is not divisible by attention.n_heads={n_heads}; "
-                f"nearest {near}"
-            )
         if n_heads % n_kv_heads:
             divisors = ", ".join(str(n) for n in range(1, n_heads + 1) if n_heads % n == 0)
             raise ValueError(
@@ -63,7 +56,7 @@ class MultiHeadAttention(nn.Module):
                 f"one of {divisors}"
             )
         self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
-        self.head_dim = dim // n_heads if head_dim is None else head_dim
+        self.head_dim = head_width(dim, n_heads) if head_dim is None else head_dim
         checks.at_least("head_dim", self.head_dim, 1)
         if scale is not None:
             checks.positive("scale", scale, 0.125)
@@ -129,3 +122,14 @@ class MultiHeadAttention(nn.Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (B, T, H*K) -> (B, H, T, K)
+
+
+def head_width(dim: int, n_heads: int) -> int:
+    """dim / n_heads. Raises ValueError where that is no whole number."""
+    if dim % n_heads:
+        below, above = dim // n_heads * n_heads, (dim // n_heads + 1) * n_heads
+        near = f"{below} or {above}" if below else f"{above}"
+        raise ValueError(
+            f"model.d_model={dim} is not divisible by attention.n_heads={n_heads}; nearest {near}"
+        )
+    return dim // n_heads
