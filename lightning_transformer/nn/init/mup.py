@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.init.base import DrawsWeights, Init, Site
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.nn.stack import Stack
 
@@ -65,21 +65,32 @@ class Mup(Init):
                     "embedding=scaled grows with sqrt(d_model), which init=mup must not have; "
                     "use embedding=plain"
                 )
-            elif getattr(module, "has_scores", False):
+            elif hasattr(module, "has_scores"):
                 self._adapt_scores(module)
+        known = self._known(model)
+        for name, parameter in model.named_parameters():
+            if parameter.ndim >= 2 and id(parameter) not in known:
+                raise ValueError(
+                    f"init=mup has rules for linear layers and embeddings, and none for {name}; "
+                    "use init=depth_scaled"
+                )
 
     def _adapt_scores(self, attention: nn.Module) -> None:
         head_dim, scale = getattr(attention, "head_dim", None), getattr(attention, "scale", 0.0)
-        if not isinstance(head_dim, int) or scale == 0.0:
-            raise ValueError(
-                f"init=mup sets the scale of attention scores, which {type(attention).__name__} "
-                "has none of; use attention=mha"
-            )
-        own = self.base_head_dim**0.5 / head_dim
+        own = self.base_head_dim**0.5 / head_dim if isinstance(head_dim, int) else 0.0
         if scale not in (None, own):  # it may have been set here before
             raise ValueError(
-                f"attention.scale={scale} and init=mup both set the scale of the scores; use "
-                "attention.scale=null and init.base_head_dim"
+                f"init=mup sets the scale of attention scores, and {type(attention).__name__} has "
+                f"{f'its own, {scale:g}' if scale else 'none'}; use attention=mha with "
+                "attention.scale=null"
             )
         if head_dim != self.base_head_dim:
             attention.scale = own
+
+    @staticmethod
+    def _known(model: nn.Module) -> set[int]:
+        found: set[int] = set()
+        for module in model.modules():
+            if isinstance(module, nn.Linear | nn.Embedding | DrawsWeights):
+                found.update(id(p) for p in module.parameters(recurse=False))
+        return found

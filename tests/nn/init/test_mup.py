@@ -144,7 +144,10 @@ def test_attention_scores_are_divided_by_the_head_dim() -> None:
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [
-        (("attention.scale=0.1",), "attention.scale=0.1 and init=mup both set"),
+        (("attention.scale=0.1",), "init=mup sets .* MultiHeadAttention has its own, 0.1; use"),
+        (("attention=mla", "qk_norm=none"), "init=mup sets the scale .* has its own, "),
+        (("attention=linear", "position=none"), "init=mup sets the scale .* has none; use"),
+        (("residual=hyper_connections",), r"init=mup has rules for .* none for decoder\.blocks"),
         (("embedding=scaled",), r"embedding=scaled grows with sqrt\(d_model\)"),
         (("init.base_width=0",), "init.base_width=0 must be"),
         (("init.base_head_dim=0",), "init.base_head_dim=0 must be"),
@@ -162,7 +165,9 @@ def test_scores_without_a_scale_are_refused() -> None:
     class Own(nn.Module):
         has_scores, head_dim = True, 8
 
-    with pytest.raises(ValueError, match=r"^init=mup sets the scale .* which Own has none of"):
+    with pytest.raises(
+        ValueError, match=r"^init=mup sets the scale .* Own has none; use attention=mha"
+    ):
         Mup().adapt(nn.Sequential(Own()))
 
 
