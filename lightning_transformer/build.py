@@ -20,7 +20,8 @@ from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.models.parallel import check_parallel
 from lightning_transformer.optim.schedule.apply import check_pair
-from lightning_transformer.runs.sizes import check_machine, check_memory
+from lightning_transformer.runs.memory import check_memory
+from lightning_transformer.runs.sizes import check_machine
 from lightning_transformer.trust import check_targets
 
 # What torch says, even on the meta device, of tensors that have more bytes than can be counted.

@@ -1,4 +1,4 @@
-"""One result on any strategy: two processes compute, in float64, what one does.
+"""One result on any strategy: two or four processes compute, in float64, what one does.
 
 All runs are whole ones, from what is typed to result.json, through Lightning's trainer. Those on
 two processes share one pair of them, because starting it takes most of the time.
@@ -7,6 +7,7 @@ two processes share one pair of them, because starting it takes most of the time
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -34,6 +35,13 @@ RESHARDED: dict[str, list[str]] = {
     "on-fsdp2-shards": ["trainer.strategy.sharded_checkpoints=true"],
     "on-tp-shards": ["trainer.strategy.sharded_checkpoints=true"],
 }
+ON_FOUR = ("lm", "pairs", "muon")
+FOUR = ["trainer=fsdp2_tp", "trainer.accelerator=cpu", "trainer.precision=64-true"]
+BF16 = "trainer.precision=bf16-mixed"
+HALVED = ("bf16", *(f"bf16-{strategy}" for strategy in PARALLEL))
+# bfloat16 has 8 binary digits; what is left of its errors in a sum of thousands, such as a norm, is
+# a tenth of the last one. Ranks add up in another order, which is less: measured 5e-5 at most.
+BF16_NORMS = 2.0**-12
 TWO = ["trainer.devices=2", "trainer.accelerator=cpu", "trainer.precision=64-true"]
 
 
@@ -72,6 +80,13 @@ def exact(run: Path, rank: int = 0) -> dict[str, list[float]]:
 
 def losses(run: Path) -> list[float]:
     return [float(row["train/loss"]) for row in history(run) if row["train/loss"]]
+
+
+def distance(run: Path, one: Path) -> float:
+    """The length of the difference between all weights of two runs, over the length of these."""
+    here, there = weights(run), weights(one)
+    apart = sum(float((here[k].double() - there[k].double()).square().sum()) for k in there)
+    return math.sqrt(apart / sum(float(w.double().square().sum()) for w in there.values()))
 
 
 def assert_same(run: Path, one: Path) -> None:
@@ -121,6 +136,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             lm, strategy, "trainer.activation_checkpointing=true"
         )
     cases["dropout"] = on_two(lm, "tp", *DROPOUT)
+    cases["compiled"] = on_two(lm, "ddp", "trainer.compile=true")
+    halved = [BF16 if o.startswith("trainer.precision=") else o for o in lm]
+    run_exactly(folder / "bf16", halved)
+    cases |= {f"bf16-{strategy}": on_two(halved, strategy, BF16) for strategy in PARALLEL}
     run_exactly(folder / "start", [*lm, "trainer.max_steps=3", *SAME_RATE])
     for name, more in RESHARDED.items():
         shutil.copytree(folder / "start", folder / "two" / name)
@@ -129,7 +148,23 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     run_exactly(folder / "straight", [*lm, "trainer.max_steps=9", *SAME_RATE])
     for name in RESHARDED:
         run_exactly(found[name], [*lm, "trainer.max_steps=9", *SAME_RATE])
-    return found | {"straight": folder / "straight"}
+    return found | {name: folder / name for name in ("straight", "bf16")}
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Runs on four processes, in shards over two and cut by heads over two, and on one."""
+    folder = tmp_path_factory.mktemp("four")
+    typed = {name: models(folder)[name] for name in ON_FOUR}
+    cases = {name: [o for o in typed[name] if o != "trainer=cpu"] + FOUR for name in ON_FOUR}
+    cases["lm-x2"] = [*cases["lm"], "trainer.accumulate=2"]
+    cases["lm-shards"] = [*cases["lm"], "trainer.strategy.sharded_checkpoints=true"]
+    together = folder / "four"
+    together.mkdir()
+    on_processes(together, cases, n=4)
+    for name in ON_FOUR:
+        run_exactly(folder / name, typed[name])
+    return {name: folder / name for name in ON_FOUR} | {f"{n}-four": together / n for n in cases}
 
 
 @pytest.mark.parametrize("strategy", PARALLEL)
@@ -191,3 +226,34 @@ def test_from_one_process_to_two_and_back_is_as_one(many: dict[str, Path], name:
         for key, value in state.items():
             assert float((optimizer["state"][number][key] - value).abs().max()) < EXACT
     assert losses(many[name]) == pytest.approx(losses(many["straight"]), rel=EXACT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [*ON_FOUR, "lm-x2", "lm-shards"])
+def test_four_processes_in_two_dimensions_are_as_one(four: dict[str, Path], case: str) -> None:
+    run = four[f"{case}-four"]
+    assert_same(run, four[case.split("-")[0]])
+    assert all(exact(run, 0)["norms"] == exact(run, rank)["norms"] for rank in (1, 2, 3))
+
+
+@pytest.mark.slow
+def test_compiled_blocks_on_two_processes_are_as_one_uncompiled(many: dict[str, Path]) -> None:
+    assert_same(many["compiled"], many["lm"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", PARALLEL)
+def test_two_processes_are_as_one_in_bfloat16(many: dict[str, Path], strategy: str) -> None:
+    run, one = many[f"bf16-{strategy}"], many["bf16"]
+    assert losses(run) == pytest.approx(losses(one), rel=1e-6)
+    assert exact(run)["metrics"] == pytest.approx(exact(one)["metrics"], rel=1e-6)
+    assert exact(run)["norms"] == pytest.approx(exact(one)["norms"], rel=BF16_NORMS)
+    assert distance(run, one) < BF16_NORMS
+
+
+@pytest.mark.slow
+def test_the_tolerance_of_bfloat16_is_less_than_what_it_changes(many: dict[str, Path]) -> None:
+    assert exact(many["bf16"])["norms"] != pytest.approx(exact(many["lm"])["norms"], rel=BF16_NORMS)
+    assert {json.loads((many[n] / "result.json").read_text())["precision"] for n in HALVED} == {
+        "bf16-mixed"
+    }

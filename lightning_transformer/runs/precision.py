@@ -13,7 +13,9 @@ def check_precision(precision: str, accelerator: str, *, shards: bool) -> None:
     if precision == "16-true":
         _refuse(precision, "is not for training: small gradients become 0", "16-mixed or bf16-true")
     if precision not in SUPPORTED:
-        _refuse(precision, "is not known", f"one of {', '.join(SUPPORTED)}")
+        raise ValueError(
+            f"trainer.precision={precision} is not known; one of {', '.join(SUPPORTED)}"
+        )
     device = device_kind(accelerator)
     if device == "cpu" and precision == "16-mixed":
         _refuse(precision, "is not for a cpu", "32-true or bf16-mixed")

@@ -77,7 +77,7 @@ def test_shards_have_no_scaler(machine):
 
 
 def test_what_nobody_knows_is_refused_with_the_list():
-    with pytest.raises(ValueError, match=r"=fp8 is not known; use one of auto, 32-true, bf16-m"):
+    with pytest.raises(ValueError, match=r"=fp8 is not known; one of auto, 32-true, bf16-m"):
         check_precision("fp8", "cpu", shards=False)
 
 
