@@ -30,6 +30,13 @@ from lightning_transformer.results import config_sha256
 from lightning_transformer.runs.folder import job_name, run_suffix, sweep_folder
 
 OPTIONAL_GROUPS = ("preset", "experiment", "debug")  # none of them by default
+# What Hydra says of a group, or of an option's part such as attention@attention.first, if the other
+# choices have no place for it.
+UNUSED = re.compile(
+    r"Could not override '([^'@]+(?='. No match in the defaults list)"
+    r"|[^']+@[^']+(?='.\sDid you mean to override \w+\?$))",
+    re.MULTILINE,
+)
 MAX_CHECKED = 200  # jobs of a sweep that are composed before the first one starts
 
 
@@ -108,7 +115,7 @@ def preflight(arguments: Sequence[str]) -> int:
         swept = [values(override) for override in overrides]
         _check_choices(overrides, swept, options)
         _check_keys(overrides, swept, options)
-        name_jobs_by([o.key_or_group for o in overrides if o.is_sweep_override()])
+        name_jobs_by([_key(o.get_key_element()) for o in overrides if o.is_sweep_override()])
         for job in itertools.islice(_star(swept), MAX_CHECKED):
             check(composed(job), chosen_groups(job, options))
     # A range for a sweeper that searches makes several jobs, nobody knows how many.
@@ -145,9 +152,7 @@ def composed(overrides: Sequence[str]) -> DictConfig:
     try:
         return compose("config", list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
-        unused = re.match(
-            r"Could not override '([^']+)'. No match in the defaults list", str(error)
-        )
+        unused = UNUSED.match(str(error))
         if unused:
             raise ConfigError(
                 f"{unused[1]} has no effect here: no other choice of this run uses it; leave it out"
