@@ -43,17 +43,17 @@ class MultiToken(CausalLM):
         sums = super().forward(features, batch)
         objective, labels = sums.objective, batch.labels
         for ahead in self.future:
-            labels = one_further(labels, batch.labels)
+            labels = one_further(labels)
             scores = self.head(ahead(features).flatten(0, 1))
             extra = self.loss(scores, labels.flatten()).objective
             objective = objective + self.future_weight * extra
         return LossSums(objective, sums.nll)
 
 
-def one_further(labels: Tensor, next_labels: Tensor) -> Tensor:
-    """Labels (B, T) of the tokens one place behind those of labels, -100 past an end.
+def one_further(labels: Tensor) -> Tensor:
+    """Labels (B, T) of the tokens one place behind those of labels (B, T).
 
-    next_labels: those of the next token, -100 where a document or the row's tokens end.
+    -100 where there is none, or where an end lies between: there the nearer one is -100 already.
     """
     moved = F.pad(labels[:, 1:], (0, 1), value=IGNORE)
-    return moved.masked_fill(next_labels == IGNORE, IGNORE)
+    return moved.masked_fill(labels == IGNORE, IGNORE)

@@ -135,9 +135,9 @@ def test_smoothing_and_softcap_reach_the_further_heads() -> None:
 
 def test_labels_one_further() -> None:
     labels = torch.tensor([[1, 2, IGNORE, 4, 5]])
-    further = one_further(labels, labels)
+    further = one_further(labels)
     assert further.tolist() == [[2, IGNORE, IGNORE, 5, IGNORE]]
-    assert one_further(further, labels).tolist() == [[IGNORE] * 5]
+    assert one_further(further).tolist() == [[IGNORE] * 5]
 
 
 def test_size_counts_every_use_of_the_head() -> None:
