@@ -85,7 +85,7 @@ class Mup(Init):
                 "attention.scale=null"
             )
         if head_dim != self.base_head_dim:
-            attention.scale = own
+            attention.scale = own  # type: ignore[assignment]
 
     @staticmethod
     def _known(model: nn.Module) -> set[int]:
