@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,15 @@ import torch
 from torch import Tensor
 
 from lightning_transformer.nn.stack import _dropped
-from tests.conftest import noise, tiny
+from tests.conftest import TINY, build_tiny, compose_config, exchanged, noise
+from tests.short_runs import difference, short_run
 
-RATE = "model.stochastic_depth=0.6"
+
+def dropping(n_layers: int = 2, rate: float = 0.6, **choices: str) -> Any:
+    """The stack of a tiny decoder; choices are group=option."""
+    cfg = exchanged(compose_config(*TINY), **choices)
+    cfg.model.n_layers, cfg.model.stochastic_depth = n_layers, rate
+    return build_tiny(cfg).decoder
 
 
 def test_a_row_has_the_layer_or_not() -> None:
@@ -32,22 +39,24 @@ def test_the_mean_is_the_whole_layer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "wanted"),
+    ("n_layers", "depth", "wanted"),
     [
-        (("model.n_layers=4",), [0.15, 0.3, 0.45, 0.6]),
-        (("model.n_layers=1",), [0.6]),
-        (("model.n_layers=2", "depth=looped"), [0.15, 0.3, 0.45, 0.6]),
+        (4, "plain", [0.15, 0.3, 0.45, 0.6]),
+        (1, "plain", [0.6]),
+        (2, "looped", [0.15, 0.3, 0.45, 0.6]),
     ],
 )
-def test_rates_grow_to_that_of_the_last_layer(typed: tuple[str, ...], wanted: list[float]) -> None:
-    assert tiny(RATE, *typed).decoder.drop_rates == pytest.approx(wanted, rel=1e-12)
+def test_rates_grow_to_that_of_the_last_layer(
+    n_layers: int, depth: str, wanted: list[float]
+) -> None:
+    assert dropping(n_layers, depth=depth).drop_rates == pytest.approx(wanted, rel=1e-12)
 
 
 def test_evaluation_leaves_nothing_out() -> None:
     x = noise(3, 5, 32)
-    dropping, plain = tiny(RATE).decoder, tiny().decoder
-    assert torch.equal(dropping(x), plain(x))
-    assert not torch.equal(dropping.train()(x), plain.train()(x))
+    stack, plain = dropping(), dropping(rate=0.0)
+    assert torch.equal(stack(x), plain(x))
+    assert not torch.equal(stack.train()(x), plain.train()(x))
 
 
 def layers_of(stack: Any, x: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -62,7 +71,7 @@ def layers_of(stack: Any, x: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
 
 @pytest.mark.parametrize("residual", ["pre_norm", "residual_dual", "hyper_connections"])
 def test_all_streams_of_a_row_go_together(residual: str) -> None:
-    stack: Any = tiny(RATE, "model.n_layers=4", f"residual={residual}").decoder.train()
+    stack = dropping(4, residual=residual).train()
     torch.manual_seed(0)
     left_out = kept = 0
     for number, (x, y, z) in enumerate(layers_of(stack, noise(16, 5, 32))):
@@ -79,13 +88,22 @@ def test_all_streams_of_a_row_go_together(residual: str) -> None:
 
 @pytest.mark.parametrize("residual", ["pre_norm", "residual_dual", "hyper_connections"])
 def test_rows_that_have_all_layers_have_gradients_everywhere(residual: str) -> None:
-    stack: Any = tiny(RATE, f"residual={residual}").decoder.train()
+    stack = dropping(residual=residual).train()
     torch.manual_seed(1)
     (stack(noise(16, 5, 32)) * noise(16, 5, 32, seed=1)).sum().backward()
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in stack.parameters())
 
 
-@pytest.mark.parametrize("rate", ["1.0", "-0.1"])
-def test_refuses_to_leave_out_all(rate: str) -> None:
+@pytest.mark.parametrize("rate", [1.0, -0.1])
+def test_refuses_to_leave_out_all(rate: float) -> None:
     with pytest.raises(ValueError, match=r"stochastic_depth=.* must be at least 0 and below 1"):
-        tiny(f"model.stochastic_depth={rate}")
+        dropping(rate=rate)
+
+
+def test_resumed_is_undisturbed(tmp_path: Path) -> None:
+    """What is left out depends on the seed and the step, not on where a run began."""
+    typed = ("model.stochastic_depth=0.5", "model.n_layers=2", "schedule=constant")
+    short_run(tmp_path / "whole", *typed)
+    short_run(tmp_path / "run", *typed, "trainer.max_steps=3")
+    short_run(tmp_path / "run", *typed, resume=True)
+    assert difference(tmp_path / "run", tmp_path / "whole") == 0

@@ -11,33 +11,36 @@ from torch import Tensor
 from lightning_transformer.models.size import measure
 from lightning_transformer.nn.init.base import Site, initialise
 from lightning_transformer.nn.init.normal import Normal
-from lightning_transformer.nn.residual.rezero import ReZero
-from tests.conftest import noise, tiny
+from tests.conftest import TINY, build_tiny, compose_config, exchanged, noise, tiny
 from tests.tasks.drawn import drawn_batch
 
-# What is typed, the order in which blocks are run, and the layers of a model without sharing.
-CASES = {
-    "shared": (("depth=shared", "model.n_layers=3"), (0, 0, 0)),
-    "two": (("depth=shared", "depth.n_blocks=2", "model.n_layers=4"), (0, 0, 1, 1)),
-    "cycle": (("depth=cycle", "depth.n_blocks=2", "model.n_layers=5"), (0, 1, 0, 1, 0)),
-    "looped": (("depth=looped", "model.n_layers=2"), (0, 1, 0, 1)),
+# How blocks are shared, the layers that are asked for, and the order in which blocks are run.
+Case = tuple[dict[str, str | int], int, tuple[int, ...]]
+CASES: dict[str, Case] = {
+    "shared": ({"depth": "shared"}, 3, (0, 0, 0)),
+    "two": ({"depth": "shared", "n_blocks": 2}, 4, (0, 0, 1, 1)),
+    "cycle": ({"depth": "cycle", "n_blocks": 2}, 5, (0, 1, 0, 1, 0)),
+    "looped": ({"depth": "looped"}, 2, (0, 1, 0, 1)),
 }
-MORE = {"block=macaron": ("block=macaron",), "wide": ("residual=hyper_connections",)}
+every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
-def unrolled(shared: Any, order: tuple[int, ...], *more: str) -> Any:
+def built(n_layers: int, *, depth: str = "plain", n_blocks: int = 1, **choices: str) -> Any:
+    """A tiny decoder; choices are group=option."""
+    cfg = exchanged(compose_config(*TINY), depth=depth, **choices)
+    cfg.model.n_layers = n_layers
+    cfg.model.stochastic_depth = 0.5  # in training alone
+    if "n_blocks" in cfg.depth:
+        cfg.depth.n_blocks = n_blocks
+    return build_tiny(cfg)
+
+
+def unrolled(shared: Any, order: tuple[int, ...], **choices: str) -> Any:
     """The same numbers in a model whose layers all have weights of their own."""
-    model: Any = tiny(f"model.n_layers={len(order)}", *more)
-    model.load_state_dict(
-        {
-            name: value
-            if not name.startswith("decoder.blocks.")
-            else shared.decoder.blocks[order[int(name.split(".")[2])]].state_dict()[
-                name.split(".", 3)[3]
-            ]
-            for name, value in (model.state_dict() | outside(shared)).items()
-        }
-    )
+    model = built(len(order), **choices)
+    model.load_state_dict(outside(shared), strict=False)
+    for block, number in zip(model.decoder.blocks, order, strict=True):
+        block.load_state_dict(shared.decoder.blocks[number].state_dict())
     return model
 
 
@@ -51,12 +54,13 @@ def loss(model: Any) -> Tensor:
     return model.task(model.features(batch), batch).objective
 
 
-@pytest.mark.parametrize("more", [(), *MORE.values()])
-@pytest.mark.parametrize(("typed", "order"), CASES.values(), ids=CASES)
-def test_as_without_sharing(typed: Any, order: tuple[int, ...], more: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("choices", [{}, {"block": "macaron", "residual": "hyper_connections"}])
+@every_case
+def test_as_without_sharing(case: Case, choices: dict[str, str]) -> None:
     """Losses are equal, and the gradient of a block is the sum over the layers that it computes."""
-    model: Any = tiny(*typed, *more)
-    other = unrolled(model, order, *more)
+    shared, n_layers, order = case
+    model: Any = built(n_layers, **shared, **choices)
+    other = unrolled(model, order, **choices)
     assert model.decoder.order == order
     loss(model).backward()
     loss(other).backward()
@@ -68,15 +72,16 @@ def test_as_without_sharing(typed: Any, order: tuple[int, ...], more: tuple[str,
             torch.testing.assert_close(parameter.grad, wanted, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize(("typed", "order"), CASES.values(), ids=CASES)
-def test_what_is_counted(typed: Any, order: tuple[int, ...]) -> None:
+@every_case
+def test_what_is_counted(case: Case) -> None:
     """Weights once; additions to the stream, FLOPs and caches for every layer that is run."""
-    model, one, plain = tiny(*typed), tiny("model.n_layers=1"), tiny(f"model.n_layers={len(order)}")
+    shared, n_layers, order = case
+    model, one, plain = built(n_layers, **shared), built(1), built(len(order))
     per_block = sum(p.numel() for p in one.decoder.blocks.parameters())
     assert sum(p.numel() for p in model.decoder.blocks.parameters()) == per_block * len({*order})
     assert measure(model, 16).flops_per_token == measure(plain, 16).flops_per_token
     assert measure(model, 16).n_params < measure(plain, 16).n_params
-    decoder: Any = model.decoder
+    decoder = model.decoder
     assert (decoder.n_layers, decoder.n_residuals) == (len(order), 2 * len(order))
     assert len(decoder.new_cache(16).layers) == len(order)
     assert len({id(layer.own) for layer in decoder.new_cache(16).layers}) == len(order)
@@ -99,9 +104,9 @@ def test_init_is_told_the_layers_that_are_run() -> None:
     assert scheme.told == {encoder, decoder}
 
 
-@pytest.mark.parametrize(("typed", "order"), CASES.values(), ids=CASES)
-def test_decoding_is_the_whole_pass(typed: Any, order: tuple[int, ...]) -> None:
-    decoder: Any = tiny(*typed).decoder
+@every_case
+def test_decoding_is_the_whole_pass(case: Case) -> None:
+    decoder = built(case[1], **case[0]).decoder
     x, cache = noise(2, 7, 32), decoder.new_cache(16)
     steps = [decoder(x[:, :3], cache=cache)]
     steps += [decoder(x[:, t : t + 1], cache=cache) for t in range(3, 7)]
@@ -115,19 +120,19 @@ def gradients(model: Any) -> list[Tensor]:
     return [p.grad.clone() for p in model.parameters()]
 
 
-@pytest.mark.parametrize(("typed", "order"), CASES.values(), ids=CASES)
-def test_blocks_computed_again(typed: Any, order: tuple[int, ...]) -> None:
-    more = ("model.stochastic_depth=0.5", "residual.dropout=0.2")
-    model: Any = tiny(*typed, *more)
+@every_case
+def test_blocks_computed_again(case: Case) -> None:
+    """Bit by bit, although layers are left out of rows."""
+    model = built(case[1], **case[0])
     wanted = gradients(model)
     model.decoder.checkpoint_blocks()
     assert all(map(torch.equal, gradients(model), wanted))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("typed", "order"), CASES.values(), ids=CASES)
-def test_compiled_blocks(typed: Any, order: tuple[int, ...]) -> None:
-    model: Any = tiny(*typed)
+@every_case
+def test_compiled_blocks(case: Case) -> None:
+    model = built(case[1], **case[0])
     wanted = gradients(model)
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
@@ -141,5 +146,5 @@ def test_compiled_blocks(typed: Any, order: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("residual", ["mix_ln", "ln_scaling"])
 def test_what_differs_between_layers_is_refused(residual: str) -> None:
     with pytest.raises(ValueError, match=rf"residual={residual} tells layers apart .*depth=plain"):
-        tiny(f"residual={residual}", "depth=shared")
-    assert isinstance(tiny("residual=rezero", "depth=shared").decoder._residuals[0], ReZero)
+        built(2, depth="shared", residual=residual)
+    built(2, depth="shared", residual="deepnorm")  # which every layer of a stack has alike
