@@ -30,7 +30,7 @@ WRITING = (
 
 DESCRIPTION = """\
 Use a trained model. What it does with a text depends on what it was trained for:
-  causal_lm       continues the text (decoder_only)
+  causal_lm       continues the text (decoder_only); multi_token likewise
   seq2seq         answers each source with one line (encoder_decoder), greedily by default
   masked_lm       fills every [MASK]; with bytes as tokens, one [MASK] is one byte
   classification  prints the likeliest label and its probability
