@@ -21,6 +21,7 @@ PACKAGE = "lightning_transformer"
 PLUGINS = "lightning_transformer.conf"  # the entry point by which a package names itself
 # No part starts with an underscore: importing a __main__ runs it.
 DOTTED = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+")
+PLACED = re.compile(r" *- /(?P<group>\w+)@(?P<key>\w+):")  # in the defaults of an option file
 TARGET = re.compile(r"^(?P<indent> *)_target_: *(?P<target>[\w.]+)")
 KEY = re.compile(r"^(?P<indent> *)(?P<key>\w+):")
 
@@ -55,9 +56,11 @@ def named_object(target: str, packages: set[str]) -> Any:
 def offered(key: str) -> set[str]:
     """Every `_target_` that an option file of this package or of a plug-in gives to a key.
 
-    The key of an option file's own target is its group.
+    The key of an option file's own target is its group; a file may have other groups' options
+    under keys of its own, as pattern=both has two patterns.
     """
-    return {target for folder in _folders() for name, target in _targets(folder) if name == key}
+    names = {key} | {group for folder in _folders() for k, group in _placed(folder) if k == key}
+    return {target for folder in _folders() for name, target in _targets(folder) if name in names}
 
 
 def _folders() -> list[Path]:
@@ -67,6 +70,14 @@ def _folders() -> list[Path]:
         spec = find_spec(entry.value)
         found += [Path(place) for place in (spec and spec.submodule_search_locations) or []]
     return found
+
+
+def _placed(folder: Path) -> Iterator[tuple[str, str]]:
+    """Keys, and the groups whose options stand there."""
+    for file in folder.glob("*/*.yaml"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if found := PLACED.match(line):
+                yield found["key"], found["group"]
 
 
 def _targets(folder: Path) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,10 @@ Composing takes longer than all that is then done with a model this small.
 from __future__ import annotations
 
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.build import build
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
@@ -15,6 +18,7 @@ from lightning_transformer.models.decoder_only import DecoderOnly
 from lightning_transformer.models.encoder_decoder import EncoderDecoder
 from lightning_transformer.models.encoder_only import EncoderOnly
 from lightning_transformer.nn.init.normal import Normal
+from lightning_transformer.paths import CONF
 from lightning_transformer.tasks.causal_lm import CausalLM
 from lightning_transformer.tasks.masked_lm import MaskedLM
 from lightning_transformer.tasks.seq2seq import Seq2Seq
@@ -22,7 +26,8 @@ from tests.conftest import compose_config, exchanged
 
 MAX_LEN = 9
 # So that short rows and two layers see what they change.
-SMALLER = {"window": 3, "n_local": 1, "n_rope": 1}
+SMALLER = {"window": 3, "n_local": 1, "n_rope": 1, "n_prefix": 3, "block_len": 3}
+SMALLER |= {"chunk_size": 4, "n_first": 1}  # several chunks; both parts of a hybrid
 TASKS = {DecoderOnly: CausalLM, EncoderOnly: MaskedLM, EncoderDecoder: Seq2Seq}
 WORDS = ByteVocabulary()
 
@@ -30,11 +35,21 @@ WORDS = ByteVocabulary()
 @cache
 def built(group: str, option: str) -> Any:
     """What the option's file builds."""
-    cfg = exchanged(compose_config(), **{group: option})
+    if "defaults" in OmegaConf.load(CONF / group / f"{option}.yaml"):
+        cfg = compose_config(f"{group}={option}")
+    else:
+        cfg = exchanged(compose_config(), **{group: option})
     for key, value in SMALLER.items():
-        if key in cfg[group]:
-            cfg[group][key] = value
+        for node in (cfg[group], *cfg[group].values()):
+            if isinstance(node, DictConfig) and key in node:
+                node[key] = value
     return build(cfg, group)
+
+
+def _with(factory: Any, parts: dict[str, Any], file: Path) -> Any:
+    """The factory with those parts that its file refers to; others have no effect on it."""
+    used = {name for name in parts if f"${{{name}}}" in file.read_text(encoding="utf-8")}
+    return partial(factory, **{name: parts[name] for name in used})
 
 
 def assemble(
@@ -46,11 +61,9 @@ def assemble(
         return built(group, choices.pop(group, default))
 
     norm = chosen("norm", "rmsnorm")
-    attention = partial(
-        chosen("attention", "mha"),
-        kernel=chosen("kernel", "eager"),
-        qk_norm=chosen("qk_norm", "none"),
-    )
+    option = choices.get("attention", "mha")
+    parts = {"kernel": chosen("kernel", "eager"), "qk_norm": chosen("qk_norm", "none")}
+    attention = _with(chosen("attention", "mha"), parts, CONF / "attention" / f"{option}.yaml")
     block = partial(
         chosen("block", "sequential"),
         norm=norm,

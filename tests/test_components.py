@@ -60,6 +60,7 @@ OTHER_MODULE = {
     "attention/mha": "multi_head",  # one class with as many key/value heads as n_kv_heads says
     "attention/gqa": "multi_head",
     "attention/mqa": "multi_head",
+    "pattern/both": "base",  # what `&` makes of two patterns, part of their contract
     "trainer/auto": "trainer",  # a set of defaults for one function
 }
 
@@ -93,7 +94,11 @@ def _content(option: str) -> dict[str, Any]:
 
 def _keys(option: str) -> dict[str, Any]:
     content = _content(option)
-    return {k: v for k, v in content.items() if not k.startswith("_") and k != "defaults"}
+    own = {k: v for k, v in content.items() if not k.startswith("_") and k != "defaults"}
+    entries = [entry for entry in content.get("defaults", []) if isinstance(entry, dict)]
+    places = [place.partition("@")[2] for entry in entries for place in entry]
+    # An option of another group at a key of this one, as the parts of pattern=both.
+    return own | {place: "${another group}" for place in places if place.isidentifier()}
 
 
 FILES = _files()
@@ -110,7 +115,11 @@ def test_options_were_found() -> None:
 @pytest.mark.parametrize("option", COMPONENTS)
 def test_contract(option: str) -> None:
     group, name = option.split("/")
-    CHECKS[group](build(exchanged(compose_config(), **{group: name}), group))
+    if "defaults" in _content(option):
+        cfg = compose_config(option.replace("/", "="))
+    else:
+        cfg = exchanged(compose_config(), **{group: name})
+    CHECKS[group](build(cfg, group))
 
 
 @pytest.mark.parametrize("option", options("loss"))

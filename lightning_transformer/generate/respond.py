@@ -39,7 +39,7 @@ def stream(
             if not model.slides:
                 return
             # Everything said so far is a prompt now.
-            rows, said = _prolonged(rows, said, done, model.max_len), []
+            rows, said = _prolonged(rows, said, done, model), []
             state, ids, padding = model.begin(rows)
         features = model.decode(ids, state, padding)[:, -1]
         scores = model.task.head(features).float() + never
@@ -67,13 +67,15 @@ def _tail(row: np.ndarray, max_len: int) -> np.ndarray:
 
 
 def _prolonged(
-    rows: Sequence[np.ndarray], said: Sequence[Tensor], done: Tensor, max_len: int
+    rows: Sequence[np.ndarray], said: Sequence[Tensor], done: Tensor, model: Any
 ) -> list[np.ndarray]:
-    """Rows with what they said; of a finished one its EOS is enough."""
+    """Rows with what they said; of a finished one its EOS is enough, and what a prompt needs."""
     longer = []
     columns = torch.stack(list(said), dim=1).cpu().numpy()
     for row, more, finished in zip(rows, columns, done.tolist(), strict=True):
-        longer.append(more[-1:] if finished else _tail(np.concatenate((row, more)), max_len))
+        whole = np.concatenate((row, more))
+        enough = whole[-max(1, model.n_prefix) :]
+        longer.append(enough if finished else _tail(whole, model.max_len))
     return longer
 
 

@@ -18,6 +18,8 @@ class DecoderOnly(Transformer):
     def __init__(self, *, n_layers: int = 4, **shared: Any) -> None:
         super().__init__(**shared)
         self.decoder = self.stack(n_layers=n_layers, causal=True)
+        self.n_prefix = self.decoder.n_prefix
+        self.task.hide_prefix(self.n_prefix)
         self.finish()
 
     def features(self, batch: Batch) -> Tensor:
@@ -25,8 +27,16 @@ class DecoderOnly(Transformer):
         return self.decoder(x, padding=batch.padding, documents=batch.documents)
 
     def begin(self, rows: Sequence[np.ndarray]) -> tuple[Decoding, Tensor, Tensor | None]:
-        """Prompts of different length stand flush right; pads on the left are masked."""
-        longest = max(len(row) for row in rows)
+        """Prompts of different length stand flush right; pads on the left are masked.
+
+        Raises ValueError for a prompt that ends inside the prefix of pattern=prefix.
+        """
+        longest, shortest = max(map(len, rows)), min(map(len, rows))
+        if shortest < self.n_prefix:
+            raise ValueError(
+                f"{shortest} tokens in a prompt, but with pattern=prefix the first {self.n_prefix} "
+                f"are read together; give {self.n_prefix} tokens or more"
+            )
         ids = np.full((len(rows), longest), self.task.vocabulary.pad_id, dtype=np.int64)
         padding = np.ones((len(rows), longest), dtype=bool)
         for i, row in enumerate(rows):

@@ -76,7 +76,8 @@ class Stack(nn.Module):
         self.position = placed
         _check_scores(self.blocks, self.position, pattern)
         chosen = [pattern.for_layer(layer) for layer in range(self.n_layers)]
-        self.patterns: list[Pattern] = [p & Causal() if causal else p for p in chosen]
+        self.n_prefix = _check_prefix(chosen, causal, max_len)
+        self.patterns: list[Pattern] = [p.in_past() if causal else p for p in chosen]
         # Layers of one pattern, with or without position, share what they may see.
         self.views = [(p, self.position.acts_on(layer)) for layer, p in enumerate(self.patterns)]
         self.dropout = nn.Dropout(dropout)
@@ -209,6 +210,22 @@ def _check_scores(blocks: Iterable[Any], position: PositionEncoding, pattern: Pa
             f"pattern={type(pattern).__name__} limits attention scores, and {name} has none; "
             "use pattern=full"
         )
+
+
+def _check_prefix(patterns: Iterable[Pattern], causal: bool, max_len: int) -> int:
+    """The first tokens of a row that see each other both ways; refuse where they cannot."""
+    n_prefix = max(pattern.prefix() for pattern in patterns)
+    if n_prefix and not causal:
+        raise ValueError(
+            "pattern=prefix lets a causal model see both sides of its first tokens, and an encoder "
+            "sees both sides of all; use model=decoder_only or pattern=full"
+        )
+    if n_prefix > max_len // 2:
+        raise ValueError(
+            f"n_prefix={n_prefix} must be at most {max_len // 2}, half of max_len {max_len}: what "
+            "comes after it is predicted"
+        )
+    return n_prefix
 
 
 def _dropped(x: Tensor, y: Tensor, rate: float) -> Tensor:

@@ -97,6 +97,17 @@ class Task(nn.Module):
         """Set self.head, and what else comes after the features."""
         raise NotImplementedError
 
+    def hide_prefix(self, n_prefix: int) -> None:
+        """Leave out targets among the first n_prefix tokens of a row: the model sees them.
+
+        Raises ValueError where a task does not do so and n_prefix is above 0.
+        """
+        if n_prefix:
+            raise ValueError(
+                f"pattern=prefix shows the model targets that task {type(self).__name__} does not "
+                "leave out; use task=causal_lm or pattern=full"
+            )
+
     def collator(self, split: str) -> Collator:
         """A small picklable function of (examples, one random integer each) -> Batch."""
         raise NotImplementedError

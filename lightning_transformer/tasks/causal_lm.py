@@ -24,10 +24,13 @@ from lightning_transformer.tasks.mean import Mean
 
 
 class NextToken:
-    """Tokens -> Batch: input row[:-1], target row[1:]; no target across a document's end."""
+    """Tokens -> Batch: input row[:-1], target row[1:]; no target across a document's end.
 
-    def __init__(self, pad_id: int) -> None:
-        self.pad_id = pad_id
+    Nor are the first n_prefix tokens of a row, or of each of its documents, targets.
+    """
+
+    def __init__(self, pad_id: int, n_prefix: int = 0) -> None:
+        self.pad_id, self.n_prefix = pad_id, n_prefix
 
     def __call__(self, examples: Sequence[Tokens], draws: Sequence[int]) -> Batch:
         rows = [example.ids for example in examples]
@@ -37,14 +40,27 @@ class NextToken:
         else:  # short last row: pads come after what they could disturb, so no padding mask
             ids = pad(rows, self.pad_id)
             labels = pad(rows, IGNORE)[:, 1:]
-        documents = None
+        documents = numbers = None
         if examples[0].documents is not None:
             numbers = pad([example.documents for example in examples], -1)  # type: ignore[misc]
             labels = labels.masked_fill(numbers[:, 1:] != numbers[:, :-1], IGNORE)
             documents = numbers[:, :-1]
+        if self.n_prefix:
+            place = _places(ids.shape[1], numbers)
+            labels = labels.masked_fill(place[..., 1:] < self.n_prefix, IGNORE)
         n_targets = (labels != IGNORE).sum()
         n_tokens = sum(map(len, rows)) - len(rows)
         return Batch(ids[:, :-1], labels, n_targets, n_tokens, documents=documents)
+
+
+def _places(length: int, documents: Tensor | None) -> Tensor:
+    """Where each token stands in its row, (T,), or in the row's part of its document, (B, T)."""
+    place = torch.arange(length)
+    if documents is None:
+        return place
+    starts = torch.ones_like(documents, dtype=torch.bool)
+    starts[:, 1:] = documents[:, 1:] != documents[:, :-1]
+    return place - torch.where(starts, place, 0).cummax(dim=1).values
 
 
 class CausalLM(Task):
@@ -53,11 +69,15 @@ class CausalLM(Task):
     The end-of-text token after each document is a target like any other. Besides `loss` (nats per
     token) it reports perplexity = exp(loss) and bits_per_byte, which does not depend on the
     tokenizer: total nats / ln 2 / bytes of text in the targets.
+
+    With pattern=prefix the first tokens of a row are no targets, for the model sees them: they
+    count in none of these, so that the numbers are those of other tokens than with pattern=full.
     """
 
     causal = True
     example = Tokens
     id_bytes: Tensor
+    n_prefix: int = 0
 
     def __init__(
         self,
@@ -78,7 +98,10 @@ class CausalLM(Task):
         self.register_buffer("id_bytes", sizes, persistent=False)
 
     def collator(self, split: str) -> Collator:
-        return NextToken(self.vocabulary.pad_id)
+        return NextToken(self.vocabulary.pad_id, self.n_prefix)
+
+    def hide_prefix(self, n_prefix: int) -> None:
+        self.n_prefix = n_prefix
 
     def metrics(self) -> dict[str, Metric]:
         return super().metrics() | {"bits_per_byte": Mean()}
@@ -95,7 +118,8 @@ class CausalLM(Task):
         return {"loss": loss, "perplexity": loss.exp(), "bits_per_byte": bits}
 
     def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
-        prompts = [np.asarray(e.ids[: max(1, len(e.ids) // 2)]) for e in examples]
+        rows = [e.ids for e in examples if len(e.ids) > self.n_prefix]
+        prompts = [np.asarray(ids[: max(1, self.n_prefix, len(ids) // 2)]) for ids in rows]
         # The likeliest token alone makes a small model say one phrase for ever.
         outputs = respond(model, prompts, max_new_tokens=200, temperature=0.7)
         return [

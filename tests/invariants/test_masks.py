@@ -38,24 +38,25 @@ def qkv() -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("kernel", options("kernel"))
 @pytest.mark.parametrize("position", options("position"))
 def test_invariant_05_causality(position: str, kernel: str) -> None:
-    """No number of an earlier position moves, and no gradient goes back to a later one."""
-    for attention, pattern in itertools.product(options("attention"), options("pattern")):
-        model: Any = assemble(
-            position=position, kernel=kernel, attention=attention, pattern=pattern
-        )
+    """No number of an earlier position moves, and no gradient goes back to a later one.
+
+    Tokens of a prefix see each other; that they are no targets is tested with pattern=prefix.
+    """
+    for pattern in options("pattern"):
+        model: Any = assemble(position=position, kernel=kernel, pattern=pattern)
         x = model.embedding(IDS).detach().requires_grad_()
         full = model.decoder(x)
-        for t in range(1, MAX_LEN):
+        for t in range(max(1, model.n_prefix), MAX_LEN):
             moved = x.detach().clone()
             moved[:, t] += 1.0
-            with torch.no_grad():
-                other = model.decoder(moved)
-            assert torch.equal(other[:, :t], full[:, :t]), f"{attention} {pattern}: {t} is seen"
+            # With gradients like the first, for sdpa computes learned biases otherwise without.
+            other = model.decoder(moved)
+            assert torch.equal(other[:, :t], full[:, :t]), f"{pattern}: {t} is seen"
             assert not torch.equal(other[:, t], full[:, t])
         (back,) = torch.autograd.grad((full[:, 4] * noise(2, 16)).sum(), x)
         assert not back[:, 5:].any()
         assert back[:, 4].any()
-        assert back[:, 3].any()
+        assert back[:, 2:4].any()  # one of them: every second one with pattern=dilated
 
 
 @pytest.mark.parametrize("kernel", options("kernel"))
@@ -141,6 +142,8 @@ NUMBERS = torch.tensor([[0, 0, 0, 1, 1, 2, 2, 2, 2], [4, 4, 4, 4, 5, 5, 5, 5, 6]
 def test_invariant_28_packed_documents(kind: type, position: str) -> None:
     """Packed is separate, and no gradient crosses from one document into another."""
     for kernel, pattern in itertools.product(options("kernel"), options("pattern")):
+        if kind is EncoderOnly and pattern == "prefix":
+            continue  # refused, see tests/nn/pattern/test_prefix.py
         model: Any = assemble(kind, position=position, kernel=kernel, pattern=pattern)
         stack = model.decoder if kind is DecoderOnly else model.encoder
         x = model.embedding(IDS).detach().requires_grad_()

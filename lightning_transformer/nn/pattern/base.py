@@ -2,6 +2,8 @@
 
 A pattern has no weights and is a frozen value, so that layers with equal patterns share one mask.
 The same predicate serves training, where all queries stand in a square, and cached decoding.
+Which documents of a packed row see each other is not a pattern: that is known by the data, see
+packing=documents.
 """
 
 from dataclasses import dataclass
@@ -22,21 +24,47 @@ class Pattern:
         """The pattern of one layer, counted from 0."""
         return self
 
+    def prefix(self) -> int:
+        """How many tokens at the start of a row see each other both ways in a causal model."""
+        return 0
+
+    def in_past(self) -> "Pattern":
+        """The pattern as a causal model uses it."""
+        return self & Causal(self.prefix())
+
 
 @dataclass(frozen=True)
 class And(Pattern):
-    """Both at once."""
+    """Both at once, layer by layer."""
 
     a: Pattern
     b: Pattern
 
+    def __post_init__(self) -> None:
+        for name, part in (("a", self.a), ("b", self.b)):
+            if not isinstance(part, Pattern):
+                raise ValueError(f"pattern.{name}={part}: write pattern@pattern.{name}={part}")
+
     def __call__(self, queries: Tensor, keys: Tensor) -> Tensor:
         return self.a(queries, keys) & self.b(queries, keys)
+
+    def for_layer(self, layer: int) -> Pattern:
+        return self.a.for_layer(layer) & self.b.for_layer(layer)
+
+    def prefix(self) -> int:
+        # A pattern without a prefix says nothing of it.
+        return min(filter(None, (self.a.prefix(), self.b.prefix())), default=0)
 
 
 @dataclass(frozen=True)
 class Causal(Pattern):
-    """Itself and the past. Added by the architecture, not chosen."""
+    """Itself and the past, and what the first n_prefix see of each other.
+
+    Added by the architecture, not chosen.
+    """
+
+    n_prefix: int = 0
 
     def __call__(self, queries: Tensor, keys: Tensor) -> Tensor:
-        return keys <= queries
+        last = queries.clamp(min=self.n_prefix - 1) if self.n_prefix else queries
+        return keys <= last
