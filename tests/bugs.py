@@ -30,7 +30,7 @@ BUGS = [
     Bug(
         2,
         "models/base.py",
-        'self.trainer.strategy.reduce(batch.step_targets, reduce_op="sum")',
+        "self.total(batch.step_targets)",
         "batch.step_targets * self.trainer.world_size",
     ),
     Bug(
