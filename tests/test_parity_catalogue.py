@@ -10,7 +10,14 @@ from tests.parallel_cases import on_processes, run_exactly
 from tests.short_runs import short, short_pairs
 from tests.test_parity import FLOAT64, assert_same, on_two
 
-STRATEGIES = {"tokens": "fsdp2", "pairs": "fsdp2", "heads": "tp"}
+STRATEGIES = {
+    "tokens": "fsdp2",
+    "pairs": "fsdp2",
+    "heads": "tp",
+    "looped": "fsdp2",
+    "streams": "fsdp2",
+    "macaron": "tp",
+}
 
 
 @pytest.mark.slow
@@ -41,6 +48,28 @@ def test_one_result_on_two_processes(tmp_path: Path) -> None:
             "data.eval_batch_size=3",
         ),
         "heads": short(tmp_path, *FLOAT64, *factorised, "qk_norm=layernorm", "norm=scalenorm"),
+        # Blocks that are gathered and give up their gradients several times a step, and that the
+        # backward pass computes again; streams with numbers of their own.
+        "looped": short(
+            tmp_path,
+            *FLOAT64,
+            "depth=looped",
+            "model.n_layers=2",
+            "residual=hyper_connections",
+            "trainer.activation_checkpointing=true",
+        ),
+        "streams": short(
+            tmp_path, *FLOAT64, "depth=shared", "model.n_layers=3", "residual=residual_dual"
+        ),
+        # Both feed-forward layers of a block by their columns, and shared besides.
+        "macaron": short(
+            tmp_path,
+            *FLOAT64,
+            "block=macaron",
+            "depth=cycle",
+            "model.n_layers=2",
+            "residual=normformer",
+        ),
     }
     for name, words in typed.items():
         run_exactly(tmp_path / name, words)
