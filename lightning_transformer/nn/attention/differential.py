@@ -39,7 +39,7 @@ class Differential(MultiHeadAttention):
         self.lam_init = 0.2
 
     def settle(self, place: Place) -> nn.Module:
-        self.lam_init = 0.8 - 0.6 * math.exp(-0.3 * place.layer)
+        self.lam_init = 0.8 - 0.6 * math.exp(-0.3 * place.alone("attention=differential"))
         return self
 
     def draw_weights(self, scheme: Init, site: Site, generator: Generator) -> None:

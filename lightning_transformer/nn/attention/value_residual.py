@@ -28,14 +28,14 @@ class ValueResidual(MultiHeadAttention):
         self.register_parameter("mix", None)
 
     def settle(self, place: Place) -> nn.Module:
-        if place.layer:
+        if place.alone("attention=value_residual"):
             self.mix = nn.Parameter(torch.full((2,), 0.5))
         return self
 
     def values(self, source: Tensor, context: AttentionContext) -> Tensor:
         own = super().values(source, context)
         if self.mix is None:
-            # A layer that is run through again, or computed again for its gradient, is not first.
+            # Where it is computed again for its gradient, the others keep what they were given.
             context.carried.setdefault(FIRST, own)
             return own
         if FIRST not in context.carried:

@@ -97,6 +97,12 @@ def test_heads_that_are_no_pairs_are_refused(options: dict[str, int], line: str)
         Differential(D, kernel=Eager(), qk_norm=NoNorm, **options)
 
 
+def test_layers_that_share_a_block_are_refused() -> None:
+    line = "attention=differential tells layers apart that share one block; use depth=plain"
+    with pytest.raises(ValueError, match=f"^{line}$"):
+        tiny("attention=differential", "depth=looped")
+
+
 def test_flops_count_values_of_twice_the_width() -> None:
     assert made(Differential).flops(10.0) == 2 * H * (K + 2 * K) * 10.0
 

@@ -110,6 +110,12 @@ def test_a_first_layer_of_another_kind_is_refused() -> None:
         layer(1)(noise(1, T, D), AttentionContext(is_causal=True))
 
 
+def test_layers_that_share_a_block_are_refused() -> None:
+    line = "attention=value_residual tells layers apart that share one block; use depth=plain"
+    with pytest.raises(ValueError, match=f"^{line}$"):
+        tiny("attention=value_residual", "depth=looped")
+
+
 def test_contract_with_other_options() -> None:
     check_attention(
         partial(ValueResidual, kernel=SDPA(), qk_norm=RMSNorm, n_kv_heads=2, head_dim=3, bias=True)
