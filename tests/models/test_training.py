@@ -35,6 +35,7 @@ GROUPS = (
     "pattern",
     "residual",
     "block",
+    "depth",
     "embedding",
     "init",
     "loss",
