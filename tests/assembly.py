@@ -64,13 +64,14 @@ def assemble(
     option = choices.get("attention", "mha")
     parts = {"kernel": chosen("kernel", "eager"), "qk_norm": chosen("qk_norm", "none")}
     attention = _with(chosen("attention", "mha"), parts, CONF / "attention" / f"{option}.yaml")
-    block = partial(
-        chosen("block", "sequential"),
-        norm=norm,
-        attention=attention,
-        ffn=partial(chosen("ffn", "dense"), activation=chosen("activation", "gelu")),
-        residual=chosen("residual", "pre_norm"),
-    )
+    parts = {
+        "norm": norm,
+        "attention": attention,
+        "ffn": partial(chosen("ffn", "dense"), activation=chosen("activation", "gelu")),
+        "residual": chosen("residual", "pre_norm"),
+    }
+    option = choices.get("block", "sequential")
+    block = _with(chosen("block", "sequential"), parts, CONF / "block" / f"{option}.yaml")
     layers = (
         {"n_encoder_layers": 2, "n_decoder_layers": 2}
         if kind is EncoderDecoder

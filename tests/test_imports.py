@@ -46,6 +46,7 @@ FLOORS = {
     "check": 1,
     "tasks": 2,
     "models": 3,
+    "pretrained": 3,
     "generate": 3,
     "build": 4,
     "runs": 4,

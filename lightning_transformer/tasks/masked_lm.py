@@ -3,11 +3,13 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import Metric
 
 from lightning_transformer.examples import Tokens
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.types import NormFactory
 from lightning_transformer.tasks.base import (
     IGNORE,
     Batch,
@@ -65,10 +67,23 @@ class MaskTokens:
         return hidden, np.where(chosen, row, IGNORE)
 
 
+class Transform(nn.Module):
+    """norm(gelu(linear(x))): a layer between the features and the output (Devlin et al. 2019)."""
+
+    def __init__(self, d_model: int, *, norm: NormFactory) -> None:
+        super().__init__()
+        self.linear, self.norm = nn.Linear(d_model, d_model), norm(d_model)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.norm(F.gelu(self.linear(x)))
+        return y
+
+
 class MaskedLM(Task):
     """Restore hidden tokens from both sides (Devlin et al. 2019): -log p(x_t | x with holes).
 
     `loss` is nats per hidden token, `accuracy` the share of hidden tokens that come first.
+    transform: one more layer before the output, as in BERT.
     """
 
     causal = False
@@ -82,14 +97,19 @@ class MaskedLM(Task):
         tie_embeddings: bool = True,
         bias: bool = False,
         softcap: float | None = None,
+        transform: bool = False,
+        norm: NormFactory = nn.LayerNorm,
     ) -> None:
         super().__init__(loss=loss)
         checks.fraction("mask_rate", mask_rate, 0.15)
         checks.positive("mask_rate", mask_rate, 0.15)
         self.mask_rate, self.tie_embeddings = mask_rate, tie_embeddings
         self.bias, self.softcap = bias, softcap
+        self.has_transform, self.norm = transform, norm
 
     def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
+        transform = Transform(d_model, norm=self.norm) if self.has_transform else nn.Identity()
+        self.transform = transform
         self.head = vocabulary_head(
             d_model, embedding, tied=self.tie_embeddings, bias=self.bias, softcap=self.softcap
         )
@@ -107,12 +127,15 @@ class MaskedLM(Task):
         right = (scores.argmax(dim=-1) == labels).sum()
         update(metrics, "accuracy", right, (labels != IGNORE).sum())
 
+    def scores(self, features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return super().scores(self.transform(features), batch)
+
     @torch.no_grad()
     def fill(self, model: Any, ids: Tensor) -> Tensor:
         """(B, T) ids with [MASK] among them -> ids with every [MASK] replaced by the best guess."""
         labels = torch.full_like(ids, IGNORE)
         batch = Batch(ids, labels, labels.new_zeros(()), ids.numel())
-        scores = self.head(model.features(batch))[..., : self.vocabulary.n_text]
+        scores = self.head(self.transform(model.features(batch)))[..., : self.vocabulary.n_text]
         return torch.where(ids == self.vocabulary.mask_id, scores.argmax(dim=-1), ids)
 
     def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:

@@ -1,0 +1,1 @@
+"""Weights of known models, from Hugging Face's names and shapes to ours."""
