@@ -195,9 +195,16 @@ def _score_sizes(blocks: Iterable[Any]) -> tuple[int, int]:
 
 
 def _check_scores(blocks: Iterable[Any], position: PositionEncoding, pattern: Pattern) -> None:
-    """Refuse a position or a pattern that acts on scores where no layer has any."""
+    """Refuse a position or a pattern that acts on scores where no layer has any, or they differ."""
     layers = [block.attention for block in blocks]
-    if any(layer.has_scores for layer in layers):
+    sizes = {(layer.n_heads, layer.head_dim) for layer in layers if layer.has_scores}
+    if len(sizes) > 1 and position.acts_on_scores:
+        said = " and ".join(f"{n} of width {width}" for n, width in sorted(sizes))
+        raise ValueError(
+            f"position={type(position).__name__} serves one n_heads and head_dim, and layers have "
+            f"heads {said}; set them alike, or use position=none or position=learned"
+        )
+    if sizes:
         return
     name = type(layers[0]).__name__
     if position.acts_on_scores:

@@ -186,3 +186,13 @@ def test_jobs_of_a_sweep_are_named_by_the_part() -> None:
     job = differing_overrides([*typed, "attention@attention.first=mamba2"])
     assert job == ["attention@attention.first=mamba2"]
     assert job_name(job).startswith("attention-attention.first=mamba2-")
+
+
+@pytest.mark.parametrize("position", ["rope", "alibi"])
+def test_parts_with_scores_share_their_heads_with_the_position(position: str) -> None:
+    """One position serves all layers; where heads differ only a position without scores can."""
+    parts = ("attention@attention.first=mha", "attention.first.n_heads=8", "attention.n_first=1")
+    with pytest.raises(ConfigError, match=r"^position=\w+ serves one n_heads and head_dim") as said:
+        tiny("attention=hybrid", *parts, f"position={position}")
+    assert "\n" not in str(said.value)
+    assert tiny("attention=hybrid", *parts, "position=learned")
