@@ -12,7 +12,8 @@ class Hybrid(nn.Module):
     al. 2024, Jamba; Kimi team 2025). It stands aside once its layer is known: what is left there is
     the plain layer, with the plain names of weights.
 
-    Raises ValueError where n_first is below 1, or a part is itself a hybrid.
+    Raises ValueError where n_first is below 1, a part is itself a hybrid, or one block computes
+    several layers.
     """
 
     def __init__(
@@ -30,7 +31,8 @@ class Hybrid(nn.Module):
         self.first, self.then = first, then
 
     def settle(self, place: Place) -> nn.Module:
-        kind = self.then if place.layer % (self.n_first + 1) == self.n_first else self.first
+        turn = place.alone("attention=hybrid") % (self.n_first + 1)
+        kind = self.then if turn == self.n_first else self.first
         layer = kind(self.dim)
         if isinstance(layer, Hybrid):
             raise ValueError("attention=hybrid has no hybrid as a part; choose another attention")

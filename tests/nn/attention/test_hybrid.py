@@ -97,6 +97,8 @@ def test_what_cannot_work_is_refused() -> None:
     nested = Hybrid(8, first=partial(Hybrid, first=linear, then=full), then=linear)
     with pytest.raises(ValueError, match="hybrid has no hybrid as a part"):
         nested.settle(Place())
+    with pytest.raises(ValueError, match="attention=hybrid tells layers apart that share one"):
+        Hybrid(8, first=linear, then=full).settle(Place(n_runs=2))
     cfg = compose_config(*TINY, "attention=hybrid", "model=encoder_only")
     with pytest.raises(ConfigError, match=r"^attention=gated_deltanet sees only the past") as said:
         build_tiny(cfg)
