@@ -34,6 +34,11 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+def training_kernels() -> list[str]:
+    """The kernels with gradients on a CPU; that others refuse is part of their contract."""
+    return [option for option in options("kernel") if option != "flex"]
+
+
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     """Normal numbers in float64, always the same for a seed."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -4,6 +4,7 @@ import copy
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ from lightning_transformer.contracts.common import (
     steps,
 )
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.kernel.base import Kernel
+from lightning_transformer.nn.kernel.base import Kernel, TrainsInPlaces
 from lightning_transformer.nn.kernel.eager import Eager
 from lightning_transformer.nn.pattern.base import Causal, Pattern
 from lightning_transformer.nn.place import Place
@@ -117,7 +118,11 @@ def check_attention(factory: LayerFactory) -> None:
 
 
 def check_kernel(kernel: Kernel) -> None:
-    """Equals the eager kernel for masks, biases, shared heads and queries that see nothing."""
+    """Equals the eager kernel for masks, biases, shared heads and queries that see nothing.
+
+    It has gradients and dropout, or refuses both where it says that it cannot train.
+    """
+    trains = not _refuses(lambda: _check_training(kernel, 0.0))
     q, mask, bias = noise(B, H, T, K), noise(B, 1, T, T, seed=3) > -0.5, noise(H, T, T, seed=4)
     mask[0, 0, 2] = False  # a query that may see nothing
     contexts = {
@@ -137,12 +142,33 @@ def check_kernel(kernel: Kernel) -> None:
             require(bits.dtype == dtype, f"{said} turns {dtype} into {bits.dtype}")
             require(near(bits.double(), wanted, 0.05), f"{said} is off in {dtype}")
         leaves = [x.clone().requires_grad_() for x in (q, k, v)]
+        if not trains:
+            refused = _refuses(partial(kernel, *leaves, context, 0.0))
+            require(refused, f"{said} takes what needs a gradient, and says it cannot train")
+            continue
         kernel(leaves[0], leaves[1], leaves[2], context, 0.0).sum().backward()
         require(all(finite(x.grad) for x in leaves), f"{said} has no finite gradient")
     ones = torch.ones(B, H, 200, K)
+    if _refuses(lambda: _check_training(kernel, 0.5)):
+        refused = _refuses(lambda: kernel(ones, ones, ones, AttentionContext(), 0.5))
+        require(refused, "kernel: takes dropout, and says it cannot")
+        return
     dropped = kernel(ones, ones, ones, AttentionContext(), 0.5)
     require(not near(dropped, ones, 1e-3), "kernel: dropout does nothing")
     require(abs(float(dropped.mean()) - 1) < 0.05, "kernel: dropout changes the mean")
+
+
+def _check_training(kernel: Kernel, dropout: float) -> None:
+    if isinstance(kernel, TrainsInPlaces):
+        kernel.check_training("cpu", dropout)
+
+
+def _refuses(run: Callable[[], object]) -> bool:
+    try:
+        run()
+    except ValueError:
+        return True
+    return False
 
 
 def _above(factory: LayerFactory, place: Place) -> Callable[..., Tensor]:

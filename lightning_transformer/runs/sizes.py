@@ -7,16 +7,17 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.kernel.base import TrainsInPlaces
 from lightning_transformer.nn.position.learned import Learned
 from lightning_transformer.runs.memory import check_activations, check_memory
-from lightning_transformer.runs.precision import check_precision
+from lightning_transformer.runs.precision import check_precision, device_kind
 
 MOST_PROCESSES = 65536  # on one machine, and machines
 MOST_MINUTES = 10_000_000  # nineteen years
 
 
 def check_machine(cfg: DictConfig, model: Transformer, data: DataModule) -> None:
-    """Raise ValueError for sizes, workers or a precision that this machine does not have.
+    """Raise ValueError for sizes, workers, a precision or a kernel that this machine lacks.
 
     model: built on the meta device.
     """
@@ -46,5 +47,11 @@ def check_machine(cfg: DictConfig, model: Transformer, data: DataModule) -> None
             "would know; raise model.max_len or use position=rope"
         )
     shards = OmegaConf.select(cfg, "trainer.strategy.tensor_parallel_size") is not None
+    device = device_kind(str(cfg.trainer.accelerator))
+    for module in model.modules():
+        kernel = getattr(module, "kernel", None)
+        if isinstance(kernel, TrainsInPlaces):
+            dropout = getattr(module, "dropout", 0.0)
+            kernel.check_training(device, dropout if isinstance(dropout, float) else 0.0)
     check_precision(str(cfg.trainer.precision), str(cfg.trainer.accelerator), shards=shards)
     check_activations(cfg, model, data)

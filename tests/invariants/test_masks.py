@@ -21,7 +21,7 @@ from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.tasks.base import IGNORE
 from lightning_transformer.tasks.causal_lm import NextToken
 from tests.assembly import MAX_LEN, WORDS, assemble, built
-from tests.conftest import noise, options
+from tests.conftest import noise, options, training_kernels
 from tests.invariants.setting import EXACT
 from tests.nn.kernel.by_rows import attention_by_rows
 
@@ -35,7 +35,7 @@ def qkv() -> tuple[Tensor, Tensor, Tensor]:
     return noise(B, H, T, K), noise(B, H, S, K, seed=1), noise(B, H, S, K, seed=2)
 
 
-@pytest.mark.parametrize("kernel", options("kernel"))
+@pytest.mark.parametrize("kernel", training_kernels())
 @pytest.mark.parametrize("position", options("position"))
 def test_invariant_05_causality(position: str, kernel: str) -> None:
     """No number of an earlier position moves, and no gradient goes back to a later one.
@@ -80,7 +80,7 @@ def test_invariant_06_mask_polarity(kernel: str) -> None:
     torch.testing.assert_close(other, wanted.transpose(1, 2).flatten(2), **near)
 
 
-@pytest.mark.parametrize("kernel", options("kernel"))
+@pytest.mark.parametrize("kernel", training_kernels())
 def test_invariant_07_a_row_that_sees_nothing(kernel: str) -> None:
     seen = SEEN.clone()
     seen[1, :, 2] = False
@@ -92,7 +92,7 @@ def test_invariant_07_a_row_that_sees_nothing(kernel: str) -> None:
     assert all(leaf.grad.isfinite().all() for leaf in leaves if leaf.grad is not None)
 
 
-@pytest.mark.parametrize("kernel", options("kernel"))
+@pytest.mark.parametrize("kernel", training_kernels())
 def test_invariant_07_a_row_of_nothing_but_pads(kernel: str) -> None:
     for position in options("position"):
         model: Any = assemble(EncoderOnly, position=position, kernel=kernel)
@@ -141,7 +141,7 @@ NUMBERS = torch.tensor([[0, 0, 0, 1, 1, 2, 2, 2, 2], [4, 4, 4, 4, 5, 5, 5, 5, 6]
 @pytest.mark.parametrize("kind", [DecoderOnly, EncoderOnly])
 def test_invariant_28_packed_documents(kind: type, position: str) -> None:
     """Packed is separate, and no gradient crosses from one document into another."""
-    for kernel, pattern in itertools.product(options("kernel"), options("pattern")):
+    for kernel, pattern in itertools.product(training_kernels(), options("pattern")):
         if kind is EncoderOnly and pattern == "prefix":
             continue  # refused, see tests/nn/pattern/test_prefix.py
         model: Any = assemble(kind, position=position, kernel=kernel, pattern=pattern)

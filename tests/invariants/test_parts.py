@@ -19,7 +19,7 @@ from lightning_transformer.nn.kernel import eager, sdpa
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.nn.norm.none import NoNorm
 from tests.assembly import assemble, built
-from tests.conftest import noise, options, tiny
+from tests.conftest import noise, options, tiny, training_kernels
 from tests.invariants.setting import EXACT, ragged
 
 D, H, K, T = 16, 4, 4, 5
@@ -132,7 +132,7 @@ def test_invariant_18_dropout() -> None:
         assert not torch.equal(model.features(batch), model.features(batch)), key
 
 
-@pytest.mark.parametrize("kernel", options("kernel"))
+@pytest.mark.parametrize("kernel", training_kernels())
 def test_invariant_18_attention_hands_no_dropout_to_its_kernel_in_evaluation(
     kernel: str,
 ) -> None:
@@ -221,7 +221,7 @@ def test_invariant_44_numerical_gradient(group: str) -> None:
                 assert right(lambda x, m=module, a=angles: m.rotate(x, a), turned), option
 
 
-@pytest.mark.parametrize("kernel", options("kernel"))
+@pytest.mark.parametrize("kernel", training_kernels())
 def test_invariant_44_numerical_gradient_of_attention(kernel: str) -> None:
     q, k, v = leaf(1, 2, 3, 4), leaf(1, 1, 3, 4, seed=1), leaf(1, 1, 3, 4, seed=2)
     seen = torch.tensor([[True, False, True], [False, False, False], [True, True, True]])

@@ -42,3 +42,12 @@ def test_training_goes_on_and_is_that_of_the_full_pattern(tmp_path, capsys):
     short_run(tmp_path / "full")
     assert "pattern.window" not in capsys.readouterr().out
     assert difference(tmp_path / "window", tmp_path / "full") < 1e-5  # float32, another kernel
+
+
+def test_rope_in_all_layers_is_noticed():
+    (line,) = said("position=rope_nope")
+    assert line == (
+        "position.n_rope=3 turns all 2 layers, so that it is the same as position=rope; a number "
+        "below 2 is not"
+    )
+    assert said("position=rope_nope", "position.n_rope=1") == []

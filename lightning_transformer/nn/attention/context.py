@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -17,7 +18,7 @@ class AttentionContext:
     rotate: (B, H, T, K) -> same, on queries and keys.
     is_causal: mask is the lower triangle of a square and is left out so that kernels can be fast.
     padding, documents: (B, T) of the new tokens, for layers that have no scores to mask.
-    carried: what layers leave for those above them in the same forward; one dict for all of them.
+    carried: what layers and kernels leave for the rest of the forward; one dict for all of them.
     """
 
     mask: Tensor | None = None
@@ -26,4 +27,4 @@ class AttentionContext:
     is_causal: bool = False
     padding: Tensor | None = None
     documents: Tensor | None = None
-    carried: dict[str, Tensor] = field(default_factory=dict)
+    carried: dict[str, Any] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -42,6 +42,21 @@ class Kernel(Protocol):
     ) -> Tensor: ...
 
 
+@runtime_checkable
+class TrainsInPlaces(Protocol):
+    """A kernel that cannot train on every device or with every option."""
+
+    def check_training(self, device: str, dropout: float) -> None:
+        """Raise ValueError where it cannot: on a device such as cpu, with dropout of weights."""
+
+
+@runtime_checkable
+class TakesNotes(Protocol):
+    """A kernel that wants to know what is required of it."""
+
+    def note(self, what: str) -> None: ...
+
+
 def require(kernel: Kernel, what: str, attention: str) -> None:
     """Raise ValueError unless a kernel can do what an attention needs of `Scoring`."""
     if what not in kernel.supports:
@@ -49,3 +64,5 @@ def require(kernel: Kernel, what: str, attention: str) -> None:
             f"attention={attention} needs {what}, which kernel={type(kernel).__name__.lower()} "
             "does not compute; use kernel=eager"
         )
+    if isinstance(kernel, TakesNotes):
+        kernel.note(what)

@@ -1,4 +1,4 @@
-"""kernel=eager and kernel=sdpa, and any other: each equals attention worked row by row."""
+"""Every kernel equals attention worked row by row."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lightning_transformer.build import build
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.kernel.base import Kernel, Scoring
-from tests.conftest import compose_config, exchanged, noise, options
+from tests.conftest import compose_config, exchanged, noise, options, training_kernels
 from tests.nn.kernel.by_rows import attention_by_rows
 
 B, H, T, S, K = 2, 4, 5, 7, 6
@@ -23,6 +23,7 @@ def made(option: str) -> Kernel:
 
 
 WITH_SINKS = [option for option in options("kernel") if "sinks" in made(option).supports]
+TRAINING: Any = pytest.mark.parametrize("kernel", training_kernels(), indirect=True)
 
 
 @pytest.fixture(params=options("kernel"))
@@ -70,6 +71,7 @@ def test_query_heads_share_key_heads_in_order(kernel: Kernel, n_kv_heads: int) -
     torch.testing.assert_close(y, attention_by_rows(q, k, v, MASK), rtol=0, atol=1e-10)
 
 
+@TRAINING
 def test_a_query_that_sees_nothing_gets_zeros_and_finite_gradients(kernel: Kernel) -> None:
     leaves = [x.requires_grad_() for x in qkv()]
     hidden = BIAS.masked_fill(~MASK[1], -torch.inf)
@@ -148,7 +150,7 @@ def test_sinks_are_keys_whose_value_is_zero(
         torch.testing.assert_close(y[:, h : h + 1], wanted, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("kernel", WITH_SINKS, indirect=True)
+@TRAINING
 def test_gradient_of_sinks(kernel: Kernel) -> None:
     leaves = [x[:1, :2, :3, :3].clone().requires_grad_() for x in qkv()]
     sinks = SINKS[:2].clone().requires_grad_()
@@ -169,6 +171,7 @@ def test_large_scores_do_not_overflow(kernel: Kernel) -> None:
     torch.testing.assert_close(y, wanted, rtol=0, atol=1e-6)
 
 
+@TRAINING
 def test_dropout_leaves_out_weights_and_scales_the_rest(kernel: Kernel) -> None:
     torch.manual_seed(0)
     q, v = torch.zeros(1, 1, 100, 4), torch.eye(100)[None, None]
@@ -178,6 +181,7 @@ def test_dropout_leaves_out_weights_and_scales_the_rest(kernel: Kernel) -> None:
     torch.testing.assert_close(weights[kept], torch.full_like(weights[kept], 0.01 / 0.75))
 
 
+@TRAINING
 def test_gradient(kernel: Kernel) -> None:
     leaves = [x[:1, :2, :3, :3].clone().requires_grad_() for x in qkv()]
     context = AttentionContext(torch.tensor([[1, 0, 1], [0, 1, 1], [1, 1, 1]]).bool()[None, None])
@@ -196,7 +200,7 @@ def test_equals_the_attention_of_torch_whose_masks_are_the_other_way_round(kerne
     wanted, _ = theirs(x, memory, memory, attn_mask=~mask, need_weights=False)
     wq, wk, wv = theirs.in_proj_weight.chunk(3)
     q, k, v = (
-        (y @ w.T).unflatten(-1, (H, K)).transpose(1, 2)
+        (y @ w.T).detach().unflatten(-1, (H, K)).transpose(1, 2)
         for y, w in ((x, wq), (memory, wk), (memory, wv))
     )
     y = kernel(q, k, v, AttentionContext(mask[None, None]), 0.0)
