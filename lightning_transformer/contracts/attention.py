@@ -143,7 +143,7 @@ def check_kernel(kernel: Kernel) -> None:
             require(near(bits.double(), wanted, 0.05), f"{said} is off in {dtype}")
         leaves = [x.clone().requires_grad_() for x in (q, k, v)]
         if not trains:
-            refused = _refuses(partial(kernel, *leaves, context, 0.0))
+            refused = _refuses(partial(kernel, leaves[0], leaves[1], leaves[2], context, 0.0))
             require(refused, f"{said} takes what needs a gradient, and says it cannot train")
             continue
         kernel(leaves[0], leaves[1], leaves[2], context, 0.0).sum().backward()
