@@ -57,7 +57,9 @@ def test_keys_are_held_against_the_signature():
     check(OmegaConf.create({"norm": {"_target_": RMSNORM, "_partial_": True, "eps": 1}}), {})
     with pytest.raises(ConfigError) as caught:
         check(OmegaConf.create({"norm": {"_target_": RMSNORM, "epz": 1}}), {})
-    assert str(caught.value) == ("unknown key norm.epz; did you mean eps? (RMSNorm takes dim, eps)")
+    assert str(caught.value) == (
+        "unknown key norm.epz; did you mean eps? (RMSNorm takes dim, eps, unit_offset)"
+    )
     with pytest.raises(ConfigError, match=r"^norm\._target_=lightning_transformer\.nope\.X: "):
         check(OmegaConf.create({"norm": {"_target_": "lightning_transformer.nope.X"}}), {})
 

@@ -18,6 +18,7 @@ from lightning_transformer.nn.init.normal import Normal
 from lightning_transformer.nn.kernel import eager, sdpa
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.nn.norm.none import NoNorm
+from lightning_transformer.nn.place import Place, settle
 from tests.assembly import assemble, built
 from tests.conftest import noise, options, tiny, training_kernels
 from tests.invariants.setting import EXACT, ragged
@@ -204,14 +205,19 @@ def test_invariant_44_numerical_gradient(group: str) -> None:
             module = made()
             assert right(module, *(leaf(2, 3, seed=i) for i in range(module.n_inputs))), option
         elif group == "residual":
-            module = made(4, norm=built("norm", "layernorm")).double().eval()
-            assert right(lambda x, m=module: m(x, torch.tanh), leaf(1, 2, 4)), option
+            place = Place(layer=1, n_layers=2, sublayer="attention")
+            module = settle(made(4, norm=built("norm", "layernorm")), place).double().eval()
+
+            def layer(x: Tensor, module: Any = module) -> Any:
+                return module.leave(module(module.enter(x), torch.tanh), nn.Identity())
+
+            assert right(layer, leaf(1, 2, 4)), option
         elif group == "pooling":
             module = made()
             assert right(lambda x, m=module: m(x, PADS), leaf(1, 3, 2)), option
         elif group == "ffn":
-            module = made(4, activation=built("activation", "swiglu"), hidden_mult=1.0).double()
-            assert right(module, leaf(1, 2, 4)), option
+            module = made(8, activation=built("activation", "swiglu"), hidden_mult=1.0).double()
+            assert right(module, leaf(1, 2, 8)), option
         else:
             module = made(d_model=4, n_heads=2, head_dim=4, max_len=3).double()
             assert right(lambda x, m=module: m.embed(x, places), leaf(1, 3, 4)), option

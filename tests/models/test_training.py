@@ -10,7 +10,16 @@ import torch
 
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.tasks.base import Batch
-from tests.conftest import TINY, build_tiny, compose_config, exchanged, options, tiny
+from tests.conformance.design import refused
+from tests.conftest import (
+    TINY,
+    build_tiny,
+    compose_config,
+    exchanged,
+    options,
+    tiny,
+    training_kernels,
+)
 from tests.tasks.drawn import drawn_batch
 
 # Each task on an architecture that suits it; both encoders and decoders see every option below.
@@ -43,8 +52,16 @@ GROUPS = (
     "schedule",
 )
 
-# What an option cannot do without.
-NEEDS = {("init", "mup"): ("optimizer=adamw",)}
+# What an option cannot do without, at this size.
+NEEDS = {
+    ("init", "mup"): ("optimizer=adamw",),
+    ("attention", "gated_deltanet"): ("position=none",),
+    ("attention", "linear"): ("position=none",),
+    ("attention", "mamba2"): ("position=none",),
+    ("attention", "hybrid"): ("position=none", "attention.n_first=1"),
+    ("pattern", "prefix"): ("pattern.n_prefix=8",),
+}
+COMPOSED = {"hybrid", "both"}  # have defaults of their own
 
 
 def loss_of(model: Transformer, batch: Batch) -> torch.Tensor:
@@ -107,14 +124,18 @@ def cases() -> list[Any]:
         pytest.param(kind, group, option, id=f"{kind}-{group}={option}")
         for kind in options("model")
         for group in GROUPS
-        for option in options(group)
+        for option in (training_kernels() if group == "kernel" else options(group))
+        if f"{group}={option}" not in refused()[kind]
     ]
 
 
 @pytest.mark.parametrize(("kind", "group", "option"), cases())
 def test_two_steps_with_every_option(kind: str, group: str, option: str) -> None:
-    needed = NEEDS.get((group, option), ())
-    cfg = exchanged(compose_config(*TINY, f"model={kind}", *needed), **{group: option})
+    if (group, option) in NEEDS or option in COMPOSED:
+        more = (f"{group}={option}", *NEEDS.get((group, option), ()))
+        cfg = compose_config(*TINY, f"model={kind}", *more)
+    else:
+        cfg = exchanged(compose_config(*TINY, f"model={kind}"), **{group: option})
     cfg.schedule.warmup_steps = 1
     model = build_tiny(cfg, torch.float32).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
