@@ -217,6 +217,9 @@ def test_invariant_44_numerical_gradient(group: str) -> None:
             assert right(lambda x, m=module: m(x, PADS), leaf(1, 3, 2)), option
         elif group == "ffn":
             module = made(8, activation=built("activation", "swiglu"), hidden_mult=1.0).double()
+            with torch.no_grad():  # experts have no weights before an init gives them some
+                for parameter in module.parameters():
+                    parameter.copy_(noise(*parameter.shape))
             assert right(module, leaf(1, 2, 8)), option
         else:
             module = made(d_model=4, n_heads=2, head_dim=4, max_len=3).double()
