@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from functools import cache
+
+# As many processes as cores test side by side; one of several threads would slow all others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
@@ -17,6 +21,14 @@ from lightning_transformer.models.base import Transformer
 from lightning_transformer.paths import CONF
 
 torch.set_num_threads(1)
+MOST_WORKERS = 8  # a gigabyte each
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process per core for all tests; a few that are named do not wait for others to start."""
+    everything = config.getini("testpaths")
+    return min(os.cpu_count() or 1, MOST_WORKERS) if config.args == everything else 0
+
 
 TINY = ("model.d_model=32", "data.seq_len=16", "data.batch_size=4")
 LABELS = ("one", "two", "three")

@@ -11,13 +11,15 @@ from tests.conformance.design import every_option, parsed, refused, rows
 from tests.conformance.models import KINDS, made
 from tests.conformance.properties import check
 
+SLOW = pytest.mark.slow
 REFUSALS = refused()
+WHEN: dict[str, Any] = {"decoder_only": (), "encoder_only": SLOW, "encoder_decoder": SLOW}
 
 
 def designed() -> list[Any]:
-    """One case per row; its name tells all of its options."""
+    """One case per row; its name tells all of its options. Quick tests take decoders alone."""
     return [
-        pytest.param(kind, row, id=f"{kind}-{'-'.join(row.values())}")
+        pytest.param(kind, row, id=f"{kind}-{'-'.join(row.values())}", marks=WHEN[kind])
         for kind in KINDS
         for row in rows(every_option(), [parsed(key) for key in REFUSALS[kind]])
     ]
