@@ -52,7 +52,7 @@ def resumed_arguments(arguments: Sequence[str]) -> list[str]:
         check_links(folder)
     except ValueError as error:
         raise ConfigError(f"resume={error}") from None
-    return [*old, *new, f"resume={_quoted(folder)}", f"hydra.run.dir={_quoted(folder)}"]
+    return [*old, *new, f"resume={quoted(folder)}", f"hydra.run.dir={quoted(folder)}"]
 
 
 def saved_config(folder: Path) -> dict[str, Any]:
@@ -109,7 +109,8 @@ def _key(override: str) -> str:
     return override.lstrip("+~").split("=", 1)[0]
 
 
-def _quoted(folder: Path) -> str:
+def quoted(folder: Path) -> str:
+    """A folder as the value of an override."""
     text = str(folder).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"
 

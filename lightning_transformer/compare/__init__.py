@@ -1,0 +1,1 @@
+"""From a sweep to an answer: what differs, by how much, how sure that is."""

@@ -1,0 +1,163 @@
+"""`python -m lightning_transformer.compare run ..`: from one command to a report.
+
+Checks every variant before anything starts, chooses learning rates, runs all variants with the
+same seeds, writes the report. Killed at any point, the same command goes on.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from lightning_transformer.compare import workers
+from lightning_transformer.compare.ledger import (
+    Locks,
+    comparison,
+    open_journal,
+    write_comparison,
+)
+from lightning_transformer.compare.plan import Job, Plan
+from lightning_transformer.compare.pool import Pool, Start
+from lightning_transformer.compare.progress import Screen, show_plan
+from lightning_transformer.compare.request import Request, read_request, split_flags
+from lightning_transformer.compare.variants import read_variants
+from lightning_transformer.compose import composer, register
+from lightning_transformer.errors import ConfigError
+from lightning_transformer.runs.resume import quoted
+
+ROOT = Path("outputs/sweeps")
+HELP = """\
+usage: python -m lightning_transformer.compare run KEY=A,B .. [KEY=VALUE ..] [--dry-run]
+
+Runs every variant with the same seeds and writes a report. What has several values is compared.
+
+  seeds=5           how many, or which: seeds=3,7,9 (default 3)
+  lr=sweep3         a learning rate per variant, chosen with a seed of its own; or lr=fixed
+  baseline=KEY=A    what the others are compared with (default: the first values)
+  placebo=true      a second baseline that differs in its initial weights alone
+  halving=3         stop all but the best third at 1/9 and 1/3 of the budget
+  name=NAME         of the folder in outputs/sweeps; the same command goes on there
+  workers=N         jobs at a time (default: one per core, or one per GPU)
+  --dry-run         show the plan and the estimated time, start nothing
+  --config-dir=DIR  a folder of further options
+
+  python -m lightning_transformer.compare run experiment=warmup norm=layernorm,rmsnorm seeds=5
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Return the exit status: 0, 1 if a job was given up, 2 for bad input, 130, 143."""
+    if {"-h", "--help"} & set(argv) or not argv:
+        print(HELP, end="")
+        return 0
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        return compare(argv, Console(highlight=False))
+    except (ConfigError, ValueError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    sys.exit(128 + signum)
+
+
+def compare(argv: Sequence[str], console: Console, start: Start | None = None) -> int:
+    """Do all of it; start: what starts a job, in tests something else than a process."""
+    asked = read(argv)
+    plan = Plan(asked, read_variants(asked))
+    folder = ROOT / asked.name
+    n_jobs = len(plan.rest({}))
+    journal = open_journal(folder, plan, 0)
+    machine = workers.machine_for(plan.variants, n_jobs, asked.workers, journal.threads or None)
+    journal.threads = machine.threads
+    pool = Pool(plan, folder, journal, start or _no_start, machine.n_workers)
+    if asked.dry_run:
+        pool.look_back()
+        show_plan(console, plan, pool, machine, folder)
+        return 0
+    locks = Locks(folder, lambda line: console.print(line))
+    try:
+        journal.write(folder)
+        if start is None:
+            pool.start = process_starter(asked, folder, machine, locks.jobs)
+        pool.look_back()
+        show_plan(console, plan, pool, machine, folder)
+        return _work(plan, pool, folder, console)
+    finally:
+        locks.release()
+
+
+def read(argv: Sequence[str]) -> Request:
+    """Understand what was typed."""
+    config_dirs, dry_run, typed = split_flags(argv)
+    config_dirs = [str(Path(folder).absolute()) for folder in config_dirs]
+    register(config_dirs)
+    with composer() as loader:
+        return read_request(typed, loader, dry_run=dry_run, config_dirs=config_dirs)
+
+
+def _work(plan: Plan, pool: Pool, folder: Path, console: Console) -> int:
+    def note() -> dict[str, Any]:
+        content = comparison(plan, pool.outcomes, pool.failures, _match(plan))
+        write_comparison(folder, content)
+        return content
+
+    note()
+    with Screen(console, plan, pool, folder) as screen:
+
+        def changed(line: str) -> None:
+            note()
+            screen.said(line)
+
+        pool.run(changed, screen.tick)
+    content = note()
+    if pool.signum:
+        left = len(plan.rest(pool.outcomes))
+        console.print(f"stopped with {left} jobs to do; the same command goes on")
+        return 128 + pool.signum
+    for label in content["lr"]["at_edge"]:
+        console.print(f"lr        {label}: the best rate is the last one tried", markup=False)
+    _report(folder)
+    for failure in content["failures"]:
+        line = f"failed    {failure['run']}: {failure['error']}"
+        console.print(line, markup=False, soft_wrap=True)
+    return 1 if content["failures"] else 0
+
+
+def process_starter(asked: Request, folder: Path, machine: workers.Machine, lock: int) -> Start:
+    """What starts a job as a process: on from its newest checkpoint, or from the start."""
+    flags = [text for name in asked.config_dirs for text in ("--config-dir", name)]
+
+    def start(job: Job, worker: int) -> workers.Process:
+        place = f"hydra.run.dir={quoted(folder / job.folder)}"
+        arguments = [*flags, *job.overrides, "resume=auto", place]
+        log = folder / "logs" / f"{job.folder}.txt"
+        return workers.start(arguments, machine.environment(worker), log, lock)
+
+    return start
+
+
+def _no_start(job: Job, worker: int) -> Any:
+    raise AssertionError("nothing is started in a dry run")
+
+
+def _match(plan: Plan) -> dict[str, Any]:
+    """What was made equal; told by the override, as the runs did it."""
+    chosen = dict(text.partition("=")[::2] for text in plan.asked.shared)
+    return {"axis": chosen.get("match", "none"), "key": chosen.get("match.key", ""), "residual": {}}
+
+
+def _report(folder: Path) -> None:
+    from lightning_transformer.compare.report import write
+
+    write([folder])
