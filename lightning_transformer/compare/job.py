@@ -1,7 +1,7 @@
 """`python -m lightning_transformer.compare.job ..`: a run that ends when whoever started it does.
 
-The same as `python -m lightning_transformer ..`, but that it reads its standard input, and takes
-the end of it for a SIGTERM: no run goes on without the command that keeps account of it.
+The same as `python -m lightning_transformer ..`, but that it takes the end of its standard input
+for a SIGTERM: no run goes on without the command that keeps account of it.
 """
 
 import os
@@ -10,14 +10,14 @@ import sys
 import threading
 import time
 
-from lightning_transformer.cli import main
+from lightning_transformer import cli
 
 GRACE = 60.0  # seconds in which a step has to end
 
 
-def leave_with_parent() -> None:
-    """Wait for the other end of standard input to close; then stop, with a checkpoint if we may."""
-    while os.read(0, 1024):
+def leave_at_end_of(number: int) -> None:
+    """Wait until the other end of a pipe is closed; then stop, with a checkpoint where it can."""
+    while os.read(number, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
@@ -25,6 +25,6 @@ def leave_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    threading.Thread(target=leave_with_parent, daemon=True).start()
+    threading.Thread(target=leave_at_end_of, args=[0], daemon=True).start()
     sys.argv[0] = "lightning_transformer"
-    main()
+    cli.main()

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lightning_transformer.compare import workers
+from lightning_transformer.compare import launch, workers
 from lightning_transformer.compare.ledger import (
     Locks,
     comparison,
@@ -85,15 +85,17 @@ def compare(argv: Sequence[str], console: Console, start: Start | None = None) -
         pool.look_back()
         show_plan(console, plan, pool, machine, folder)
         return 0
-    locks = Locks(folder, lambda line: console.print(line))
+    locks = Locks(folder, console.print)
+    launcher = launch.launcher(locks.jobs, gpus=bool(machine.gpus))
     try:
         journal.write(folder)
         if start is None:
-            pool.start = process_starter(asked, folder, machine, locks.jobs)
+            pool.start = starter(asked, folder, machine, launcher)
         pool.look_back()
         show_plan(console, plan, pool, machine, folder)
         return _work(plan, pool, folder, console)
     finally:
+        launcher.close()
         locks.release()
 
 
@@ -134,15 +136,17 @@ def _work(plan: Plan, pool: Pool, folder: Path, console: Console) -> int:
     return 1 if content["failures"] else 0
 
 
-def process_starter(asked: Request, folder: Path, machine: workers.Machine, lock: int) -> Start:
+def starter(
+    asked: Request, folder: Path, machine: workers.Machine, launcher: launch.Launcher
+) -> Start:
     """What starts a job as a process: on from its newest checkpoint, or from the start."""
     flags = [text for name in asked.config_dirs for text in ("--config-dir", name)]
 
-    def start(job: Job, worker: int) -> workers.Process:
+    def start(job: Job, worker: int) -> launch.Job:
         place = f"hydra.run.dir={quoted(folder / job.folder)}"
         arguments = [*flags, *job.overrides, "resume=auto", place]
         log = folder / "logs" / f"{job.folder}.txt"
-        return workers.start(arguments, machine.environment(worker), log, lock)
+        return launcher.start(arguments, machine.environment(worker), log)
 
     return start
 

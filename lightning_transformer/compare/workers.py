@@ -1,18 +1,15 @@
-"""Places for jobs, and one process for each: so many threads, or one GPU."""
+"""How many jobs a machine takes at a time, and what each of them may use."""
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from lightning_transformer.compare.variants import Variant
 
-JOB = "lightning_transformer.compare.job"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 DEVICES = "CUDA_VISIBLE_DEVICES"
 
@@ -110,54 +107,3 @@ def quota(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
         return max(1, int(limit) // int(period))
     except (OSError, ValueError):
         return 1_000_000
-
-
-@dataclass
-class Process:
-    """A job that runs. It ends itself when the process that started it does."""
-
-    child: "subprocess.Popen[bytes]"
-    log: Path
-    stopped: bool = field(default=False)
-
-    def code(self) -> int | None:
-        """The exit status, or None while it runs."""
-        return self.child.poll()
-
-    def stop(self, *, at_once: bool) -> None:
-        """Ask it to stop with a checkpoint, or end it."""
-        if self.child.poll() is None:
-            self.child.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
-
-    def last_line(self) -> str:
-        """The last line that it wrote."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-
-def start(
-    arguments: Sequence[str], env: Mapping[str, str], log: Path, lock: int | None = None
-) -> Process:
-    """Start `python -m lightning_transformer ARGUMENTS` in a process of its own.
-
-    Its input is a pipe whose other end only we hold: it reads the end of it when we are gone,
-    whatever ended us. lock: a file that stays open, so locked, as long as it lives.
-    """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as stream:
-        _begin(stream, arguments)
-        child = subprocess.Popen(
-            [sys.executable, "-m", JOB, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=dict(env),
-            pass_fds=() if lock is None else (lock,),
-            start_new_session=True,  # a Ctrl-C in the terminal is ours to hand on, once
-        )
-    return Process(child, log)
-
-
-def _begin(stream: IO[bytes], arguments: Sequence[str]) -> None:
-    stream.write(f"$ lightning_transformer {' '.join(arguments)}\n".encode())
-    stream.flush()
