@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from lightning_transformer.cards import sizes
-from lightning_transformer.cards.__main__ import PRICED, main
+from lightning_transformer.cards.__main__ import PAGES, PRICED, main, write
 from lightning_transformer.cards.files import default_option, read_option
 from lightning_transformer.cards.page import card
 from lightning_transformer.cards.sizes import Cost, cost, difference
+from tests.conformance.design import parsed, refused
 from tests.conftest import options
+
+ROOT = Path(__file__).parents[1]
 
 BEYOND = (960, 16)  # a width and a depth that no formula was made from
 UNPLANNED = {  # widths that are rounded, or that do not grow with d_model
@@ -107,3 +111,26 @@ def test_wrong_names_get_one_line(
 def test_without_a_group_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert f"norm: {', '.join(options('norm'))}\n" in capsys.readouterr().out
+
+
+def test_cards_tell_all_refusals() -> None:
+    """Those of the conformance suite, each on the cards of both options."""
+    for found in refused().values():
+        for key, said in found.items():
+            for group, name in parsed(key).items():
+                assert said in card(read_option(group, name), None, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", PAGES)
+def test_the_page_in_docs_is_what_would_be_written(group: str, tmp_path: Path) -> None:
+    write(tmp_path, [group])
+    assert (tmp_path / f"{group}.md").read_text() == (ROOT / f"docs/cards/{group}.md").read_text()
+
+
+def test_the_index_in_docs_names_every_option() -> None:
+    text = (ROOT / "docs/cards/README.md").read_text()
+    for group in PAGES:
+        assert f"## [{group}]({group}.md)" in text
+        for name in options(group):
+            assert f"- `{name}`: {read_option(group, name).title}" in text

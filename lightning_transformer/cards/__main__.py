@@ -7,15 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lightning_transformer.cards.files import all_groups, default_option, read_option
-from lightning_transformer.cards.page import card, page
+from lightning_transformer.cards.page import card, index, page
 from lightning_transformer.check import nearest
 from lightning_transformer.paths import PROGRAM
 
 # Groups that change what a model computes: their options have a cost.
 PRICED = (
     *("activation", "attention", "block", "depth", "embedding", "ffn", "norm"),
-    *("position", "qk_norm", "residual"),
+    *("pattern", "position", "qk_norm", "residual"),
 )
+# What is written: these, and those that change how a model is computed or trained.
+PAGES = sorted((*PRICED, "init", "kernel", "loss", "optimizer", "pooling", "schedule"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,12 +58,19 @@ def cards(group: str, option: str | None = None) -> Iterator[str]:
 
 
 def write(folder: Path, chosen: Sequence[str] | None) -> None:
-    """Write a page for each priced group, or the chosen ones, and say so."""
+    """Write a page for each group, and one that lists them, or the chosen ones; and say so."""
     folder.mkdir(parents=True, exist_ok=True)
-    for group in chosen or PRICED:
-        text = page(group, cards(group))
-        (folder / f"{group}.md").write_text(text, encoding="utf-8")
-        print(f"{folder / group}.md", flush=True)
+    for group in chosen or PAGES:
+        _write(folder / f"{group}.md", page(group, cards(group)))
+    if chosen is None:
+        found = all_groups()
+        options = {group: [read_option(group, name) for name in found[group]] for group in PAGES}
+        _write(folder / "README.md", index(options))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    print(path, flush=True)
 
 
 def _card(group: str, name: str) -> str:

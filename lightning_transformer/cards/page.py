@@ -1,6 +1,6 @@
 """Cards as Markdown, which reads well in a terminal too."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from lightning_transformer.cards.files import Option
 from lightning_transformer.cards.refusals import refusals
@@ -30,6 +30,15 @@ def page(group: str, cards: Iterable[str]) -> str:
     """All cards of a group, and the command that made them."""
     made = f"Made by `{PROGRAM}.cards {group}`; not to be edited."
     return "\n\n".join([f"# {group}", made, *cards]) + "\n"
+
+
+def index(groups: Mapping[str, Sequence[Option]]) -> str:
+    """What there is, a line each, and where its card is."""
+    parts = ["# Cards", f"Made by `{PROGRAM}.cards --write docs/cards`; not to be edited."]
+    for group, options in groups.items():
+        lines = [f"- `{option.name}`: {option.title}" for option in options]
+        parts += [f"## [{group}]({group}.md)", "\n".join(lines)]
+    return "\n\n".join(parts) + "\n"
 
 
 def _keys(option: Option) -> list[tuple[str, str, str]]:

@@ -2,8 +2,10 @@ import shutil
 from typing import Any
 
 import lightning as L
+from torch import nn
 
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.nn.ffn.moe import MoE
 from lightning_transformer.nn.stack import Stack
 
 
@@ -24,6 +26,8 @@ class Blocks(L.Callback):
         self._done = True
         if self.compile:
             _check_compiler(trainer)
+        if self.compile and self.activation_checkpointing:
+            _check_experts(pl_module)
         for module in pl_module.modules():
             if isinstance(module, Stack):
                 if self.activation_checkpointing:
@@ -39,4 +43,12 @@ def _check_compiler(trainer: Any) -> None:
         raise ConfigError(
             "trainer.compile=true needs a C++ compiler on a CPU, and there is none (c++, g++, "
             "clang++); install one, or use trainer.compile=false"
+        )
+
+
+def _check_experts(model: nn.Module) -> None:
+    if any(isinstance(module, MoE) for module in model.modules()):
+        raise ConfigError(
+            "trainer.compile=true with trainer.activation_checkpointing=true would leave blocks "
+            "with experts uncompiled, because these write down how they route; use one of the two"
         )
