@@ -67,6 +67,8 @@ class Plan:
         self.asked = asked
         self.variants = list(variants)
         self.by_label = {variant.label: variant for variant in variants}
+        n_contenders = sum(self._contends(variant) for variant in self.variants)
+        self._n_rungs = halving.n_rungs(n_contenders, asked.halving or 2)
 
     @property
     def baseline(self) -> Variant:
@@ -163,7 +165,7 @@ class Plan:
         factor = self.asked.halving
         if factor is None:
             return [None]
-        return halving.rungs(variant.steps, self.val_every(variant), factor, self._n_rungs(factor))
+        return halving.rungs(variant.steps, self.val_every(variant), factor, self._n_rungs)
 
     def val_every(self, variant: Variant) -> int:
         """Steps between the validations of its runs."""
@@ -171,11 +173,8 @@ class Plan:
         if factor is None:
             return variant.val_every
         return halving.val_every(
-            variant.steps, variant.val_every, factor, self._n_rungs(factor)
+            variant.steps, variant.val_every, factor, self._n_rungs
         )  # fmt: skip
-
-    def _n_rungs(self, factor: int) -> int:
-        return halving.n_rungs(sum(self._contends(v) for v in self.variants), factor)
 
     def _contends(self, variant: Variant) -> bool:
         """Whether it can be stopped: the baseline and its double go on to the end."""
