@@ -1,8 +1,8 @@
 """What a comparison writes of itself, and the locks that keep it to one process."""
 
-import fcntl
 import json
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +14,9 @@ from lightning_transformer.compare.plan import Outcomes, Plan, rates_at
 from lightning_transformer.compare.variants import PLACEBO
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.results import write_atomically
+
+if sys.platform != "win32":
+    import fcntl
 
 COMPARISON = "comparison.json"  # for the report
 JOURNAL = "plan.json"  # for going on
@@ -113,13 +116,14 @@ def comparison(
     by_label = plan.by_label
     waiting = any(screening.chosen is None for screening in screenings.values())
     left = plan.todo(outcomes)
-    tested = any(key[1] is None and o.state == "finished" for key, o in outcomes.items())
+    ended = [o for key, o in outcomes.items() if o.state == "finished" and "/" not in key[0]]
+    untested = bool(ended) and not any("test/loss" in outcome.metrics for outcome in ended)
     return {
         "schema": SCHEMA,
         "name": asked.name,
         "by": list(asked.swept),
         "baseline": asked.baseline,
-        "metric": "test/loss",
+        "metric": "val/loss" if untested else "test/loss",
         "seeds": list(asked.seeds),
         "lr": {
             "policy": asked.lr,
@@ -144,6 +148,7 @@ def comparison(
                 if screening.start_loss is not None
             },
             "at_edge": [label for label, found in screenings.items() if found.at_edge],
+            "widened": {label: found.widened for label, found in screenings.items()},
         },
         "match": match,
         "placebo": PLACEBO if asked.placebo else None,
@@ -152,7 +157,7 @@ def comparison(
             {"run": one.folder, "error": one.error, "attempts": one.attempts}
             for one in sorted(failures.values(), key=lambda one: one.folder)
         ],
-        "stage": "screening" if waiting else "runs" if left or not tested else "done",
+        "stage": "screening" if waiting else "runs" if left else "done",
     }
 
 
@@ -170,6 +175,8 @@ class Locks:
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        if sys.platform == "win32":
+            raise ConfigError("compare run needs locks on files that Windows does not have")
         folder.mkdir(parents=True, exist_ok=True)
         self._own = os.open(folder / ".running", os.O_RDWR | os.O_CREAT, 0o644)
         self.jobs = os.open(folder / ".jobs", os.O_RDWR | os.O_CREAT, 0o644)

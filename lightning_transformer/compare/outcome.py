@@ -22,6 +22,7 @@ class Outcome:
             that is to be started or to go on.
         loss: validation loss of its end or rung; None where there is none or it is not finite.
         start_loss: training loss of the first step, if it was logged.
+        metrics: names of what was measured at the end.
     """
 
     state: str
@@ -30,6 +31,7 @@ class Outcome:
     step: int = 0
     seconds: float | None = None
     error: str | None = None
+    metrics: tuple[str, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -61,11 +63,14 @@ def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Out
         if until is not None:
             return Outcome("paused", dict(series.get("val/loss", [])).get(until), step=until)
         loss = result.metrics.get("val/loss")
-        return Outcome("finished", loss, first, result.steps or 0, result.seconds)
+        names = tuple(result.metrics)
+        steps, seconds = result.steps or 0, result.seconds
+        return Outcome("finished", loss, first, steps, seconds, metrics=names)
     if until is not None and result.status == "stopped" and result.steps == until:
         loss = dict(history(folder).get("val/loss", [])).get(until)
-        if loss is not None:
-            return Outcome("paused", loss if math.isfinite(loss) else None, step=until)
+        if loss is None:
+            raise ValueError(f"halving= chooses on val/loss, which {folder} lacks; leave it out")
+        return Outcome("paused", loss if math.isfinite(loss) else None, step=until)
     return Outcome("open")
 
 

@@ -58,6 +58,7 @@ class Screening:
     chosen: float | None  # None while jobs are pending
     at_edge: bool = False
     start_loss: float | None = None
+    widened: int = 0
 
 
 class Plan:
@@ -110,14 +111,14 @@ class Plan:
             pending = tuple(f for f in factors if f not in ended)
             start_loss = None if start is None else start.start_loss
             if pending:
-                return Screening(losses, pending, None, start_loss=start_loss)
+                return Screening(losses, pending, None, False, start_loss, widened)
             # A tie goes to the lower rate; where all diverge, lower ones are tried.
             best = min(losses, key=lambda f: (_or_worst(losses[f]), f))
             edges = {min(losses): min(losses) / 2, max(losses): max(losses) * 2}
             if best not in edges or widened == MAX_WIDENED:
                 if losses[best] is None:
                     best = 1.0
-                return Screening(losses, (), best, best in edges, start_loss)
+                return Screening(losses, (), best, best in edges, start_loss, widened)
             factors.append(edges[best])
             widened += 1
 

@@ -125,7 +125,12 @@ class Pool:
             self.journal.write(self.folder)
 
     def _read(self, job: Job) -> Outcome:
-        return outcome_of(self.folder / job.folder, job.overrides, job.until)
+        outcome = outcome_of(self.folder / job.folder, job.overrides, job.until)
+        if job.screening and outcome.state == "finished" and "val/loss" not in outcome.metrics:
+            raise ValueError(
+                "lr=sweep3 chooses on val/loss, which these data do not give; write lr=fixed"
+            )
+        return outcome
 
     @contextmanager
     def _heeding_signals(self) -> Iterator[None]:

@@ -127,13 +127,29 @@ def _work(plan: Plan, pool: Pool, folder: Path, console: Console) -> int:
         left = len(plan.rest(pool.outcomes))
         console.print(f"stopped with {left} jobs to do; the same command goes on")
         return 128 + pool.signum
-    for label in content["lr"]["at_edge"]:
-        console.print(f"lr        {label}: the best rate is the last one tried", markup=False)
+    for line in rate_lines(content["lr"]):
+        console.print(line, markup=False, soft_wrap=True)
+    if content["metric"] == "val/loss":
+        console.print("metric    val/loss, for no run has a test/loss", markup=False)
     _report(folder)
     for failure in content["failures"]:
         line = f"failed    {failure['run']}: {failure['error']}"
         console.print(line, markup=False, soft_wrap=True)
     return 1 if content["failures"] else 0
+
+
+def rate_lines(rates: dict[str, Any]) -> list[str]:
+    """Which learning rate each variant got, and how it was found."""
+    lines = []
+    for label, chosen in rates["chosen"].items():
+        tried = sorted(map(float, rates["screening"][label]))
+        said = f"{len(tried)} tried from {tried[0]:g} to {tried[-1]:g}"
+        if times := rates["widened"][label]:
+            said += f", widened {times} time{'s' if times > 1 else ''}"
+        if label in rates["at_edge"]:
+            said += "; the best is still at the edge"
+        lines.append(f"lr        {label}: {chosen:g} ({said})")
+    return lines
 
 
 def starter(
