@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 # As many processes as cores test side by side; one of several threads would slow all others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,9 +26,9 @@ MOST_WORKERS = 8  # a gigabyte each
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One process per core for all tests; a few that are named do not wait for others to start."""
-    everything = config.getini("testpaths")
-    return min(os.cpu_count() or 1, MOST_WORKERS) if config.args == everything else 0
+    """One process per core for folders; files that are named do not wait for others to start."""
+    folders = any(Path(arg.split("::")[0]).is_dir() for arg in config.args)
+    return min(os.cpu_count() or 1, MOST_WORKERS) if folders else 0
 
 
 TINY = ("model.d_model=32", "data.seq_len=16", "data.batch_size=4")

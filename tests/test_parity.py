@@ -35,7 +35,7 @@ RESHARDED: dict[str, list[str]] = {
     "on-fsdp2-shards": ["trainer.strategy.sharded_checkpoints=true"],
     "on-tp-shards": ["trainer.strategy.sharded_checkpoints=true"],
 }
-ON_FOUR = ("lm", "pairs", "muon")
+ON_FOUR = ("lm", "muon")
 FOUR = ["trainer=fsdp2_tp", "trainer.accelerator=cpu", "trainer.precision=64-true"]
 BF16 = "trainer.precision=bf16-mixed"
 HALVED = ("bf16", *(f"bf16-{strategy}" for strategy in PARALLEL))
