@@ -40,7 +40,7 @@ BUGS = [
         "labels = ids[:, 1:]",
     ),
     Bug(4, "tasks/causal_lm.py", "labels = ids[:, 1:]", "labels = ids[:, :-1]"),
-    Bug(5, "nn/pattern/base.py", "keys <= queries", "keys <= queries + 1"),
+    Bug(5, "nn/pattern/base.py", "keys <= last", "keys <= last + 1"),
     Bug(
         6,
         "nn/kernel/eager.py",
@@ -50,8 +50,8 @@ BUGS = [
     Bug(
         7,
         "nn/kernel/eager.py",
-        "floor.softmax(dim=-1).masked_fill(~mask, 0.0)",
-        "floor.softmax(dim=-1)",
+        "_softmax(floor, scoring.sinks).masked_fill(~mask, 0.0)",
+        "_softmax(floor, scoring.sinks)",
     ),
     Bug(
         8,
@@ -66,7 +66,12 @@ BUGS = [
         "places.expand_as(padding)",
     ),
     Bug(10, "nn/position/rope.py", "x.chunk(2, dim=-1)", "x[..., ::2], x[..., 1::2]"),
-    Bug(11, "nn/position/rope.py", "a * sin + b * cos", "a * sin - b * cos"),
+    Bug(
+        11,
+        "nn/position/rope.py",
+        "torch.cat((a * cos - b * sin, a * sin + b * cos)",
+        "torch.cat((a * cos - b * sin, a * sin - b * cos)",
+    ),
     Bug(
         12,
         "nn/position/rope.py",
@@ -220,8 +225,9 @@ BUGS = [
     Bug(
         40,
         "nn/kernel/sdpa.py",
-        "dtype = v.dtype",
-        "q, dtype = q * (1.01 if torch.compiler.is_compiling() else 1.0), v.dtype",
+        "run, dtype = _sdpa, v.dtype",
+        "run, dtype = _sdpa, v.dtype\n"
+        "        q = q * (1.01 if torch.compiler.is_compiling() else 1.0)",
     ),
     Bug(
         41,
