@@ -41,6 +41,7 @@ def is_caught(bug: Bug, copy: Path) -> bool:
             "-m",
             "pytest",
             "-qx",
+            "-n0",
             "-p",
             "no:cacheprovider",
             *chosen,
