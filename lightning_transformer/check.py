@@ -65,8 +65,11 @@ def check(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
             f"sweep={cfg.sweep} must be a plain folder name of letters, digits and . _ - + = , "
             "such as norms"
         )
-    if "seed" in cfg and (type(cfg.seed) is not int or not 0 <= cfg.seed < 2**63):
-        raise ConfigError(f"seed={cfg.seed!r} must be a whole number from 0 to 2**63, such as 1")
+    for key in ("seed", "init_seed"):
+        if key in cfg and (type(cfg[key]) is not int or not 0 <= cfg[key] < 2**63):
+            raise ConfigError(
+                f"{key}={cfg[key]!r} must be a whole number from 0 to 2**63, such as 1"
+            )
 
 
 def check_node(node: Any, key: str) -> None:

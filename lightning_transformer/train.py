@@ -177,7 +177,8 @@ def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> 
     if not job.in_sweep:
         display.say(_data_line(data))
     labels = data.labels or []
-    model = build_model(cfg, vocabulary=data.vocabulary, labels=labels, seed=cfg.seed)
+    model = build_model(cfg, vocabulary=data.vocabulary, labels=labels, seed=cfg.init_seed)
+    model.seed = cfg.seed  # of dropout, from here on
     with refusing(cfg, "data"):
         check_activations(cfg, model, data, data.vocabulary.size)
     for line in notices(cfg, model, build(cfg, "pattern")):

@@ -16,7 +16,7 @@ from lightning_transformer.compare.pool import Pool
 from lightning_transformer.compare.variants import Variant, seeds_text
 from lightning_transformer.compare.workers import Machine
 
-START_UP = 6.0  # seconds that a process takes before its first step and after its last
+START_UP = 3.0  # seconds that a job takes before its first step and after its last
 GUESSED_SPEED = 3e10  # FLOP/s of one core in such models, before anything is measured
 
 

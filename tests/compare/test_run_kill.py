@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.short_runs import CLOCK, environment, history, short
+from tests.short_runs import environment, history, short
 
 KILLS = 10
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-LONGEST = 3.0  # seconds of work before a kill
+LONGEST = 2.0  # seconds of work before a kill
 TYPED = (
     *("norm=layernorm,rmsnorm,none", "seeds=2", "lr=sweep3", "halving=3", "qk_norm=none"),
     *("optimizer.lr=0.03", "optimizer.muon_lr=0.2", "workers=2"),
@@ -75,7 +75,8 @@ def numbers(sweep: Path) -> dict[str, object]:
         if any(part.startswith("failed-") for part in path.parts):
             continue
         content = json.loads(path.read_text())
-        for key in ("seconds", "tokens_per_second", "peak_memory_bytes"):
+        # Someone may commit while this runs.
+        for key in ("seconds", "tokens_per_second", "peak_memory_bytes", "commit"):
             content.pop(key)
         content["overrides"] = [o for o in content["overrides"] if not o.startswith("resume=")]
         run = str(path.parent.relative_to(sweep))
@@ -96,4 +97,3 @@ def test_ten_kills_change_nothing(tmp_path):
     assert list(killed) == list(calm)
     for name in calm:
         assert killed[name] == calm[name], name
-    assert "seconds" in CLOCK  # what history leaves out
