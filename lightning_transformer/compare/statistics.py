@@ -1,0 +1,264 @@
+"""How sure a difference is: variants with equal seeds, so that each seed is a block.
+
+y_vs is the metric of variant v at seed s, v = 0 the baseline; d_vs = y_vs - y_0s. A seed gives all
+variants the same samples and, where shapes agree, the same weights and dropout, which takes most of
+its share out of d. What a rule costs and how often it errs is simulated: docs/statistics.md.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import nctdtrinc, stdtr, stdtrit
+
+ALPHA = 0.05
+POWER = 0.8
+MOST_SPREAD = 4.0  # of the largest to the smallest standard deviation of differences in one pool
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One variant against the baseline.
+
+    Attributes:
+        delta: mean difference, in units of the metric.
+        se: its standard error; nan with one seed.
+        df: degrees of freedom of that.
+        low, high: 95 % interval of delta.
+        p: two-sided, for this comparison alone.
+        p_holm: the same, adjusted for all comparisons of the table.
+        n: seeds.
+        method: ``blocked`` pools the noise of all variants, ``paired`` takes that of the pair,
+            ``cautious`` whichever of the two says less; ``none`` with one seed.
+        n_needed: seeds that would probably settle it; None where it is settled or cannot be said.
+        verdict: ``better``, ``worse``, ``equal``, ``unresolved``, ``withheld`` (two seeds) or
+            ``no inference`` (one).
+    """
+
+    delta: float
+    se: float
+    df: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    n: int
+    method: str
+    n_needed: int | None
+    verdict: str
+
+
+def effects(y: Any, *, rope: float, lower_is_better: bool = True) -> list[Effect]:
+    """Compare each row of y (k, n) with the first; columns are seeds.
+
+    With k > 2 and n > 1 the residuals of the table, r_vs = y_vs - mean_v - mean_s + mean, give one
+    MSE = sum r^2 / ((k - 1)(n - 1)), SE = sqrt(2 MSE / n), df = (k - 1)(n - 1): a randomised block
+    design (Fisher 1935). Where the standard deviations of d differ by 4 times or more, noise is not
+    of one size, and each variant gets the wider of this interval and that of its own paired t.
+
+    rope: differences up to here, in units of the metric, are of no interest (Kruschke 2018); a
+    variant is better or worse if p_holm < 0.05 and |delta| > rope, equal if two one-sided tests
+    say that it is within rope. Raises ValueError for less than two rows or values not finite.
+    """
+    table = np.asarray(y, dtype=float)
+    if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 1:
+        raise ValueError(f"y of shape {table.shape} must be (variants, seeds), at least (2, 1)")
+    if not np.isfinite(table).all():
+        raise ValueError("y must be finite; leave out what diverged, and count it")
+    if rope < 0:
+        raise ValueError(f"rope={rope} must be >= 0, for example 0.005")
+    d = table[1:] - table[0]
+    delta, n = d.mean(axis=1), table.shape[1]
+    if n == 1:
+        return [_of_one_seed(float(x)) for x in delta]
+    se, df, method = _errors(table, d)
+    half = stdtrit(df, 1 - ALPHA / 2) * se
+    p = _two_sided(delta, se, df)
+    p_holm = holm(p)
+    found = []
+    for v in range(len(delta)):
+        x, error, adjusted = float(delta[v]), float(se[v]), float(p_holm[v])
+        settled = equivalent(x, error, float(df[v]), rope)
+        verdict = _verdict(x, adjusted, settled, n, rope, lower_is_better)
+        open_ = verdict == "unresolved"
+        effect = Effect(
+            delta=x,
+            se=error,
+            df=float(df[v]),
+            low=x - float(half[v]),
+            high=x + float(half[v]),
+            p=float(p[v]),
+            p_holm=adjusted,
+            n=n,
+            method=method,
+            n_needed=_needed(error * math.sqrt(n), x, rope, n) if open_ else None,
+            verdict=verdict,
+        )
+        found.append(effect)
+    return found
+
+
+def _of_one_seed(delta: float) -> Effect:
+    nan, inf = math.nan, math.inf
+    return Effect(delta, nan, 0.0, -inf, inf, nan, nan, 1, "none", None, "no inference")
+
+
+def _errors(table: Array, d: Array) -> tuple[Array, Array, str]:
+    """Standard errors and degrees of freedom of the mean differences, and how they came about."""
+    k, n = table.shape
+    sd = d.std(axis=1, ddof=1)
+    paired = sd / math.sqrt(n), np.full(k - 1, n - 1.0)
+    if k == 2 or not d.any():  # one pair, which is the same, or all runs alike
+        return *paired, "paired" if k == 2 else "blocked"
+    residuals = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
+    df = (k - 1.0) * (n - 1.0)
+    blocked = np.full(k - 1, math.sqrt(2 * (residuals**2).sum() / df / n)), np.full(k - 1, df)
+    if sd.max() < MOST_SPREAD * sd.min():
+        return *blocked, "blocked"
+    half = [stdtrit(f, 1 - ALPHA / 2) * s for s, f in (paired, blocked)]
+    wider = half[0] >= half[1]
+    return (
+        np.where(wider, paired[0], blocked[0]),
+        np.where(wider, paired[1], blocked[1]),
+        "cautious",
+    )
+
+
+def _two_sided(delta: Array, se: Array, df: Array) -> Array:
+    """p of delta = 0; where nothing varies, 1 for no difference and 0 for any."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(delta == 0.0, 0.0, np.abs(delta) / se)
+    return np.asarray(2 * stdtr(df, -t), dtype=float)
+
+
+def _verdict(
+    delta: float, p: float, settled: bool, n: int, rope: float, lower_is_better: bool
+) -> str:
+    if n == 2:
+        return "withheld"
+    if p < ALPHA and abs(delta) > rope:
+        return "better" if (delta < 0) == lower_is_better else "worse"
+    return "equal" if settled else "unresolved"
+
+
+def _needed(sd: float, delta: float, rope: float, n: int) -> int | None:
+    """Seeds for a difference, or, within rope, where none can be found, for equality."""
+    if abs(delta) > rope:
+        return max(n + 1, seeds_needed(sd, delta))
+    room = rope - abs(delta)
+    if room == 0.0 or sd == 0.0:
+        return None
+    # 2.49 = z of 95 %, one-sided, + z of 80 %
+    return max(n + 1, math.ceil((2.49 * sd / room) ** 2))
+
+
+def holm(p: Any) -> Array:
+    """Adjust p for their number: max over smaller ones of min(1, (m - j + 1) p_(j)) (Holm 1979)."""
+    values = np.asarray(p, dtype=float)
+    order = np.argsort(values, kind="stable")
+    raised = values[order] * np.arange(len(values), 0, -1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(raised))
+    return adjusted
+
+
+def paired_t(d: Any) -> tuple[float, float, float]:
+    """t, degrees of freedom and two-sided p of a mean difference of zero (Student 1908)."""
+    values = np.asarray(d, dtype=float)
+    n = len(values)
+    if n < 2:
+        raise ValueError(f"{n} difference: a t-test needs two at least")
+    delta, se = values.mean(), values.std(ddof=1) / math.sqrt(n)
+    p = _two_sided(np.array([delta]), np.array([se]), np.array([n - 1.0]))[0]
+    return (0.0 if delta == 0.0 else float(np.divide(delta, se))), n - 1.0, float(p)
+
+
+def equivalent(delta: float, se: float, df: float, rope: float) -> bool:
+    """Whether the 90 % interval of delta is within +-rope: two one-sided tests.
+
+    Schuirmann 1987.
+    """
+    return bool(abs(delta) + stdtrit(df, 1 - ALPHA) * se < rope) or delta == se == 0.0
+
+
+def seeds_needed(sd: float, delta: float) -> int:
+    """Seeds for a power of 80 %: (2.8 sd / delta)^2, sd that of differences (Lehr 1992)."""
+    if delta == 0.0:
+        raise ValueError("delta=0.0 would need infinitely many seeds; ask about another difference")
+    return max(2, math.ceil((2.8 * sd / abs(delta)) ** 2))
+
+
+def minimal_detectable_effect(sd: float, n: int) -> float:
+    """The difference that n seeds find with a power of 80 %; sd that of the differences.
+
+    sd / sqrt(n) times the non-centrality at which t, with n - 1 degrees of freedom, passes its 5 %
+    bar four times in five (Cohen 1988).
+    """
+    if n < 2:
+        raise ValueError(f"n={n} must be >= 2: one seed says nothing of noise")
+    bar = stdtrit(n - 1, 1 - ALPHA / 2)
+    return float(nctdtrinc(n - 1, 1 - POWER, bar) * sd / math.sqrt(n))
+
+
+def bootstrap(differences: Any, n_resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the loss difference per token, over other test documents (Koehn 2004).
+
+    differences: (n_documents, 2): the difference of summed losses, its mean over seeds, and the
+    tokens of each document. Documents are drawn with replacement, and the ratio of the sums taken.
+    It answers "on other text?"; seeds answer "would it win again?".
+    """
+    pairs = np.asarray(differences, dtype=float)
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or not len(pairs):
+        raise ValueError(f"differences of shape {pairs.shape} must be (documents, 2)")
+    generator = np.random.default_rng(seed)
+    means = np.empty(n_resamples)
+    for i in range(n_resamples):
+        total = pairs[generator.integers(len(pairs), size=len(pairs))].sum(axis=0)
+        means[i] = total[0] / total[1]
+    low, high = np.quantile(means, (ALPHA / 2, 1 - ALPHA / 2))
+    return float(low), float(high)
+
+
+def divergence_p(n_diverged: int, n: int, n_diverged_baseline: int, n_baseline: int) -> float:
+    """Two-sided p of equal rates of diverging: Fisher's exact test (Fisher 1935)."""
+    for name, part, whole in (
+        ("n_diverged", n_diverged, n),
+        ("n_diverged_baseline", n_diverged_baseline, n_baseline),
+    ):
+        if not 0 <= part <= whole:
+            raise ValueError(f"{name}={part} must be from 0 to {whole}")
+    from scipy.stats import fisher_exact  # only here, because it takes a second
+
+    table = [
+        [n_diverged, n - n_diverged],
+        [n_diverged_baseline, n_baseline - n_diverged_baseline],
+    ]
+    return float(fisher_exact(table)[1])
+
+
+def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float:
+    """Agreement of two rankings, tau-b: 1 the same, -1 the reverse, nan if all are tied (1938)."""
+    if len(a) != len(b):
+        raise ValueError(f"rankings of {len(a)} and {len(b)} must be of one length")
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(a, b)[0])
+
+
+def lr_sensitivity(losses_by_lr: Mapping[float, float | None], loss_at_init: float) -> float:
+    """Mean over learning rates of min(loss, loss at init) - best loss (Wortsman et al. 2023).
+
+    None or a loss that is not finite diverged, and counts as the loss at init.
+    """
+    if not losses_by_lr:
+        raise ValueError("losses_by_lr is empty: name a loss for each learning rate that was tried")
+    capped = [
+        loss_at_init if x is None or not math.isfinite(x) else min(x, loss_at_init)
+        for x in losses_by_lr.values()
+    ]
+    return float(np.mean(capped) - min(capped))
