@@ -184,7 +184,7 @@ class Plan:
     def job(self, variant: Variant, seed: int, rung: int, factor: float) -> Job:
         """The run of one variant and seed up to a rung."""
         rungs = self.rungs(variant)
-        until = rungs[min(rung, len(rungs) - 1)]
+        until = rungs[min(rung, len(rungs) - 1)]  # -1 is the end
         drawn = [f"{INIT_SEED}={seed + INIT_OFFSET}"] if variant.is_placebo else []
         rates = rates_at(variant, factor)
         overrides = [*variant.overrides, *drawn, *(f"{k}={v!r}" for k, v in rates.items())]

@@ -20,6 +20,7 @@ from lightning_transformer.compare.ledger import (
     open_journal,
     write_comparison,
 )
+from lightning_transformer.compare.matched import matched
 from lightning_transformer.compare.plan import Job, Plan
 from lightning_transformer.compare.pool import Pool, Start
 from lightning_transformer.compare.progress import Screen, show_plan
@@ -110,7 +111,8 @@ def read(argv: Sequence[str]) -> Request:
 
 def _work(plan: Plan, pool: Pool, folder: Path, console: Console) -> int:
     def note() -> dict[str, Any]:
-        content = comparison(plan, pool.outcomes, pool.failures, _match(plan))
+        match = matched(plan, folder, _finished(plan, pool))
+        content = comparison(plan, pool.outcomes, pool.failures, match)
         write_comparison(folder, content)
         return content
 
@@ -131,7 +133,7 @@ def _work(plan: Plan, pool: Pool, folder: Path, console: Console) -> int:
         console.print(line, markup=False, soft_wrap=True)
     if content["metric"] == "val/loss":
         console.print("metric    val/loss, for no run has a test/loss", markup=False)
-    _report(folder)
+    _report(folder, console)
     for failure in content["failures"]:
         line = f"failed    {failure['run']}: {failure['error']}"
         console.print(line, markup=False, soft_wrap=True)
@@ -171,13 +173,21 @@ def _no_start(job: Job, worker: int) -> Any:
     raise AssertionError("nothing is started in a dry run")
 
 
-def _match(plan: Plan) -> dict[str, Any]:
-    """What was made equal; told by the override, as the runs did it."""
-    chosen = dict(text.partition("=")[::2] for text in plan.asked.shared)
-    return {"axis": chosen.get("match", "none"), "key": chosen.get("match.key", ""), "residual": {}}
+def _finished(plan: Plan, pool: Pool) -> dict[str, str]:
+    """Label to the folder of the first seed that has finished."""
+    found: dict[str, str] = {}
+    for variant in plan.variants:
+        for seed in plan.asked.seeds:
+            key = plan.job(variant, seed, -1, 1.0).key
+            if key in pool.outcomes and pool.outcomes[key].state == "finished":
+                found.setdefault(variant.label, key[0])
+    return found
 
 
-def _report(folder: Path) -> None:
-    from lightning_transformer.compare.report import write
-
+def _report(folder: Path, console: Console) -> None:
+    try:
+        from lightning_transformer.compare.report import write
+    except ModuleNotFoundError as error:
+        console.print(f"report    not written: {error}", markup=False)
+        return
     write([folder])

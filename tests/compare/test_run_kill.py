@@ -17,6 +17,9 @@ from tests.short_runs import environment, history, short
 KILLS = 10
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 LONGEST = 2.0  # seconds of work before a kill
+COMMAND = (
+    "import sys; from lightning_transformer.compare import run; sys.exit(run.main(sys.argv[1:]))"
+)
 TYPED = (
     *("norm=layernorm,rmsnorm,none", "seeds=2", "lr=sweep3", "halving=3", "qk_norm=none"),
     *("optimizer.lr=0.03", "optimizer.muon_lr=0.2", "workers=2"),
@@ -31,7 +34,7 @@ def typed(folder: Path) -> list[str]:
 
 def begin(folder: Path) -> subprocess.Popen[str]:
     folder.mkdir(exist_ok=True)
-    call = [sys.executable, "-m", "lightning_transformer.compare", "run", *typed(folder.parent)]
+    call = [sys.executable, "-c", COMMAND, *typed(folder.parent)]
     return subprocess.Popen(
         call,
         cwd=folder,

@@ -105,7 +105,7 @@ def typed(tmp_path, monkeypatch, capsys):
     """Give `typed(*words)`: exit code, standard output and error; jobs in `typed.jobs`."""
     monkeypatch.chdir(tmp_path)
     reports = []
-    monkeypatch.setattr(run, "_report", reports.append)
+    monkeypatch.setattr(run, "_report", lambda folder, console: reports.append(folder))
     folder = tmp_path / "outputs" / "sweeps" / "try"
     jobs = Jobs(folder, lambda said, step: 2.0 - (said["norm"] == "rmsnorm"))
     real = run.compare
