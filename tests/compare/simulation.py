@@ -69,7 +69,8 @@ def _covers(effect: Effect, truth: float) -> bool:
 
 
 def _share(hits) -> float:
-    return float(np.mean(list(hits)))
+    found = list(hits)
+    return float(np.mean(found)) if found else float("nan")
 
 
 def main() -> None:
