@@ -161,7 +161,8 @@ class Forking:
                 said = json.loads(line)
                 self._codes[said["job"]] = said["code"]
                 self._open.discard(said["job"])
-        self._codes |= dict.fromkeys(self._open, -signal.SIGKILL)
+        code = self._process.wait()  # of loading, if it got no further
+        self._codes |= dict.fromkeys(self._open, code or -signal.SIGKILL)
         self._open.clear()
         self.close()
 

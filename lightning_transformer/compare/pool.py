@@ -59,6 +59,7 @@ class Pool:
         self.places: dict[int, Place] = {}
         self.signum = 0
         self._attempts: Counter[Key] = Counter()
+        self._n_signals = self._n_told = 0
 
     def look_back(self) -> None:
         """Learn what has been done before. A run that failed then gets another chance."""
@@ -83,6 +84,7 @@ class Pool:
                 if not self.places:
                     return
                 time.sleep(PATIENCE)
+                self._hand_on()
                 for number, place in list(self.places.items()):
                     code = place.process.code()
                     if code is not None:
@@ -132,14 +134,20 @@ class Pool:
             )
         return outcome
 
+    def _hand_on(self) -> None:
+        """Tell the jobs of signals that have come."""
+        while self._n_told < self._n_signals:
+            self._n_told += 1
+            for place in self.places.values():
+                place.process.stop(at_once=self._n_told > 1)
+
     @contextmanager
     def _heeding_signals(self) -> Iterator[None]:
         """Within, a signal lets the jobs stop with a checkpoint, and a second one ends them."""
 
         def handle(signum: int, frame: FrameType | None) -> None:
-            again, self.signum = self.signum != 0, signum
-            for place in self.places.values():
-                place.process.stop(at_once=again)
+            self.signum = signum
+            self._n_signals += 1  # handed on by the loop: a pipe may be half written just now
 
         before = {number: signal.signal(number, handle) for number in SIGNALS}
         try:

@@ -4,6 +4,7 @@ Checks every variant before anything starts, chooses learning rates, runs all va
 same seeds, writes the report. Killed at any point, the same command goes on.
 """
 
+import importlib
 import signal
 import sys
 from collections.abc import Sequence
@@ -185,9 +186,9 @@ def _finished(plan: Plan, pool: Pool) -> dict[str, str]:
 
 
 def _report(folder: Path, console: Console) -> None:
-    try:
-        from lightning_transformer.compare.report import write
+    try:  # only now: it loads what draws
+        report = importlib.import_module("lightning_transformer.compare.report")
     except ModuleNotFoundError as error:
         console.print(f"report    not written: {error}", markup=False)
         return
-    write([folder])
+    report.write([folder])

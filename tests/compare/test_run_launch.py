@@ -172,3 +172,28 @@ def test_a_job_ends_when_its_parent_is_killed_and_keeps_its_steps(tmp_path, kind
     assert result.status == "stopped"
     assert result.steps is not None
     assert (folder / "checkpoints" / f"step-{result.steps}").is_dir()
+
+
+@pytest.mark.slow
+def test_jobs_whose_nursery_dies_are_told_as_ended_and_can_be_begun_again(tmp_path, lock):
+    starter = launch.Forking(lock)
+    folder = tmp_path / "run"
+    typed = arguments(tmp_path, folder, "trainer.max_steps=100000", "trainer.val_every=100000")
+    try:
+        job = starter.start(typed, environment(), tmp_path / "log.txt")
+        history = folder / "metrics.csv"
+        wait_for(lambda: history.exists() and history.stat().st_size > 500, "training")
+        assert job.code() is None
+        assert starter._process is not None
+        starter._process.send_signal(signal.SIGKILL)
+        wait_for(lambda: job.code() is not None, "the news")
+        assert job.code() == -signal.SIGKILL
+        assert read(folder).status == "stopped"  # it was told only when the job had gone
+        steps = read(folder).steps
+        again = starter.start(
+            [*typed, f"trainer.max_steps={steps + 1}"], environment(), tmp_path / "log.txt"
+        )
+        wait_for(lambda: again.code() is not None, "the end")
+        assert (again.code(), read(folder).steps) == (0, steps + 1)
+    finally:
+        starter.close()
