@@ -17,6 +17,8 @@ STRATEGIES = {
     "looped": "fsdp2",
     "streams": "fsdp2",
     "macaron": "tp",
+    "experts": "ddp",
+    "expert-shards": "fsdp2",
 }
 
 
@@ -71,6 +73,9 @@ def test_one_result_on_two_processes(tmp_path: Path) -> None:
             "residual=normformer",
         ),
     }
+    # The bias that evens the load follows all ranks; a micro-batch's losses would be of one rank.
+    typed["experts"] = short(tmp_path, *FLOAT64, "ffn=moe_sigmoid", "data.eval_batch_size=7")
+    typed["expert-shards"] = typed["experts"]
     for name, words in typed.items():
         run_exactly(tmp_path / name, words)
     together = tmp_path / "two"
