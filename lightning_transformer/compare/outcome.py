@@ -54,12 +54,13 @@ def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Out
         return Outcome("open")
     result = read(folder)
     error = result.error or ""
+    series = history(folder)
+    first = dict(series.get("train/loss", [])).get(1)
     if result.status == "failed":
-        return Outcome("diverged" if DIVERGED.match(error) else "failed", error=error)
+        state = "diverged" if DIVERGED.match(error) else "failed"
+        return Outcome(state, start_loss=first, error=error)
     if result.status == "finished":
         _check_same(folder, result, overrides)
-        series = history(folder)
-        first = dict(series.get("train/loss", [])).get(1)
         if until is not None:
             return Outcome("paused", dict(series.get("val/loss", [])).get(until), step=until)
         loss = result.metrics.get("val/loss")
@@ -67,7 +68,7 @@ def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Out
         steps, seconds = result.steps or 0, result.seconds
         return Outcome("finished", loss, first, steps, seconds, metrics=names)
     if until is not None and result.status == "stopped" and result.steps == until:
-        loss = dict(history(folder).get("val/loss", [])).get(until)
+        loss = dict(series.get("val/loss", [])).get(until)
         if loss is None:
             raise ValueError(f"halving= chooses on val/loss, which {folder} lacks; leave it out")
         return Outcome("paused", loss if math.isfinite(loss) else None, step=until)

@@ -149,6 +149,8 @@ def rate_lines(rates: dict[str, Any]) -> list[str]:
         said = f"{len(tried)} tried from {tried[0]:g} to {tried[-1]:g}"
         if times := rates["widened"][label]:
             said += f", widened {times} time{'s' if times > 1 else ''}"
+        if not any(loss is not None for loss in rates["screening"][label].values()):
+            said += "; all diverged, so the configured one stands"
         if label in rates["at_edge"]:
             said += "; the best is still at the edge"
         lines.append(f"lr        {label}: {chosen:g} ({said})")

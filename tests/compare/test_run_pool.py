@@ -16,6 +16,7 @@ from lightning_transformer.compare.ledger import (
     open_journal,
 )
 from lightning_transformer.compare.outcome import outcome_of
+from lightning_transformer.compare.run import rate_lines
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.results import RunResult
 from tests.compare.fake_jobs import Jobs, Process, plan, pool, worked
@@ -228,3 +229,16 @@ def test_the_placebo_is_told_in_the_ledger(tmp_path):
     done, jobs = worked(asked, tmp_path / "try", best_at(0.01))
     assert content(done)["placebo"] == "placebo"
     assert sum("init_seed" in folder for folder in jobs.begun) == 2
+
+
+def test_where_every_rate_diverges_the_end_says_so(tmp_path):
+    done, jobs = worked(plan(), tmp_path / "try", lambda said, step: None)
+    said = content(done)["lr"]
+    assert said["chosen"] == {"norm=a": 0.01, "norm=b": 0.01}
+    assert said["widened"] == {"norm=a": 3, "norm=b": 3}
+    lines = rate_lines(said)
+    assert lines[0] == (
+        "lr        norm=a: 0.01 (6 tried from 0.000625 to 0.02, widened 3 times; all diverged, so "
+        "the configured one stands)"
+    )
+    assert len(jobs.begun) == 12 + 4
