@@ -19,6 +19,15 @@ class Bug(NamedTuple):
     def path(self) -> str:
         return f"{PACKAGE}/{self.file}"
 
+    @property
+    def label(self) -> str:
+        return f"{self.invariant:>2}"
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of pytest, for the tests that must notice."""
+        return ["tests/invariants", "-k", f"invariant_{self.invariant:02}_", "-m", ""]
+
 
 BUGS = [
     Bug(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bugs import BUGS, Bug
+from tests.catalogue_bugs import PART_BUGS, PartBug
 from tests.planted_bugs import ROOT, try_all
 
 NUMBERS = range(1, 45)
@@ -24,6 +25,19 @@ def test_every_invariant_has_a_test_and_a_bug() -> None:
 def test_the_place_of_the_bug_is_there(bug: Bug) -> None:
     assert bug.new != bug.old
     assert (ROOT / bug.path).read_text(encoding="utf-8").count(bug.old) == 1
+
+
+@pytest.mark.parametrize("bug", PART_BUGS, ids=lambda bug: bug.file)
+def test_the_place_in_the_catalogue_is_there(bug: PartBug) -> None:
+    assert bug.new != bug.old
+    assert (ROOT / bug.path).read_text(encoding="utf-8").count(bug.old) == 1
+    assert (ROOT / bug.noticed_by).exists()
+
+
+@pytest.mark.slow
+def test_some_bugs_of_the_catalogue_are_caught() -> None:
+    sample = PART_BUGS[::19]
+    assert try_all(sample) == [True] * len(sample)
 
 
 @pytest.mark.slow
