@@ -84,8 +84,8 @@ PART_BUGS = [
     ),
     PartBug(
         "nn/attention/chunks.py",
-        ".tril(-1)",
-        ".tril(0)",
+        "(learnt @ k.mT * decays.within)",
+        "(learnt @ k.mT)",
         "tests/nn/attention/test_gated_deltanet.py",
     ),
     PartBug("nn/attention/mamba2.py", "wide(self.skip)[:, None] * u", "u"),

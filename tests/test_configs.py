@@ -44,6 +44,7 @@ PATHS = {
 FEWER = {
     "package": ["data.max_per_class=16"],
     "roles": ["data.max_files=60"],
+    "order": ["data.n_train=40", "data.n_eval=10"],
 }
 FEW_STEPS = [
     "trainer.max_steps=2",

@@ -47,7 +47,13 @@ def composed(*overrides: str):
 
 @pytest.mark.parametrize(
     ("name", "tokenizer"),
-    [("pydocs", "Bytes"), ("restore", "BPE"), ("package", "Bytes"), ("roles", "Bytes")],
+    [
+        ("pydocs", "Bytes"),
+        ("restore", "BPE"),
+        ("package", "Bytes"),
+        ("roles", "Bytes"),
+        ("order", "Bytes"),
+    ],
 )
 def test_built_in_sources_bring_their_tokenizer_and_can_be_built(name, tokenizer):
     data = instantiate(composed(f"+data={name}").data)
