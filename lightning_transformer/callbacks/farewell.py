@@ -27,7 +27,8 @@ def next_commands(result: RunResult, folder: Path, say: Say) -> None:
     """Say how to look at the run, to use its model and to go on with it."""
     name = escape(shlex.quote(os.path.relpath(folder)))
     more = "" if result.status == "stopped" else f" trainer.max_steps={2 * (result.steps or 1)}"
-    say(f"look      tensorboard --logdir {escape(shlex.quote(_logdir(folder)))}")
+    if any(folder.glob("**/events.out.tfevents.*")):  # not with logger=none
+        say(f"look      tensorboard --logdir {escape(shlex.quote(_logdir(folder)))}")
     say(f"use       {PROGRAM}.generate {name}")
     say(f"go on     {PROGRAM} resume={name}{more}")
 
