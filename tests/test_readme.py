@@ -131,3 +131,12 @@ def test_generating_commands_run(command, reader):
     done = run(kept, reader)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip()
+
+
+def test_the_table_of_options_is_what_is_on_disk():
+    rows = re.findall(r"^\| `(\w+)` \| ([\w ]+) \|$", (ROOT / "README.md").read_text(), re.M)
+    assert {group: found.split() for group, found in rows} == {
+        folder.name: sorted(file.stem for file in folder.glob("*.yaml"))
+        for folder in (ROOT / "conf").iterdir()
+        if folder.is_dir()
+    }
