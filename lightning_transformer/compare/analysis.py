@@ -52,7 +52,9 @@ def analyse(design: Design, *, title: str, rope_percent: float = ROPE_PERCENT,
     drawn = {row["variant"]: ok[row["variant"]] for row in rows if ok[row["variant"]]}
     runs = [design.cells[label][s] for label, some in drawn.items() for s in some]
     series = curves.series_of(runs)
-    ranked = {row["variant"]: compared[row["variant"]] for row in rows if row["variant"] in compared}
+    ranked = {
+        row["variant"]: compared[row["variant"]] for row in rows if row["variant"] in compared
+    }
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "title": title,
@@ -200,7 +202,11 @@ def _divergence(rows: list[dict[str, Any]], rope: float, lower: bool) -> None:
         divergence_p(*count, *counts[0]) if (count[0] or counts[0][0]) and count[1] else None
         for count in counts[1:]
     ]
-    adjusted = iter(holm([p for p in raw if p is not None])) if any(p is not None for p in raw) else iter(())
+    adjusted = (
+        iter(holm([p for p in raw if p is not None]))
+        if any(p is not None for p in raw)
+        else iter(())
+    )
     base["divergence"] = {"n": counts[0][0], "of": counts[0][1], "p_holm": None}
     for row, count, p in zip(rows[1:], counts[1:], raw, strict=True):
         p_holm = None if p is None else float(next(adjusted))
@@ -246,7 +252,9 @@ def _dropped(
 
 def _warnings(design: Design, rows: Sequence[dict[str, Any]]) -> list[str]:
     found = []
-    devices = sorted({run.result.device or "" for row in design.cells.values() for run in row.values()})
+    devices = sorted(
+        {run.result.device or "" for row in design.cells.values() for run in row.values()}
+    )
     if len(devices) > 1:
         found.append(f"Times are of several machines: {'; '.join(devices)}.")
     for row in rows:
@@ -308,12 +316,18 @@ def facts(design: Design) -> list[dict[str, str]]:
         return {"name": name, "value": "; ".join(found) or "unknown"}
 
     lr = design.ledger.get("lr", {})
-    policy = {"sweep3": "tuned per variant on val, with a seed of its own", "fixed": "not tuned per variant"}
+    policy = {
+        "sweep3": "tuned per variant on val, with a seed of its own",
+        "fixed": "not tuned per variant",
+    }
     return [
         all_of("data", (run.result.data.get("name") for run in some)),
         all_of("data sha256", (str(run.result.data.get("sha256", ""))[:12] for run in some)),
         all_of("commit", ((run.result.commit or "")[:7] for run in some)),
-        {"name": "learning rate", "value": policy.get(lr.get("policy", ""), "not tuned per variant")},
+        {
+            "name": "learning rate",
+            "value": policy.get(lr.get("policy", ""), "not tuned per variant"),
+        },
         all_of("precision", (run.result.precision for run in some)),
         all_of("device", (run.result.device for run in some)),
         all_of("python", (run.result.versions.get("python") for run in some)),
@@ -352,7 +366,11 @@ def _factors(design: Design, compared: Mapping[str, list[int]]) -> dict[str, Any
     base = (of(design.baseline)[a], of(design.baseline)[b])
     rows = sorted({x for x, _ in grid}, key=lambda x: (x != base[0], x))
     columns = sorted({y for _, y in grid}, key=lambda y: (y != base[1], y))
-    if len(rows) < 2 or len(columns) < 2 or any(pair not in grid for pair in product(rows, columns)):
+    if (
+        len(rows) < 2
+        or len(columns) < 2
+        or any(pair not in grid for pair in product(rows, columns))
+    ):
         return None
     y = {pair: np.array(_values(design, label, compared[label])) for pair, label in grid.items()}
     found = []
@@ -390,7 +408,12 @@ def _learning_rates(design: Design, rows: Sequence[dict[str, Any]]) -> dict[str,
                 "at_edge": label in lr.get("at_edge", []),
             })  # fmt: skip
     if found:
-        return {"key": lr.get("key", "optimizer.lr"), "metric": "val/loss", "from": "screening", "curves": found}
+        return {
+            "key": lr.get("key", "optimizer.lr"),
+            "metric": "val/loss",
+            "from": "screening",
+            "curves": found,
+        }
     if "optimizer.lr" not in design.by:
         return None
     groups: dict[str, list[tuple[float, float | None]]] = {}
@@ -426,5 +449,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     return value
-
-

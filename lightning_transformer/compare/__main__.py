@@ -1,0 +1,90 @@
+"""`python -m lightning_transformer.compare PATHS ..`: what differs, by how much, how sure that is.
+
+The first word `run` starts a comparison, `watch` looks at one that runs.
+"""
+
+import argparse
+import sys
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+DESCRIPTION = """\
+Compare runs: a table here, and report.html, .md, .csv, .json and plots beside them.
+
+  python -m lightning_transformer.compare outputs/sweeps/norms
+  python -m lightning_transformer.compare run norm=layernorm,rmsnorm seeds=5    do the runs as well
+  python -m lightning_transformer.compare watch norms                          look at one running
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Return the exit status: 0, 2 for bad input; `run` and `watch` have their own."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["run"]:
+        from lightning_transformer.compare.run import main as run
+
+        return run(arguments[1:])
+    if arguments[:1] == ["watch"]:
+        from lightning_transformer.compare.watch import main as watch
+
+        return watch(arguments[1:])
+    return _report(_parser().parse_args(arguments))
+
+
+def _report(asked: argparse.Namespace) -> int:
+    from lightning_transformer.compare.report import Wanted, write
+
+    wanted = Wanted(
+        by=tuple(key for key in asked.by.split(",") if key),
+        metric=asked.metric,
+        baseline=asked.baseline,
+        better=asked.better,
+        rope_percent=asked.rope,
+        mixing="split" if asked.split else "force" if asked.force else "refuse",
+        page_only=asked.html,
+        out=asked.out,
+    )
+    try:
+        pages = write(asked.paths, wanted)
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    if asked.open:
+        webbrowser.open(pages[0].resolve().as_uri())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lightning_transformer.compare",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("paths", nargs="+", type=Path, help="folders of runs")
+    add("--by", default="", metavar="KEY,..", help="what is compared (default: what was swept)")
+    add("--metric", help="default test/loss")
+    add("--baseline", metavar="KEY=VALUE,..", help="what the others are compared with")
+    add("--better", choices=("lower", "higher"), help="for a metric whose name does not tell")
+    add("--rope", type=_percent, default=0.5, metavar="PERCENT",
+        help="differences up to here do not matter (default 0.5, of the baseline's mean)")  # fmt: skip
+    mixing = parser.add_mutually_exclusive_group()
+    mixing.add_argument("--split", action="store_true",
+                        help="runs of other data, code or precision: a report for each")  # fmt: skip
+    mixing.add_argument("--force", action="store_true", help="one report with a warning for them")
+    add("--html", action="store_true", help="write the page and report.json alone, which is faster")
+    add("--open", action="store_true", help="show the page in the browser")
+    add("--out", type=Path, metavar="FOLDER", help="where to write (default: beside the runs)")
+    return parser
+
+
+def _percent(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 100:
+        raise argparse.ArgumentTypeError(f"{text} must be from 0 to below 100, for example 0.5")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
