@@ -99,13 +99,13 @@ def page(axes: Sequence[str]) -> str:
 
 HEAD = f"""# Every option, two seeds
 
-What comes out when each option of a group stands beside the default of its group, everything else
-being equal: {len(SEEDS)} seeds, one size (4 layers of width 64), 200 steps of 512 bytes,
+What comes out when each option of a group stands beside the default of its group, everything
+else being equal: {len(SEEDS)} seeds, one size (4 layers of width 64), 200 steps of 512 bytes,
 the default learning rate. **These tables settle nothing.** They show that every option trains,
-and what its first step towards an answer looks like. Many options are made for depths, lengths, rates and
-budgets that are not those of these tables; where one matters to you, [compare it](sweeps.md).
-How little a small difference means: the kernels `eager` and `sdpa` compute the same, up to
-rounding, and differ by 0.003.
+and what its first step towards an answer looks like. Many options are made for depths, lengths,
+rates and budgets that are not those of these tables; where one matters to you, [compare
+it](sweeps.md). How little a small difference means: the kernels `eager` and `sdpa` compute the
+same, up to rounding, and differ by 0.003.
 
 Loss is nats per byte on the test documents; the difference is to the default, paired by seed; FLOPs
 per token are against the default's. Nothing was left out; some 250 runs, 40 minutes of one core,
