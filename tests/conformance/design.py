@@ -50,6 +50,16 @@ def every_option() -> dict[str, list[str]]:
     return {group: options(group) for group in GROUPS}
 
 
+def designed(kind: str) -> list[dict[str, str]]:
+    """The rows for one architecture: group to option."""
+    return list(rows(every_option(), [parsed(key) for key in refused()[kind]]))
+
+
+def name_of(row: Mapping[str, str]) -> str:
+    """All options of a row, for the name of a test."""
+    return "-".join(row.values())
+
+
 def rows(
     choices: Mapping[str, Sequence[str]], forbidden: Sequence[Mapping[str, str]]
 ) -> Iterator[dict[str, str]]:
