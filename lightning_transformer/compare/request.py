@@ -110,7 +110,7 @@ def read_request(
     asked = Request(
         shared=tuple(shared),
         swept=swept,
-        seeds=_seeds(own.get("seeds", "3")),
+        seeds=_seeds(own.get("seeds", "5")),
         baseline=first | _baseline(own.get("baseline", ""), swept),
         lr=_one_of("lr", own.get("lr", "sweep3"), LR_POLICIES),
         placebo=_one_of("placebo", own.get("placebo", "false"), ("true", "false")) == "true",

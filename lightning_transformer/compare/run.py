@@ -37,7 +37,7 @@ usage: python -m lightning_transformer.compare run KEY=A,B .. [KEY=VALUE ..] [--
 
 Runs every variant with the same seeds and writes a report. What has several values is compared.
 
-  seeds=5           how many, or which: seeds=3,7,9 (default 3)
+  seeds=5           how many, or which: seeds=3,7,9 (default 5)
   lr=sweep3         a learning rate per variant, chosen with a seed of its own; or lr=fixed
   baseline=KEY=A    what the others are compared with (default: the first values)
   placebo=true      a second baseline that differs in its initial weights alone

@@ -30,35 +30,39 @@ class Rates(NamedTuple):
     equal: float
 
 
-def tables(k: int, n: int, rho: float, effect: float, noisy: float, repeats: int) -> np.ndarray:
-    """(repeats, k, n); the second row differs by effect, the last one's noise is noisy times."""
-    generator = np.random.default_rng([k, n, int(100 * rho), int(100 * effect), int(noisy)])
+class Case(NamedTuple):
+    """k rows and n seeds; the second row differs by effect; how much more noise two rows have."""
+
+    k: int
+    n: int
+    rho: float = 0.5
+    effect: float = 0.0
+    last: float = 1.0
+    baseline: float = 1.0
+
+
+def tables(case: Case, repeats: int) -> np.ndarray:
+    """(repeats, k, n)"""
+    k, n, rho, effect, last, baseline = case
+    generator = np.random.default_rng([round(100 * number) for number in case])
     shared = generator.standard_normal((repeats, 1, n))
     own = generator.standard_normal((repeats, k, n))
-    own[:, -1] *= noisy
+    own[:, -1] *= last
+    own[:, 0] *= baseline
     y = np.sqrt(rho) * shared + np.sqrt(1 - rho) * own
     y[:, 1] += effect
     return y
 
 
-def simulate(
-    k: int,
-    n: int,
-    rho: float,
-    effect: float = 0.0,
-    noisy: float = 1.0,
-    rope: float = 0.0,
-    repeats: int = REPEATS,
-) -> Rates:
-    found = [effects(y, rope=rope) for y in tables(k, n, rho, effect, noisy, repeats)]
+def simulate(case: Case, rope: float = 0.0, repeats: int = REPEATS) -> Rates:
+    found = [effects(y, rope=rope) for y in tables(case, repeats)]
+    effect = case.effect
     true = [row[0 if not effect else 1 :] for row in found]  # those that do not differ
     flat = [e for row in true for e in row]
     return Rates(
         single=_share(e.p < 0.05 for e in flat),
         family=_share(any(e.p_holm < 0.05 for e in row) for row in true),
-        covered=_share(
-            _covers(e, effect if v == 0 else 0.0) for r in found for v, e in enumerate(r)
-        ),
+        covered=_share(_covers(e, 0.0 if v else effect) for r in found for v, e in enumerate(r)),
         found=_share(row[0].p_holm < 0.05 for row in found),
         equal=_share(row[0].verdict == "equal" for row in found),
     )
@@ -74,17 +78,18 @@ def _share(hits) -> float:
 
 
 def main() -> None:
-    print("| k | n | rho | noise of the last | p < .05 | family | coverage | power |")
+    print("| k | n | rho | noise | p < .05 | family | coverage | power |")
     print("|" + "---:|" * 8)
-    for noisy in (1.0, 5.0):
+    for noise in ({}, {"last": 5.0}, {"baseline": 2.0}, {"baseline": 5.0}):
+        said = ", ".join(f"{who} {times:g} x" for who, times in noise.items()) or "equal"
         for k in (2, 3, 6):
             for n in (3, 5, 8):
                 for rho in (0.0, 0.5, 0.9):
-                    null = simulate(k, n, rho, noisy=noisy)
-                    power = simulate(k, n, rho, effect=2.0, noisy=noisy).found
+                    null = simulate(Case(k, n, rho, **noise))
+                    power = simulate(Case(k, n, rho, effect=2.0, **noise)).found
                     cells = (null.single, null.family, null.covered, power)
                     text = " | ".join(f"{cell:.3f}" for cell in cells)
-                    print(f"| {k} | {n} | {rho} | {noisy:g} | {text} |", flush=True)
+                    print(f"| {k} | {n} | {rho} | {said} | {text} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -55,31 +55,15 @@ def test_two_rows_are_a_paired_t_test() -> None:
     assert paired_t(y[1] - y[0]) == pytest.approx((wanted.statistic, 4, wanted.pvalue), abs=EXACT)
 
 
-def test_blocked_residuals_by_a_plain_loop() -> None:
-    y = table()
-    k, n = y.shape
-    rows = [sum(y[v]) / n for v in range(k)]
-    columns = [sum(y[:, s]) / k for s in range(n)]
-    grand = sum(rows) / k
-    squares = sum((y[v, s] - rows[v] - columns[s] + grand) ** 2 for v in range(k) for s in range(n))
-    se = math.sqrt(2 * squares / ((k - 1) * (n - 1)) / n)
+def test_each_row_is_a_paired_t_test_of_its_own() -> None:
+    y = table(k=4, n=6)
+    y[2] += np.random.default_rng(1).normal(0, 1.0, 6)  # the noise of one is not the others'
     for v, effect in enumerate(effects(y, rope=ROPE), start=1):
-        t = (rows[v] - rows[0]) / se
-        assert effect.method == "blocked"
-        assert effect.df == (k - 1) * (n - 1)
-        assert effect.se == pytest.approx(se, abs=EXACT)
-        assert effect.p == pytest.approx(2 * stats.t.sf(abs(t), (k - 1) * (n - 1)), abs=EXACT)
-
-
-def test_of_unequal_noise_each_variant_gets_the_wider_interval() -> None:
-    y = table(k=3, n=6)
-    y[2] += np.random.default_rng(1).normal(0, 1.0, 6)
-    quiet, loud = effects(y, rope=ROPE)
-    assert quiet.method == loud.method == "cautious"
-    alone = stats.ttest_rel(y[2], y[0]).confidence_interval(0.95)
-    assert loud.high - loud.low == pytest.approx(alone.high - alone.low, abs=1e-9)
-    own = stats.ttest_rel(y[1], y[0]).confidence_interval(0.95)
-    assert quiet.high - quiet.low > 2 * (own.high - own.low)
+        wanted = stats.ttest_rel(y[v], y[0])
+        interval = wanted.confidence_interval(0.95)
+        assert (effect.method, effect.df, effect.n) == ("paired", 5, 6)
+        assert effect.p == pytest.approx(wanted.pvalue, abs=EXACT)
+        assert (effect.low, effect.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
 
 
 def test_holm_by_hand() -> None:
@@ -117,6 +101,8 @@ def test_identical_runs_are_equal() -> None:
     for effect in effects(y, rope=ROPE):
         assert (effect.delta, effect.se, effect.p, effect.verdict) == (0.0, 0.0, 1.0, "equal")
     assert effects(y, rope=0.0)[0].verdict == "equal"
+    y[2] += np.random.default_rng(1).normal(0, 1.0, y.shape[1])
+    assert [e.verdict for e in effects(y, rope=ROPE)] == ["equal", "unresolved"]
 
 
 @pytest.mark.parametrize(
@@ -130,8 +116,9 @@ def test_identical_runs_are_equal() -> None:
 def test_what_is_no_table_is_refused(y: list, said: str) -> None:
     with pytest.raises(ValueError, match=f"^{said}"):
         effects(y, rope=ROPE)
-    with pytest.raises(ValueError, match=r"^rope=-1 "):
-        effects(table(), rope=-1)
+    for rope in (-1, math.nan):
+        with pytest.raises(ValueError, match=rf"^rope={rope} "):
+            effects(table(), rope=rope)
 
 
 def test_equivalence_is_two_one_sided_tests() -> None:
@@ -168,12 +155,16 @@ def test_the_bootstrap_weighs_documents_by_their_tokens() -> None:
     assert bootstrap(np.stack([loss, tokens], axis=1)) == (low, high)
     with pytest.raises(ValueError, match="must be"):
         bootstrap(tokens)
+    for bad in ([[1.0, 0.0]], [[math.nan, 3.0]]):
+        with pytest.raises(ValueError, match=r"^differences must be finite"):
+            bootstrap(bad)
 
 
 def test_divergence_is_fishers_exact_test() -> None:
     """Three of three against none of three: one of twenty tables on each side."""
     assert divergence_p(3, 3, 0, 3) == pytest.approx(0.1)
     assert divergence_p(1, 3, 1, 3) == 1.0
+    assert divergence_p(4, 5, 1, 7) == pytest.approx(stats.fisher_exact([[4, 1], [1, 6]])[1])
     with pytest.raises(ValueError, match=r"^n_diverged=4 "):
         divergence_p(4, 3, 0, 3)
 
@@ -189,6 +180,7 @@ def test_sensitivity_to_the_learning_rate_by_hand() -> None:
     """What diverged or ended above counts as the start, 4: (1 + 0 + 2 + 2) / 4 above the best."""
     losses = {1e-3: 3.0, 2e-3: 2.0, 4e-3: None, 8e-3: 9.0}
     assert lr_sensitivity(losses, 4.0) == pytest.approx((3 + 2 + 4 + 4) / 4 - 2)
+    assert math.isnan(lr_sensitivity({1e-3: None, 2e-3: 9.0}, 4.0))
     with pytest.raises(ValueError, match=r"^losses_by_lr is empty"):
         lr_sensitivity({}, 4.0)
 
