@@ -68,10 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--baseline", metavar="KEY=VALUE,..", help="what the others are compared with")
     add("--better", choices=("lower", "higher"), help="for a metric whose name does not tell")
     add("--rope", type=_percent, default=0.5, metavar="PERCENT",
-        help="differences up to here do not matter (default 0.5, of the baseline's mean)")  # fmt: skip
+        help="differences up to here do not matter (default 0.5, of the baseline)")  # fmt: skip
     mixing = parser.add_mutually_exclusive_group()
     mixing.add_argument("--split", action="store_true",
-                        help="runs of other data, code or precision: a report for each")  # fmt: skip
+                        help="for runs of other data or code, a report each")  # fmt: skip
     mixing.add_argument("--force", action="store_true", help="one report with a warning for them")
     add("--html", action="store_true", help="write the page and report.json alone, which is faster")
     add("--open", action="store_true", help="show the page in the browser")

@@ -6,7 +6,6 @@ Pages, tables and plots show what is in here and compute nothing of their own.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import product
 from statistics import mean, median, stdev
 from typing import Any
 
@@ -15,12 +14,12 @@ from scipy.special import stdtrit
 
 from lightning_transformer.compare import curves
 from lightning_transformer.compare.design import Design, differences
+from lightning_transformer.compare.factors import factors, learning_rates, values_of
 from lightning_transformer.compare.statistics import (
     bootstrap,
     divergence_p,
     effects,
     holm,
-    lr_sensitivity,
     minimal_detectable_effect,
     paired_t,
 )
@@ -39,8 +38,8 @@ def analyse(design: Design, *, title: str, rope_percent: float = ROPE_PERCENT,
     ok = {label: [s for s in seeds if states[label][s] == "ok"] for label in labels}
     clean = [v for v in labels if ok[v] and "diverged" not in states[v].values()]
     used = [s for s in seeds if all(s in ok[label] for label in clean)] if clean else []
-    compared = {label: used for label in clean} if used else {}
-    base_values = _values(design, design.baseline, ok[design.baseline])
+    compared = dict.fromkeys(clean, used) if used else {}
+    base_values = values_of(design, design.baseline, ok[design.baseline])
     rope = abs(mean(base_values)) * rope_percent / 100 if base_values else 0.0
     found = _effects(design, compared, rope)
     rows = [
@@ -78,16 +77,11 @@ def analyse(design: Design, *, title: str, rope_percent: float = ROPE_PERCENT,
             "seconds": curves.curves(design, drawn, series, "seconds"),
         },
         "ranks": None if series is None else curves.ranks(design, ranked, series),
-        "factors": _factors(design, compared),
-        "learning_rates": _learning_rates(design, rows),
+        "factors": factors(design, compared),
+        "learning_rates": learning_rates(design, rows),
         "failures": design.ledger.get("failures", []),
     }  # fmt: skip
     return _finite(content)
-
-
-def _values(design: Design, label: str, seeds: Sequence[int]) -> list[float]:
-    found = [design.cells[label][seed].result.metrics[design.metric] for seed in seeds]
-    return [float(value) for value in found if value is not None]
 
 
 def _effects(design: Design, compared: Mapping[str, list[int]], rope: float) -> dict[str, Any]:
@@ -95,7 +89,7 @@ def _effects(design: Design, compared: Mapping[str, list[int]], rope: float) -> 
     others = [label for label in compared if label != design.baseline]
     if design.baseline not in compared or not others:
         return {}
-    y = np.array([_values(design, v, compared[v]) for v in (design.baseline, *others)])
+    y = np.array([values_of(design, v, compared[v]) for v in (design.baseline, *others)])
     results = effects(y, rope=rope, lower_is_better=design.lower_is_better)
     return {label: asdict(effect) for label, effect in zip(others, results, strict=True)}
 
@@ -111,12 +105,15 @@ def _variant(
     row = design.cells[label]
     some = list(row.values())
     base = design.cells[design.baseline]
-    values = _values(design, label, compared.get(label) or ok)
+    values = values_of(design, label, compared.get(label) or ok)
     first = row[min(row)]
     rate = first.config.get("optimizer.lr")
     stopped = design.ledger.get("stopped", {}).get(label)
     shared = [s for s in ok if design.state(design.baseline, s) == "ok"]
-    ours, theirs = _values(design, label, shared), _values(design, design.baseline, shared)
+    ours, theirs = (
+        values_of(design, label, shared),
+        values_of(design, design.baseline, shared),
+    )
     d = {str(s): a - b for s, a, b in zip(shared, ours, theirs, strict=True)}
     if effect is None and label != design.baseline and d:
         effect = _of_survivors(list(d.values()))
@@ -152,7 +149,9 @@ def _variant(
         "stopped": stopped,
         "differs": [
             {"key": key, "baseline": old, "here": new}
-            for key, (old, new) in differences(base[min(set(row) & set(base) or base)], first).items()
+            for key, (old, new) in differences(
+                base[min(set(row) & set(base) or base)], first
+            ).items()
         ]
         if label != design.baseline
         else [],
@@ -176,7 +175,7 @@ def _detectable(d: Sequence[float]) -> float | None:
 
 
 def _other_text(design: Design, label: str, seeds: Sequence[int]) -> list[float] | None:
-    """Interval of the mean difference over other test documents, where the runs kept their losses."""
+    """Interval of the mean difference over other test documents, where runs kept their losses."""
     if label == design.baseline or not seeds:
         return None
     total, count = 0.0, None
@@ -351,85 +350,6 @@ def _runs(design: Design, rows: Sequence[dict[str, Any]], states: Any) -> list[d
                 "error": result.error,
             })  # fmt: skip
     return found
-
-
-def _factors(design: Design, compared: Mapping[str, list[int]]) -> dict[str, Any] | None:
-    """Means of two swept keys, and what a pair does beyond the sum of the two."""
-    if len(design.by) != 2 or design.baseline not in compared:
-        return None
-    a, b = design.by
-
-    def of(label: str) -> dict[str, str]:
-        return dict(part.partition("=")[::2] for part in label.split(","))
-
-    grid = {(of(v).get(a, ""), of(v).get(b, "")): v for v in compared if a in of(v) and b in of(v)}
-    base = (of(design.baseline)[a], of(design.baseline)[b])
-    rows = sorted({x for x, _ in grid}, key=lambda x: (x != base[0], x))
-    columns = sorted({y for _, y in grid}, key=lambda y: (y != base[1], y))
-    if (
-        len(rows) < 2
-        or len(columns) < 2
-        or any(pair not in grid for pair in product(rows, columns))
-    ):
-        return None
-    y = {pair: np.array(_values(design, label, compared[label])) for pair, label in grid.items()}
-    found = []
-    for r, c in product(rows[1:], columns[1:]):
-        d = y[r, c] - y[r, base[1]] - y[base[0], c] + y[base]
-        n, delta = len(d), float(d.mean())
-        half = float(stdtrit(n - 1, 0.975) * d.std(ddof=1) / math.sqrt(n)) if n > 1 else None
-        found.append({
-            "row": r, "column": c, "delta": delta,
-            "low": None if half is None else delta - half,
-            "high": None if half is None else delta + half,
-            "p": paired_t(d)[2] if n > 1 else None,
-        })  # fmt: skip
-    if found and found[0]["p"] is not None:
-        for one, p in zip(found, holm([one["p"] for one in found]), strict=True):
-            one["p_holm"] = float(p)
-    return {
-        "keys": [a, b], "rows": rows, "columns": columns,
-        "means": [[float(y[r, c].mean()) for c in columns] for r in rows], "interactions": found,
-    }  # fmt: skip
-
-
-def _learning_rates(design: Design, rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Loss over learning rate per variant, from the screening, or from runs that swept the rate."""
-    lr = design.ledger.get("lr", {})
-    found = []
-    for label, losses in sorted(lr.get("screening", {}).items()):
-        points = sorted((float(rate), loss) for rate, loss in losses.items())
-        start = lr.get("loss_at_init", {}).get(label)
-        if points:
-            found.append({
-                "variant": label, "chosen": lr.get("chosen", {}).get(label),
-                "rates": [rate for rate, _ in points], "losses": [loss for _, loss in points],
-                "sensitivity": None if start is None else lr_sensitivity(dict(points), start),
-                "at_edge": label in lr.get("at_edge", []),
-            })  # fmt: skip
-    if found:
-        return {
-            "key": lr.get("key", "optimizer.lr"),
-            "metric": "val/loss",
-            "from": "screening",
-            "curves": found,
-        }
-    if "optimizer.lr" not in design.by:
-        return None
-    groups: dict[str, list[tuple[float, float | None]]] = {}
-    for row in rows:
-        parts = dict(part.partition("=")[::2] for part in row["variant"].split(","))
-        if "optimizer.lr" not in parts:
-            continue
-        rest = ",".join(f"{key}={value}" for key, value in parts.items() if key != "optimizer.lr")
-        value = None if row["states"]["diverged"] else row["mean"]
-        groups.setdefault(rest or "all", []).append((float(parts["optimizer.lr"]), value))
-    found = [
-        {"variant": label, "chosen": None, "rates": [r for r, _ in sorted(points)],
-         "losses": [value for _, value in sorted(points)], "sensitivity": None, "at_edge": False}
-        for label, points in sorted(groups.items())
-    ]  # fmt: skip
-    return {"key": "optimizer.lr", "metric": design.metric, "from": "the runs", "curves": found}
 
 
 def _median(values: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""A drawing of lines, areas, dots and words, written as SVG for the page and as PNG for the rest."""
+"""A drawing of lines, areas, dots and words, written as SVG for the page, as PNG for the rest."""
 
 import io
 from collections.abc import Sequence

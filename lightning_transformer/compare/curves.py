@@ -130,7 +130,7 @@ def ranks(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> dict
     return {
         "series": name,
         "shares_percent": [100 * share for share in SHARES],
-        "rows": sorted(rows, key=lambda row: row["losses"][-1]),  # type: ignore[index, return-value]
+        "rows": sorted(rows, key=lambda row: row["losses"][-1]),
         "tau_25": _number(tau[0]),
         "tau_50": _number(tau[1]),
         "still_changing": bool(tau[1] < STABLE),

@@ -103,12 +103,7 @@ def _forest(content: dict[str, Any]) -> str:
     if wide is None:
         return ""
     rope = content["rope"]
-    method = {
-        "blocked": "Intervals pool the noise of all variants over the seeds that they share.",
-        "paired": "Intervals are of paired differences, seed by seed.",
-        "cautious": "Noise differs between variants, so that each has the wider of two intervals: "
-        "pooled, or of its own pairs.",
-    }.get(content["method"], "")
+    method = "Intervals are of paired differences, seed by seed."
     thin = (
         " The thin line is the interval over other test documents."
         if any(row["other_text"] for row in content["variants"])

@@ -1,4 +1,4 @@
-"""Runs as their folders tell them, with the whole configuration of each; never slow, never torch."""
+"""Runs as their folders tell them, with the configuration of each; never slow, never torch."""
 
 import json
 from collections.abc import Iterable, Mapping

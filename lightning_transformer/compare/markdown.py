@@ -11,22 +11,37 @@ def markdown(content: dict[str, Any], pictures: Sequence[str] = ()) -> str:
     """The whole report; pictures: names of the plots that lie in report/."""
     base, blocks = content["baseline"], content["blocks"]
     lines = [
-        f"# {content['title']}", "",
+        f"# {content['title']}",
+        "",
         f"{content['metric']}, {content['better']} is better; baseline {base['variant']} "
-        f"({base['chosen']}); seeds compared: {', '.join(map(str, blocks['used'])) or 'none'}.", "",
-    ]  # fmt: skip
+        f"({base['chosen']}); seeds compared: {', '.join(map(str, blocks['used'])) or 'none'}.",
+        "",
+    ]
     lines += [f"**{text}**\n" for text in content["warnings"]]
     lines += [
         f"Seed {one['seed']} is left out for all: {'; '.join(one['because'])}.\n"
         for one in blocks["dropped"]
     ]
     lines += [f"- {text}" for text in words.sentences(content)]
-    head = ("variant", "params", "FLOPs/token", "tokens/s", "peak MiB", "LR", "mean ± SD", "Δ",
-            "95 % interval", "Holm p", "verdict")  # fmt: skip
+    head = (
+        "variant",
+        "params",
+        "FLOPs/token",
+        "tokens/s",
+        "peak MiB",
+        "LR",
+        "mean ± SD",
+        "Δ",
+        "95 % interval",
+        "Holm p",
+        "verdict",
+    )
     lines += ["", *_table(head, (_row(row) for row in content["variants"]))]
     lines += _stopped(content) + _factors(content) + _differs(content)
-    equal = ((one["what"], "equal" if one["equal"] else "not equal", _percent(one["worst_percent"]))
-             for one in content["matched"])  # fmt: skip
+    equal = (
+        (one["what"], "equal" if one["equal"] else "not equal", _percent(one["worst_percent"]))
+        for one in content["matched"]
+    )
     lines += ["", "## What was equal", "", *_table(("what", "", "largest deviation"), equal)]
     facts = ((one["name"], one["value"]) for one in content["facts"])
     lines += ["", "## How the runs were made", "", *_table(("", ""), facts)]
@@ -37,12 +52,18 @@ def markdown(content: dict[str, Any], pictures: Sequence[str] = ()) -> str:
 def _row(row: dict[str, Any]) -> tuple[str, ...]:
     effect = row["effect"] or {}
     return (
-        row["short"], f"{row['params']:,}" if row["params"] else words.NOTHING,
-        words.short(row["flops_per_token"]), words.short(row["tokens_per_second"]),
-        words.number(row["memory_mib"], 0), words.NOTHING if row["lr"] is None else f"{row['lr']:g}",
-        f"{words.number(row['mean'])} ± {words.number(row['sd'])}", words.signed(effect.get("delta")),
-        interval(effect), words.p_value(effect.get("p_holm")), words.verdict(row),
-    )  # fmt: skip
+        row["short"],
+        f"{row['params']:,}" if row["params"] else words.NOTHING,
+        words.short(row["flops_per_token"]),
+        words.short(row["tokens_per_second"]),
+        words.number(row["memory_mib"], 0),
+        words.NOTHING if row["lr"] is None else f"{row['lr']:g}",
+        f"{words.number(row['mean'])} ± {words.number(row['sd'])}",
+        words.signed(effect.get("delta")),
+        interval(effect),
+        words.p_value(effect.get("p_holm")),
+        words.verdict(row),
+    )
 
 
 def _percent(value: float | None) -> str:
@@ -58,8 +79,18 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _stopped(content: dict[str, Any]) -> list[str]:
     found = [row for row in content["variants"] if row["stopped"]]
-    return ["", *(f"- {row['short']} was stopped at step {row['stopped']['step']}: "
-                  f"{row['stopped']['reason']}" for row in found)] if found else []  # fmt: skip
+    return (
+        [
+            "",
+            *(
+                f"- {row['short']} was stopped at step {row['stopped']['step']}: "
+                f"{row['stopped']['reason']}"
+                for row in found
+            ),
+        ]
+        if found
+        else []
+    )
 
 
 def _factors(content: dict[str, Any]) -> list[str]:
@@ -67,18 +98,39 @@ def _factors(content: dict[str, Any]) -> list[str]:
     if not found:
         return []
     head = [" \\ ".join(found["keys"]), *found["columns"]]
-    rows = [[name, *map(words.number, means)]
-            for name, means in zip(found["rows"], found["means"], strict=True)]  # fmt: skip
-    pairs = ((f"{one['row']} with {one['column']}", words.signed(one["delta"]), interval(one),
-              words.p_value(one.get("p_holm"))) for one in found["interactions"])  # fmt: skip
-    return ["", "## Two factors", "", *_table(head, rows), "",
-            *_table(("pair", "interaction", "95 % interval", "Holm p"), pairs)]  # fmt: skip
+    rows = [
+        [name, *map(words.number, means)]
+        for name, means in zip(found["rows"], found["means"], strict=True)
+    ]
+    pairs = (
+        (
+            f"{one['row']} with {one['column']}",
+            words.signed(one["delta"]),
+            interval(one),
+            words.p_value(one.get("p_holm")),
+        )
+        for one in found["interactions"]
+    )
+    return [
+        "",
+        "## Two factors",
+        "",
+        *_table(head, rows),
+        "",
+        *_table(("pair", "interaction", "95 % interval", "Holm p"), pairs),
+    ]
 
 
 def _differs(content: dict[str, Any]) -> list[str]:
     rows = [
-        (row["short"], f"`{one['key']}`", one["baseline"] or words.NOTHING, one["here"] or words.NOTHING)
-        for row in content["variants"] for one in row["differs"]
-    ]  # fmt: skip
+        (
+            row["short"],
+            f"`{one['key']}`",
+            one["baseline"] or words.NOTHING,
+            one["here"] or words.NOTHING,
+        )
+        for row in content["variants"]
+        for one in row["differs"]
+    ]
     head = ("variant", "key", "baseline", "here")
     return ["", "## What differs from the baseline", "", *_table(head, rows)] if rows else []

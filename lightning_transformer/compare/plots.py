@@ -41,8 +41,9 @@ def forest(content: dict[str, Any], width: int = 880) -> Canvas | None:
     low, high = _forest_extent([row for _, row in rows], rope)
     x = _linear(low, high, left, right)
     clip = lambda value: min(max(x(value), left), right)  # noqa: E731
-    canvas.area([(clip(-rope), top), (clip(rope), top), (clip(rope), bottom), (clip(-rope), bottom)],
-                "band")  # fmt: skip
+    canvas.area(
+        [(clip(-rope), top), (clip(rope), top), (clip(rope), bottom), (clip(-rope), bottom)], "band"
+    )
     marks = ticks(low, high, 3 if narrow else 6)
     for tick in marks:
         canvas.path([(x(tick), top), (x(tick), bottom)], "grid")
@@ -51,9 +52,13 @@ def forest(content: dict[str, Any], width: int = 880) -> Canvas | None:
     lower = content["better"] == "lower"
     canvas.text(left, 14, "← better" if lower else "← worse", "quiet small")
     canvas.text(right, 14, "worse →" if lower else "better →", "quiet small", "end")
-    canvas.text((left + right) / 2, bottom + 35,
-                f"{content['metric']}, difference from {content['variants'][0]['short'][:24]}",
-                "quiet small", "middle")  # fmt: skip
+    canvas.text(
+        (left + right) / 2,
+        bottom + 35,
+        f"{content['metric']}, difference from {content['variants'][0]['short'][:24]}",
+        "quiet small",
+        "middle",
+    )
     for place, (i, row) in enumerate(rows):
         y = top + pitch * place + (31 if narrow else pitch / 2)
         _forest_row(canvas, i, row, y, (left, right), clip, narrow)
@@ -75,9 +80,14 @@ def _forest_extent(rows: Sequence[dict[str, Any]], rope: float) -> tuple[float, 
 
 
 def _forest_row(
-    canvas: Canvas, i: int, row: dict[str, Any], y: float, edges: tuple[float, float],
-    clip: Scale, narrow: bool,
-) -> None:  # fmt: skip
+    canvas: Canvas,
+    i: int,
+    row: dict[str, Any],
+    y: float,
+    edges: tuple[float, float],
+    clip: Scale,
+    narrow: bool,
+) -> None:
     effect, place = row["effect"], f"/variants/{i}/effect"
     colour = {"better": "s1", "worse": "s2"}.get(row["verdict"], "s0")
     name_at = (edges[0], y - 13) if narrow else (edges[0] - 14, y + 4)
@@ -91,14 +101,26 @@ def _forest_row(
         canvas.dot(clip(d), y, f"seed {colour}", 3, f"/variants/{i}/differences/{seed}", d)
     canvas.dot(clip(effect["delta"]), y, colour, 5, f"{place}/delta", effect["delta"])
     at = edges[1] if narrow else edges[1] + 14
-    canvas.text(at, name_at[1] if narrow else y + 4, signed(effect["delta"]), "bold",
-                "end" if narrow else "start", f"{place}/delta")  # fmt: skip
+    canvas.text(
+        at,
+        name_at[1] if narrow else y + 4,
+        signed(effect["delta"]),
+        "bold",
+        "end" if narrow else "start",
+        f"{place}/delta",
+    )
     if not narrow:
         canvas.text(at + 66, y + 4, row["verdict"], "quiet")
 
 
-def _frame(canvas: Canvas, xs: tuple[float, float], ys: tuple[float, float], box: Sequence[float],
-           caption: str, log_x: bool = False) -> tuple[Scale, Scale]:  # fmt: skip
+def _frame(
+    canvas: Canvas,
+    xs: tuple[float, float],
+    ys: tuple[float, float],
+    box: Sequence[float],
+    caption: str,
+    log_x: bool = False,
+) -> tuple[Scale, Scale]:
     """Axes with ticks; box: left, top, right, bottom. Returns the two scales."""
     left, top, right, bottom = box
     y = _linear(*ys, bottom, top)
@@ -168,8 +190,15 @@ def difference_panels(content: dict[str, Any], axis: str) -> list[Canvas]:
     seen = [v for d, n in zip(later, skip, strict=True) for v in d["mean"][n:]]
     low, high = extent([*seen, 0.0], 0.0)
     ys = (low - 0.5 * (high - low), high + 0.5 * (high - low))
-    ys = extent([min(max(v, ys[0]), ys[1]) for d, n in zip(later, skip, strict=True)
-                 for end in ("low", "high") for v in d.get(end, d["mean"])[n:]] + [low, high, 0.0])  # fmt: skip
+    ys = extent(
+        [
+            min(max(v, ys[0]), ys[1])
+            for d, n in zip(later, skip, strict=True)
+            for end in ("low", "high")
+            for v in d.get(end, d["mean"])[n:]
+        ]
+        + [low, high, 0.0]
+    )
     panels = []
     for line in lines:
         d, own = line["difference"], colour[line["variant"]]
@@ -192,8 +221,11 @@ def difference_panels(content: dict[str, Any], axis: str) -> list[Canvas]:
 
 def pareto(content: dict[str, Any], key: str, caption: str) -> Canvas | None:
     """Quality against a cost, with the front that no variant beats in both."""
-    found = [(i, row) for i, row in enumerate(content["variants"])
-             if row["mean"] is not None and row.get(key)]  # fmt: skip
+    found = [
+        (i, row)
+        for i, row in enumerate(content["variants"])
+        if row["mean"] is not None and row.get(key)
+    ]
     if len(found) < 2 or len({row[key] for _, row in found}) < 2:
         return None
     canvas = Canvas(440, 300, f"{content['metric']} against {caption}")
@@ -202,7 +234,8 @@ def pareto(content: dict[str, Any], key: str, caption: str) -> Canvas | None:
     x, y = _frame(canvas, xs, ys, (46, 24, 426, 256), caption)
     canvas.text(8, 12, content["metric"], "quiet small")
     sign = 1 if content["better"] == "lower" else -1
-    front, best = [], math.inf
+    front: list[Any] = []
+    best = math.inf
     for _, row in sorted(found, key=lambda pair: (pair[1][key], sign * pair[1]["mean"])):
         if sign * row["mean"] < best:
             if front:
@@ -216,8 +249,9 @@ def pareto(content: dict[str, Any], key: str, caption: str) -> Canvas | None:
         own, at = colour[row["variant"]].split()[0], x(row[key])
         canvas.dot(at, y(row["mean"]), own, 4.5, f"/variants/{i}/mean", row["mean"])
         anchor = "end" if at > 300 else "start"
-        canvas.text(at + (-8 if anchor == "end" else 8), place, name[row["variant"]],
-                    f"small {own}", anchor)  # fmt: skip
+        canvas.text(
+            at + (-8 if anchor == "end" else 8), place, name[row["variant"]], f"small {own}", anchor
+        )
     return canvas
 
 
@@ -233,8 +267,14 @@ def learning_rates(content: dict[str, Any]) -> Canvas | None:
     if all(loss is None for loss in losses):
         return None
     ys = extent(losses, 0.1)
-    x, y = _frame(canvas, (min(rates) / 1.25, max(rates) * 1.25), ys, (46, 24, 322, 256),
-                  f"{found['key']}, logarithmic", log_x=True)  # fmt: skip
+    x, y = _frame(
+        canvas,
+        (min(rates) / 1.25, max(rates) * 1.25),
+        ys,
+        (46, 24, 322, 256),
+        f"{found['key']}, logarithmic",
+        log_x=True,
+    )
     canvas.text(8, 12, found["metric"], "quiet small")
     extra = [line["variant"] for line in found["curves"] if line["variant"] not in colour]
     for i, label in enumerate(extra):
@@ -242,13 +282,16 @@ def learning_rates(content: dict[str, Any]) -> Canvas | None:
         name[label] = clipped(label.partition("=")[2] or label, 16)
     for rate in sorted(set(rates)):
         canvas.path([(x(rate), 256), (x(rate), 260)], "axis")
-        if not 10 ** round(math.log10(rate)) == rate:
+        if 10 ** round(math.log10(rate)) != rate:
             canvas.text(x(rate), 250, f"{rate:g}", "quiet small tick", "middle")
     ends: list[float] = []
     for line in found["curves"]:
         own = colour[line["variant"]]
-        points = [(x(r), y(v)) for r, v in zip(line["rates"], line["losses"], strict=True)
-                  if v is not None]  # fmt: skip
+        points = [
+            (x(r), y(v))
+            for r, v in zip(line["rates"], line["losses"], strict=True)
+            if v is not None
+        ]
         if points:
             canvas.path(points, f"line {own}")
         for a, b in points:

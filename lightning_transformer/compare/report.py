@@ -36,7 +36,9 @@ class Wanted:
     out: Path | None = None
 
 
-def write(paths: Sequence[Path], wanted: Wanted | None = None, console: Console | None = None) -> list[Path]:  # fmt: skip
+def write(
+    paths: Sequence[Path], wanted: Wanted | None = None, console: Console | None = None
+) -> list[Path]:
     """Write the report of all runs at or below the paths, print its table; return the pages.
 
     Raises ValueError, in one line, for runs that cannot be compared.
@@ -62,9 +64,13 @@ def contents(
 ) -> dict[str, Any]:
     """The content of report.json."""
     found = design(
-        runs, ledgers, by=wanted.by, baseline=wanted.baseline, metric=wanted.metric,
+        runs,
+        ledgers,
+        by=wanted.by,
+        baseline=wanted.baseline,
+        metric=wanted.metric,
         better=wanted.better,
-    )  # fmt: skip
+    )
     different = mixed(runs, found.by, found.ledger)
     if wanted.mixing == "refuse":
         refuse_mixed(different)

@@ -4,7 +4,6 @@ Checks every variant before anything starts, chooses learning rates, runs all va
 same seeds, writes the report. Killed at any point, the same command goes on.
 """
 
-import importlib
 import signal
 import sys
 from collections.abc import Sequence
@@ -188,9 +187,6 @@ def _finished(plan: Plan, pool: Pool) -> dict[str, str]:
 
 
 def _report(folder: Path, console: Console) -> None:
-    try:  # only now: it loads what draws
-        report = importlib.import_module("lightning_transformer.compare.report")
-    except ModuleNotFoundError as error:
-        console.print(f"report    not written: {error}", markup=False)
-        return
-    report.write([folder])
+    from lightning_transformer.compare import report  # only now: it loads what draws
+
+    report.write([folder], console=console)

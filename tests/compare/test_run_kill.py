@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,9 +72,27 @@ def finish(folder: Path) -> Path:
     return folder / "outputs" / "sweeps" / "try"
 
 
+TIMES = ("seconds", "memory", "tokens_per_second", "facts")
+
+
+def timeless(content: Any) -> Any:
+    """Without what depends on the clock or on other programs."""
+    if isinstance(content, dict):
+        kept = {k: v for k, v in content.items() if not any(name in k for name in TIMES)}
+        return {key: timeless(value) for key, value in kept.items()}
+    if isinstance(content, list):
+        return [timeless(item) for item in content if item_of(item) != "training time"]
+    return content
+
+
+def item_of(item: Any) -> Any:
+    return item.get("what") if isinstance(item, dict) else None
+
+
 def numbers(sweep: Path) -> dict[str, object]:
     """Everything that does not show time, by file."""
     found: dict[str, object] = {"ledger": (sweep / "comparison.json").read_bytes()}
+    found["report"] = timeless(json.loads((sweep / "report.json").read_text()))
     for path in sorted(sweep.rglob("result.json")):
         if any(part.startswith("failed-") for part in path.parts):
             continue
