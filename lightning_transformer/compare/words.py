@@ -109,5 +109,6 @@ def extent(values: Iterable[float | None], margin: float = 0.05) -> tuple[float,
     if not known:
         return 0.0, 1.0
     low, high = min(known), max(known)
-    room = (high - low) * margin or abs(high) * margin or 1.0
+    # where all are alike there is no span to take a share of
+    room = (high - low) * margin if high > low else abs(high) * 0.05 or 1.0
     return low - room, high + room

@@ -183,3 +183,11 @@ def test_it_does_without_torch(tmp_path: Path) -> None:
         "assert not {'torch', 'lightning', 'torchmetrics'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_range_without_room_around_it_is_that_of_its_values() -> None:
+    from lightning_transformer.compare.words import extent
+
+    assert extent([0.25, 0.0], 0.0) == (0.0, 0.25)
+    low, high = extent([2.0, 2.0])
+    assert low < 2.0 < high
