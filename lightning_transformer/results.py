@@ -174,13 +174,13 @@ def complete_lines(file: Path) -> list[str]:
     return lines if not lines or lines[-1].endswith("\n") else lines[:-1]
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by ``text`` so that a crash leaves the old content or the new one."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace a file by ``content`` so that a crash leaves the old content or the new one."""
     # beside the target, because a rename is atomic only within one file system
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -318,7 +318,10 @@ def _test(s: Session) -> None:
     path = chosen.state
     s.trainer.test(s.model, datamodule=s.data, ckpt_path=path, verbose=False, weights_only=True)
     s.result.metrics |= _metrics(s.trainer)
+    assert s.model.test_rows is not None
+    losses = s.model.test_rows.compute()  # of all ranks
     if s.trainer.is_global_zero:
+        s.files.save_document_losses(losses)
         write_weights(s.job.folder, read_state(path)["state_dict"], chosen.step)
 
 

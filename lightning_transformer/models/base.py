@@ -30,6 +30,7 @@ from lightning_transformer.optim.clip import add_up_parts, clip_with_norm, globa
 from lightning_transformer.optim.schedule.apply import lambda_lr
 from lightning_transformer.optim.schedule.base import Schedule
 from lightning_transformer.tasks.base import Batch, Task
+from lightning_transformer.tasks.row_losses import RowLosses
 
 
 @dataclass
@@ -117,6 +118,7 @@ class Transformer(L.LightningModule):
         self.init, self.seed = init, seed
         self.make_optimizer, self.schedule = optimizer, schedule
         self.evaluation = nn.ModuleDict()
+        self.test_rows: RowLosses | None = None  # of the last test
         # Of the step that is under way: loss of this rank, norm of the whole gradient.
         self.step_loss: Tensor | None = None
         self.grad_norm: Tensor | None = None
@@ -269,12 +271,13 @@ class Transformer(L.LightningModule):
 
     def on_test_epoch_start(self) -> None:
         self._fresh_metrics()
+        self.test_rows = RowLosses(*self.data_ranks).to(self.device)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate(batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate(batch)
+        self._evaluate(batch, self.test_rows)
 
     def on_validation_epoch_end(self) -> None:
         self._log_metrics("val")
@@ -287,11 +290,11 @@ class Transformer(L.LightningModule):
         if self.task.n_generated:
             gather_blocks(self)
 
-    def _evaluate(self, batch: Batch) -> None:
+    def _evaluate(self, batch: Batch, rows: RowLosses | None = None) -> None:
         features = self(batch)
         if batch.step_targets is None:
             return  # only company for processes that have a batch left
-        self.task.update(self.evaluation, features, batch)
+        self.task.update(self.evaluation, features, batch, rows)
         self.task.generate_metrics(self, batch, respond, self.evaluation)
 
     def _log_metrics(self, split: str) -> None:

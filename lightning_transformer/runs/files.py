@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
@@ -17,6 +19,7 @@ from lightning_transformer.runs.sharded import is_sharded, load_sharded
 from lightning_transformer.runs.stored import check_archive, stored_config, stored_labels
 
 CONFIG, TOKENIZER, LABELS = "config.yaml", "tokenizer.json", "labels.json"
+DOCUMENT_LOSSES = "document_losses.npy"
 
 # What torch's reader of plain values raises for bytes that nobody has checked.
 UNREADABLE = (
@@ -37,6 +40,12 @@ class RunFiles:
         write_atomically(self.folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(config)))
         write_atomically(self.folder / LABELS, json.dumps(list(labels)))
         vocabulary.save(self.folder / TOKENIZER)
+
+    def save_document_losses(self, losses: np.ndarray) -> None:
+        """The loss and the number of targets of each test example; see RowLosses."""
+        content = BytesIO()
+        np.save(content, losses, allow_pickle=False)
+        write_atomically(self.folder / DOCUMENT_LOSSES, content.getvalue())
 
     def config(self) -> DictConfig:
         """The resolved configuration of the run."""

@@ -15,8 +15,7 @@ from lightning_transformer.nn.embedding.base import MakesHead
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.nn.loss.cross_entropy import LossSums
 from lightning_transformer.tasks.mean import Mean
-
-IGNORE = -100  # a label that counts nowhere
+from lightning_transformer.tasks.row_losses import RowLosses
 
 
 class Batch(NamedTuple):
@@ -124,9 +123,17 @@ class Task(nn.Module):
         """Fresh metrics of one split; `loss` is the mean -log-likelihood in nats per target."""
         return {"loss": Mean()}
 
-    def update(self, metrics: nn.ModuleDict, features: Tensor, batch: Batch) -> None:
-        """Add one evaluated batch to the metrics."""
+    def update(
+        self,
+        metrics: nn.ModuleDict,
+        features: Tensor,
+        batch: Batch,
+        rows: RowLosses | None = None,
+    ) -> None:
+        """Add one evaluated batch to the metrics, and the loss of each row to rows."""
         scores, labels = self.scores(features, batch)
+        if rows is not None:
+            rows.update(scores, labels, len(batch.labels))
         nll = self.loss(scores, labels).nll
         update(metrics, "loss", nll, batch.n_targets)
         self.update_own(metrics, scores, labels, nll)
