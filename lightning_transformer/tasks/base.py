@@ -15,6 +15,7 @@ from lightning_transformer.nn.embedding.base import MakesHead
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.nn.loss.cross_entropy import LossSums
 from lightning_transformer.tasks.mean import Mean
+from lightning_transformer.tasks.row_losses import IGNORE as IGNORE
 from lightning_transformer.tasks.row_losses import RowLosses
 
 
