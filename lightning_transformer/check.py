@@ -15,8 +15,10 @@ from lightning_transformer.errors import ConfigError
 from lightning_transformer.redaction import is_secret, redacted
 from lightning_transformer.signatures import UnknownTarget, signature
 
-# Keys that say where and how a run is done, not what it computes.
-NOT_IDENTITY = ("hydra", "sweep", "resume")
+# Keys that say where and how a run is done, not what it computes. What match= solves for stands
+# in the configurations of the runs that `compare run` starts.
+UNCHECKED = ("hydra", "sweep", "resume")
+NOT_IDENTITY = (*UNCHECKED, "match")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=,+-]{0,127}")
 SCALARS: dict[str, tuple[type, ...]] = {
@@ -54,7 +56,7 @@ def check(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
     chosen: groups that the user picked an option of (group -> option); each must be used.
     """
     for key in cfg:
-        if key not in NOT_IDENTITY and not OmegaConf.is_missing(cfg, key):
+        if key not in UNCHECKED and not OmegaConf.is_missing(cfg, key):
             check_node(cfg[key], str(key))
     check_used(cfg, chosen)
     for name, node in cfg.get("callbacks", {}).items():
@@ -154,7 +156,7 @@ def check_used(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
             )
 
 
-ROOTS = ("model", "data", "trainer", "guard", "callbacks", "logger")
+ROOTS = ("model", "data", "trainer", "guard", "callbacks", "logger", "match")
 REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*)[.}]")
 
 

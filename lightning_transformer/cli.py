@@ -22,6 +22,7 @@ from lightning_transformer import __version__, results
 from lightning_transformer.check import plain
 from lightning_transformer.checkpoints import FOLDER
 from lightning_transformer.compose import (
+    check_match,
     composer,
     differing_overrides,
     groups,
@@ -60,6 +61,7 @@ def main() -> None:
         try:
             overrides = resumed_arguments(overrides)
             n_jobs = preflight(overrides)
+            check_match(overrides, several=flags.multirun)
             check_place(overrides, several=flags.multirun)
         except ConfigError as error:
             _refuse(error)

@@ -37,6 +37,8 @@ UNUSED = re.compile(
     r"|[^']+@[^']+(?='.\sDid you mean to override \w+\?$))",
     re.MULTILINE,
 )
+MATCH_NONE = "match=none"
+SEEDS = ("seed", "init_seed")
 MAX_CHECKED = 200  # jobs of a sweep that are composed before the first one starts
 
 
@@ -120,6 +122,24 @@ def preflight(arguments: Sequence[str]) -> int:
             check(composed(job), chosen_groups(job, options))
     # A range for a sweeper that searches makes several jobs, nobody knows how many.
     return math.prod(len(texts) or 2 for texts in swept)
+
+
+def check_match(arguments: Sequence[str], *, several: bool) -> None:
+    """Refuse match= where it would do nothing: `compare run` is what solves for it."""
+    typed = [text.lstrip("+") for text in arguments]
+    asked = next((t for t in typed if t.startswith(("match=", "match.")) and t != MATCH_NONE), None)
+    if asked is None and several:
+        with composer() as loader:
+            swept = [o for o in parse(arguments, loader) if o.is_sweep_override()]
+            first = [texts[0] for o in parse(arguments, loader) if (texts := values(o))]
+            brought = str(composed(first).match.get("_target_", "")).split(".")[-2]
+        compared = [o for o in swept if _key(o.get_key_element()) not in SEEDS]
+        asked = f"match={brought}" if compared and brought != "none" else None
+    if asked is not None:
+        raise ConfigError(
+            f"{asked} is solved for by `python -m lightning_transformer.compare run`; give it what "
+            f"you typed here, or write {MATCH_NONE}"
+        )
 
 
 def parse(arguments: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:

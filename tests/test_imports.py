@@ -55,6 +55,7 @@ FLOORS = {
     "compare.launch": 5,
     "compare.job": 6,
     "compare.nursery": 6,
+    "compare.solve": 6,
     "compare.run": 6,
     "check": 1,
     "tasks": 2,
@@ -95,6 +96,7 @@ ONLY = {
     "compare.job": RUNNING | {"cli"},
     "compare.nursery": RUNNING | {"cli"},
     "compare.run": RUNNING,
+    "compare.solve": {"build", "compose", "errors", "runs.match"},
     "check": {"errors", "redaction", "signatures"},
 }
 

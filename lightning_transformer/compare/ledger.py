@@ -34,12 +34,13 @@ class Failure:
 
 @dataclass
 class Journal:
-    """What was asked, by which configurations, with how many threads; and losses at rungs."""
+    """What was asked, by which configurations, with how many threads; losses at rungs; matches."""
 
     asked: dict[str, Any]
     digests: dict[str, str]
     threads: int
     rungs: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    matches: dict[str, dict[str, Any]] = field(default_factory=dict)  # by variant, see solve.py
 
     def write(self, folder: Path) -> None:
         content = {"schema": SCHEMA, **self.__dict__}

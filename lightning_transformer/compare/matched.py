@@ -14,22 +14,20 @@ def matched(plan: Plan, folder: Path, finished: Mapping[str, str]) -> dict[str, 
     finished: label to the folder of one of its finished runs. The residual is the variant's amount
     over the baseline's, less one.
     """
-    results = {
-        label: read(folder / run)
+    axis = plan.baseline.axis
+    amounts = {
+        label: _amount(axis, read(folder / run))
         for label, run in finished.items()
         if (folder / run / RESULT_FILE).exists()
     }
-    typed = dict(text.partition("=")[::2] for text in plan.asked.shared)
-    chosen = {result.choices.get("match", "none") for result in results.values()}
-    axis = typed.get("match") or (chosen.pop() if len(chosen) == 1 else "none")
-    amounts = {label: _amount(axis, result) for label, result in results.items()}
     base = amounts.get(plan.baseline.label)
     residual = {
         label: amount / base - 1
         for label, amount in amounts.items()
         if amount is not None and base and label != plan.baseline.label
     }
-    return {"axis": axis, "key": typed.get("match.key", ""), "residual": residual}
+    key = dict(plan.baseline.match).get("key", "")
+    return {"axis": axis, "key": key, "residual": residual}
 
 
 def _amount(axis: str, result: RunResult) -> float | None:

@@ -4,7 +4,9 @@ Checks every variant before anything starts, chooses learning rates, runs all va
 same seeds, writes the report. Killed at any point, the same command goes on.
 """
 
+import json
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +27,7 @@ from lightning_transformer.compare.plan import Job, Plan
 from lightning_transformer.compare.pool import Pool, Start
 from lightning_transformer.compare.progress import Screen, show_plan
 from lightning_transformer.compare.request import Request, read_request, split_flags
-from lightning_transformer.compare.variants import read_variants
+from lightning_transformer.compare.variants import changed, read_variants
 from lightning_transformer.compose import composer, register
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.runs.resume import quoted
@@ -81,10 +83,14 @@ def compare(argv: Sequence[str], console: Console, start: Start | None = None) -
     journal = open_journal(folder, plan, 0)
     machine = workers.machine_for(plan.variants, n_jobs, asked.workers, journal.threads or None)
     journal.threads = machine.threads
+    if plan.baseline.axis != "none":
+        journal.matches = journal.matches or solve(plan, machine.environment(0), console)
+        plan = Plan(asked, [changed(v, journal.matches[v.label]["changes"]) for v in plan.variants])
     pool = Pool(plan, folder, journal, start or _no_start, machine.n_workers)
     if asked.dry_run:
         pool.look_back()
         show_plan(console, plan, pool, machine, folder)
+        _print_matches(plan, journal.matches, console)
         return 0
     locks = Locks(folder, console.print)
     launcher = launch.launcher(locks.jobs, gpus=bool(machine.gpus))
@@ -94,10 +100,36 @@ def compare(argv: Sequence[str], console: Console, start: Start | None = None) -
             pool.start = starter(asked, folder, machine, launcher)
         pool.look_back()
         show_plan(console, plan, pool, machine, folder)
+        _print_matches(plan, journal.matches, console)
         return _work(plan, pool, folder, console)
     finally:
         launcher.close()
         locks.release()
+
+
+def solve(plan: Plan, env: dict[str, str], console: Console) -> dict[str, Any]:
+    """What each variant needs to be like the baseline; see solve.py. Raises ConfigError."""
+    console.print(f"match     {plan.baseline.axis}: solving for {len(plan.variants)} variants")
+    asked = {
+        "config_dirs": plan.asked.config_dirs,
+        "baseline": plan.baseline.overrides,
+        "variants": {variant.label: variant.overrides for variant in plan.variants},
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", f"{launch.HOUSE}.solve"],
+        input=json.dumps(asked),
+        stdout=subprocess.PIPE,
+        env=env,
+        text=True,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    if done.returncode or not lines:
+        raise RuntimeError(f"solving for match= ended with {done.returncode}")
+    answer: dict[str, Any] = json.loads(lines[-1])
+    if "error" in answer:
+        raise ConfigError(answer["error"])
+    return answer
 
 
 def read(argv: Sequence[str]) -> Request:
@@ -119,11 +151,11 @@ def _work(plan: Plan, pool: Pool, folder: Path, console: Console) -> int:
     note()
     with Screen(console, plan, pool, folder) as screen:
 
-        def changed(line: str) -> None:
+        def ended(line: str) -> None:
             note()
             screen.said(line)
 
-        pool.run(changed, screen.tick)
+        pool.run(ended, screen.tick)
     content = note()
     if pool.signum:
         left = len(plan.rest(pool.outcomes))
@@ -138,6 +170,22 @@ def _work(plan: Plan, pool: Pool, folder: Path, console: Console) -> int:
         line = f"failed    {failure['run']}: {failure['error']}"
         console.print(line, markup=False, soft_wrap=True)
     return 1 if content["failures"] else 0
+
+
+def _print_matches(plan: Plan, matches: dict[str, Any], console: Console) -> None:
+    for line in match_lines(plan.baseline.axis, matches):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def match_lines(axis: str, matches: dict[str, Any]) -> list[str]:
+    """What was changed in each variant so that it is like the baseline, and how near that is."""
+    lines = []
+    for label, found in matches.items():
+        changes = ", ".join(f"{key}={value}" for key, value in found["changes"].items())
+        lines.append(
+            f"match     {axis}: {label} {changes or 'as it is'} ({found['residual']:+.2%})"
+        )
+    return lines
 
 
 def rate_lines(rates: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -17,6 +18,8 @@ PLACEBO = "placebo"
 INIT_SEED = "init_seed"  # changes the draw of the initial weights and nothing else
 RATES = ("optimizer.lr", "optimizer.muon_lr")
 LENGTHS = ("schedule.warmup_steps", "schedule.timescale")  # in steps, so part of the budget
+STEPS, VAL_EVERY = "trainer.max_steps", "trainer.val_every"
+NONE = "lightning_transformer.runs.match.none.NoMatch"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Variant:
         digest: of its configuration.
         accelerator: where its runs compute, with the number of devices of each.
         flops: of a training step, roughly; None where the sizes are not known by these names.
+        match: what is made equal (an option of the group), with the options of it that it has.
     """
 
     label: str
@@ -46,6 +50,12 @@ class Variant:
     accelerator: str = "auto"
     devices: int | str = 1
     flops: float | None = None
+    match: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def axis(self) -> str:
+        """What is made equal: none, params, flops or time."""
+        return str(dict(self.match).get("_target_", NONE)).split(".")[-2]
 
     @property
     def is_placebo(self) -> bool:
@@ -72,6 +82,8 @@ def read_variants(asked: Request) -> list[Variant]:
             f"halving={asked.halving} needs two variants beside the baseline to choose from; "
             "leave it out"
         )
+    if len({variant.match for variant in found}) > 1:
+        raise ConfigError("match= says what is equal in all that is compared; give it one value")
     if asked.placebo:
         found.insert(1, replace(found[0], label=PLACEBO))
     return found
@@ -113,7 +125,36 @@ def _variant(
             data.get("seq_len"),
             data.get("batch_size"),
         ),
+        match=tuple(sorted((str(key), value) for key, value in cfg.match.items())),
     )
+
+
+def changed(variant: Variant, changes: Mapping[str, Any]) -> Variant:
+    """The variant with what match= has solved for, as overrides that its runs are started with.
+
+    Raises ConfigError for a key that is compared itself.
+    """
+    if variant.axis == "none":
+        return variant
+    compared = set(changes) & {key.lstrip("+") for key in variant.values}
+    if compared:
+        raise ConfigError(
+            f"{min(compared)} is compared and would be solved for by match={variant.axis}; write "
+            "match=none"
+        )
+    kept = [text for text in variant.overrides if not _is_of(text, ("match", *changes))]
+    return replace(
+        variant,
+        overrides=(*kept, "match=none", *(f"{key}={value!r}" for key, value in changes.items())),
+        steps=int(changes.get(STEPS, variant.steps)),
+        val_every=int(changes.get(VAL_EVERY, variant.val_every)),
+        lengths={key: int(changes.get(key, value)) for key, value in variant.lengths.items()},
+    )
+
+
+def _is_of(override: str, keys: tuple[str, ...]) -> bool:
+    key = override.split("=", 1)[0].lstrip("+")
+    return key in keys or key.startswith("match.")
 
 
 def _rates(cfg: DictConfig) -> dict[str, float]:

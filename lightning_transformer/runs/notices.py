@@ -14,6 +14,9 @@ from lightning_transformer.nn.stack import Stack
 
 def notices(cfg: DictConfig, model: Transformer, pattern: Pattern) -> Iterator[str]:
     """One line for each. pattern: as chosen, before the architecture adds to it."""
+    axis = str(cfg.match._target_).split(".")[-2] if "match" in cfg else "none"
+    if axis != "none":
+        yield f"match={axis} changes nothing in a run by itself; compare run solves for it"
     kernels = (getattr(module, "kernel", None) for module in model.modules())
     yield from dict.fromkeys(kernel.choice() for kernel in kernels if isinstance(kernel, Auto))
     window = getattr(pattern, "window", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lightning_transformer.compare.matched import matched
@@ -15,7 +17,6 @@ from tests.compare.fake_jobs import plan
 def test_the_residual_is_that_of_the_axis(tmp_path, axis, residual):
     for name, n, tokens, seconds in (("a", 1000, 400, 2.0), ("b", 1010, 300, 4.0)):
         result = RunResult(
-            choices={"match": axis},
             n_params_non_embedding=n,
             flops_per_token=10.0,
             tokens_seen=tokens,
@@ -23,7 +24,10 @@ def test_the_residual_is_that_of_the_axis(tmp_path, axis, residual):
         )
         (tmp_path / name).mkdir()
         result.write(tmp_path / name)
-    found = matched(plan(), tmp_path, {"norm=a": "a", "norm=b": "b"})
+    one = plan()
+    target = f"lightning_transformer.runs.match.{axis}.X"
+    one.variants = [replace(v, match=(("_target_", target),)) for v in one.variants]
+    found = matched(one, tmp_path, {"norm=a": "a", "norm=b": "b"})
     assert found["axis"] == axis
     expected = {} if residual is None else {"norm=b": pytest.approx(residual)}
     assert found["residual"] == expected
