@@ -5,7 +5,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassCalibrationError,
+    MulticlassF1Score,
+)
 
 from lightning_transformer.examples import Labelled
 from lightning_transformer.nn.linear import Head
@@ -40,7 +44,8 @@ class LabelRows:
 class Classification(Task):
     """One class per row, from pooled features: -log p(class | row).
 
-    `loss` is nats per row; `accuracy` counts rows, `f1` averages over classes.
+    `loss` is nats per row; `accuracy` counts rows, `f1` averages over classes. `ece` is the mean
+    distance of confidence from accuracy over 15 bins of confidence (Guo et al. 2017).
     """
 
     causal = False
@@ -65,6 +70,7 @@ class Classification(Task):
         return super().metrics() | {
             "accuracy": MulticlassAccuracy(n, average="micro"),
             "f1": MulticlassF1Score(n, average="macro"),
+            "ece": MulticlassCalibrationError(n, n_bins=15, norm="l1"),
         }
 
     def update_own(
@@ -73,6 +79,7 @@ class Classification(Task):
         guesses = scores.argmax(dim=-1)
         update(metrics, "accuracy", guesses, labels)
         update(metrics, "f1", guesses, labels)
+        update(metrics, "ece", scores.float().softmax(dim=-1), labels)
 
     @torch.no_grad()
     def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
