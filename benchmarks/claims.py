@@ -1,0 +1,153 @@
+"""What texts claim of training transformers, each as a comparison, and the page that it gives.
+
+    python -m benchmarks.claims [NAME ..]      all without a name; a finished run is not run again
+
+Runs `compare run` into outputs/sweeps/claim_NAME and writes docs/claims/NAME.md and NAME.svg. Half
+an hour on two cores. The words under "Reading" are by hand and hold for the numbers of the page.
+"""
+
+import argparse
+import json
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.claims_told import CLAIMS, Claim
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES, SWEEPS = ROOT / "docs" / "claims", ROOT / "outputs" / "sweeps"
+PROGRAM = "python -m lightning_transformer.compare run"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CLAIMS))
+    parser.add_argument("--pages", action="store_true", help="write pages of runs that are there")
+    asked = parser.parse_args(argv)
+    PAGES.mkdir(exist_ok=True)
+    for name in asked.names or CLAIMS:
+        if not asked.pages:
+            run(name, CLAIMS[name])
+        write(name, CLAIMS[name])
+    index()
+
+
+def run(name: str, claim: Claim) -> None:
+    """Do the comparison, or what is left of it; a diverged run is no failure."""
+    typed = [*claim.typed, f"name=claim_{name}"]
+    subprocess.run(
+        [sys.executable, "-m", "lightning_transformer.compare", "run", *typed], cwd=ROOT, check=True
+    )
+
+
+def write(name: str, claim: Claim) -> None:
+    """The page of one claim, from its report.json alone but for what is told by hand."""
+    folder = SWEEPS / f"claim_{name}"
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    parts = [
+        f"# {claim.question}",
+        f"**The claim.** {claim.claim}",
+        "```bash\n" + command(name, claim) + "\n```",
+        table(report, claim.metrics, folder),
+        f"![differences from the baseline]({name}.svg)",
+        f"**Reading.** {claim.reading}",
+        provenance(report),
+    ]
+    shutil.copy(folder / "report" / "forest.svg", PAGES / f"{name}.svg")
+    (PAGES / f"{name}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def command(name: str, claim: Claim) -> str:
+    words_ = [PROGRAM, *claim.typed, f"name=claim_{name}"]
+    lines, line = [], ""
+    for word in words_:
+        if len(line) + len(word) > 92:
+            lines.append(f"{line} \\")
+            line = "   "
+        line = f"{line} {word}" if line else word
+    return "\n".join([*lines, line])
+
+
+def table(report: dict[str, Any], further: Sequence[str], folder: Path) -> str:
+    """Variants with what they reach, the difference and the verdict."""
+    head = ["variant", report["metric"], "Δ", "95 % interval", "Holm p", "verdict", *further]
+    rows = [head, ["---"] + ["---:"] * 4 + ["---"] + ["---:"] * len(further)]
+    for row in report["variants"]:
+        effect = row["effect"]
+        said = ["–", "–", "–"]
+        if effect:
+            low, high = effect["low"], effect["high"]
+            said = [
+                f"{effect['delta']:+.4f}",
+                "–" if low is None else f"{low:+.4f} … {high:+.4f}",
+                "–" if effect["p_holm"] is None else f"{effect['p_holm']:.4f}",
+            ]
+        reached = "–" if row["mean"] is None else f"{row['mean']:.4f} ± {row['sd'] or 0:.4f}"
+        rows.append([row["variant"], reached, *said, verdict(row), *means(folder, row, further)])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def verdict(row: dict[str, Any]) -> str:
+    if row["verdict"] == "diverged":
+        return f"diverged {row['divergence']['n']}/{row['divergence']['of']}"
+    return str(row["verdict"])
+
+
+def means(folder: Path, row: dict[str, Any], metrics: Sequence[str]) -> list[str]:
+    """Further metrics of a variant, averaged over its finished runs."""
+    found = []
+    for metric in metrics:
+        values = [
+            result["metrics"][metric]
+            for file in folder.glob("*/result.json")
+            for result in [json.loads(file.read_text(encoding="utf-8"))]
+            if result["status"] == "finished" and is_of(result, row["variant"])
+        ]
+        found.append(f"{sum(values) / len(values):.3f}" if values else "–")
+    return found
+
+
+def is_of(result: dict[str, Any], label: str) -> bool:
+    return set(label.split(",")) <= set(result["overrides"])
+
+
+def provenance(report: dict[str, Any]) -> str:
+    facts = {fact["name"]: fact["value"] for fact in report["facts"]}
+    minutes = sum(run["seconds"] or 0 for run in report["runs"]) / 60
+    return (
+        f"<sub>{len(report['seeds'])} seeds; learning rate {facts['learning rate']}; band of "
+        f"equality {report['rope']['percent']} % of the baseline. {minutes:.1f} CPU minutes of "
+        f"training in the reported runs, one thread each, on {facts['device']} "
+        f"({platform.machine()}); Python {facts['python']}, torch {facts['torch']}, commit "
+        f"{facts['commit']}, data {facts['data']} ({facts['data sha256']}). "
+        f"Written by `python -m benchmarks.claims`.</sub>"
+    )
+
+
+def index() -> None:
+    """docs/claims/README.md: every page with what came of it."""
+    lines = [
+        "# Claims, and what came of them here",
+        "What texts say of training transformers, each as one command whose numbers stand on its "
+        "page, also where the claim does not show. Models are small and runs are minutes: what "
+        "holds here need not hold for large ones, and the other way round.",
+        "| question | what came of it |\n|---|---|",
+    ]
+    rows = []
+    for page in sorted(PAGES.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        if page.name == "README.md":
+            continue
+        reading = text.split("**Reading.** ", 1)[1].split("\n\n", 1)[0]
+        first = " ".join(reading.split()).split(". ", 1)[0].rstrip(".")
+        rows.append(f"| [{text.splitlines()[0][2:]}]({page.name}) | {first}. |")
+    content = "\n\n".join(lines) + "\n" + "\n".join(rows) + "\n"
+    (PAGES / "README.md").write_text(content, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
