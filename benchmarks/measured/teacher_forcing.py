@@ -1,0 +1,65 @@
+"""An encoder-decoder that is fed the truth, against one that is fed what it said itself."""
+
+import numpy as np
+import torch
+
+from benchmarks.measured.page import Page, axes, config, trained
+from lightning_transformer.build import build
+from lightning_transformer.generate.respond import stream
+from lightning_transformer.models.base import Transformer
+
+PLACES = 48
+
+
+@torch.no_grad()
+def accuracies(model: Transformer, pairs: list, places: int) -> tuple[np.ndarray, np.ndarray]:
+    """(places,) share of right tokens with the truth, and with its own output, before each."""
+    collate = model.task.collator("test")
+    batch = collate(pairs, [0] * len(pairs))
+    targets = batch.labels
+    forced = model.task.head(model.features(batch)).argmax(dim=-1)
+    sources = [np.asarray(pair.source) for pair in pairs]
+    said = torch.stack(list(stream(model, sources, max_new_tokens=targets.shape[1])), dim=1)
+    free = torch.full_like(targets, -1)
+    free[:, : said.shape[1]] = said[:, : targets.shape[1]]
+    real = targets != -100
+    found = []
+    for guesses in (forced, free):
+        right = ((guesses == targets) & real)[:, :places].sum(0) / real[:, :places].sum(0)
+        found.append(right.numpy())
+    return found[0], found[1]
+
+
+def main(steps: int = 600) -> None:
+    typed = ("model=encoder_decoder", "data=restore", f"trainer.max_steps={steps}",
+             f"trainer.val_every={steps}", "task.n_generated=0")  # fmt: skip
+    model = trained(*typed)[0]
+    data = build(config(*typed), "data")
+    data.prepare()
+    pairs = [data.splits["test"].get(i, 0) for i in range(200)]
+    forced, free = accuracies(model, pairs, PLACES)
+    figure, ax = axes("place in the target", "share of right bytes")
+    ax.plot(forced, label="fed the truth (teacher forcing)")
+    ax.plot(free, label="fed its own output")
+    ax.legend()
+    rows = [["bytes", "fed the truth", "fed its own output"]]
+    for start in range(0, PLACES, 12):
+        part = slice(start, start + 12)
+        rows.append([f"{start} to {start + 12}", f"{forced[part].mean():.3f}",
+                     f"{free[part].mean():.3f}"])  # fmt: skip
+    Page(
+        "teacher_forcing",
+        "How much better does a model look when it is fed the truth?",
+        "Trained on the truth, a model meets its own errors only when it writes, and they add up "
+        "(Bengio et al. 2015, exposure bias).",
+        rows,
+        "It shows: fed the truth the model is right at 88 to 56 % of the bytes, fed its own "
+        "output at 67 % of the first twelve and at 6 to 12 % later. Much of it is a shift by a "
+        "byte or two, after which no place fits; chrF and exact match on generated text, which "
+        "`task.n_generated` measures, say what a reader gets.",
+        figure,
+    ).write()
+
+
+if __name__ == "__main__":
+    main()
