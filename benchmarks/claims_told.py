@@ -30,7 +30,7 @@ CLAIMS = {
         "With norms after each layer training needs a warm-up, with norms before it does not "
         "(Xiong et al. 2020).",
         ("experiment=warmup", "residual=post_norm,pre_norm", "schedule.warmup_steps=0,60",
-         "lr=fixed"),
+         "model.n_layers=6", "optimizer.lr=4e-3", "lr=fixed"),
         "",
     ),
     "no_norm": Claim(

@@ -25,6 +25,7 @@ from lightning_transformer.compare.statistics import (
 )
 
 SCHEMA = 1
+LOSSES = "document_losses.npy"  # of a run: (loss, count) of each test example
 ROPE_PERCENT = 0.5
 PARAMS_TOLERANCE = 0.02
 STATES = ("ok", "diverged", "failed", "stopped", "running", "missing")
@@ -66,7 +67,7 @@ def analyse(design: Design, *, title: str, rope_percent: float = ROPE_PERCENT,
         "blocks": {"used": used, "dropped": _dropped(states, clean, used, seeds)},
         "rope": {"percent": rope_percent, "absolute": rope},
         "method": next((e["method"] for e in found.values()), "none"),
-        "warnings": [*warnings, *_warnings(design, rows)],
+        "warnings": [*warnings, *_warnings(design, rows), *_other_lengths(design, rows)],
         "variants": rows,
         "runs": _runs(design, rows, states),
         "facts": facts(design),
@@ -180,7 +181,7 @@ def _other_text(design: Design, label: str, seeds: Sequence[int]) -> list[float]
         return None
     total, count = 0.0, None
     for seed in seeds:
-        files = [design.cells[v][seed].folder / "document_losses.npy"
+        files = [design.cells[v][seed].folder / LOSSES
                  for v in (label, design.baseline)]  # fmt: skip
         if not all(file.is_file() for file in files):
             return None
@@ -190,6 +191,27 @@ def _other_text(design: Design, label: str, seeds: Sequence[int]) -> list[float]
         total = total + ours["loss"].astype(float) - theirs["loss"].astype(float)
         count = ours["count"]
     return list(bootstrap(np.stack([np.asarray(total) / len(seeds), count], axis=1)))  # type: ignore[list-item]
+
+
+def _other_lengths(design: Design, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Why some variants lack the interval over other test texts that others have."""
+    kept = {
+        label
+        for label, row in design.cells.items()
+        if all((run.folder / LOSSES).is_file() for run in row.values())
+    }
+    lacking = [
+        row["variant"]
+        for row in rows
+        if row["effect"] and row["other_text"] is None and {row["variant"], design.baseline} <= kept
+    ]
+    if not lacking or design.metric != "test/loss":
+        return []
+    return [
+        f"No interval over other test texts for {', '.join(lacking[:3])}"
+        + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else "")
+        + ": their test examples are others than the baseline's, or are cut otherwise."
+    ]
 
 
 def _divergence(rows: list[dict[str, Any]], rope: float, lower: bool) -> None:

@@ -119,19 +119,12 @@ def _forest(content: dict[str, Any]) -> str:
 
 def _table(content: dict[str, Any]) -> str:
     head = (
-        "variant",
-        "params",
-        "FLOPs/token",
-        "tokens/s",
-        "peak MiB",
-        "LR",
-        "mean",
-        "SD",
-        "Δ",
-        "95 % interval",
-        "Holm p",
+        *("variant", "mean", "SD", "Δ", "95 % interval", "Holm p", "verdict"),
+        *("LR", "params", "FLOPs/token", "tokens/s", "peak MiB"),
     )
-    columns = "".join(f"<th>{name}</th>" for name in head) + '<th class="words">verdict</th>'
+    columns = "".join(
+        f"<th{' class=words' if name == 'verdict' else ''}>{name}</th>" for name in head
+    )
     rows = "".join(_row(i, row) for i, row in enumerate(content["variants"]))
     return (
         "<section><h2>All variants</h2><p class=note>SD is over seeds. Runs that diverged are counted and never "
@@ -147,22 +140,25 @@ def _row(i: int, row: dict[str, Any]) -> str:
         if low is not None
         else words.NOTHING
     )
-    cells = (
+    answer = (
         said(f"{at}/short", row["short"])
         + (" <small>baseline</small>" if row["is_baseline"] else ""),
-        num(f"{at}/params", row["params"], count),
-        num(f"{at}/flops_per_token", row["flops_per_token"], words.short),
-        num(f"{at}/tokens_per_second", row["tokens_per_second"], words.short),
-        num(f"{at}/memory_mib", row["memory_mib"], lambda v: words.number(v, 0)),
-        num(f"{at}/lr", row["lr"], plain),
         num(f"{at}/mean", row["mean"]),
         num(f"{at}/sd", row["sd"]),
         num(f"{at}/effect/delta", effect.get("delta"), words.signed),
         interval,
         num(f"{at}/effect/p_holm", effect.get("p_holm"), words.p_value),
     )
-    body = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f'<tr title="{escape(row["variant"])}">{body}<td class="words {row["verdict"]}">{_verdict(at, row)}</td></tr>'
+    cost = (
+        num(f"{at}/lr", row["lr"], plain),
+        num(f"{at}/params", row["params"], count),
+        num(f"{at}/flops_per_token", row["flops_per_token"], words.short),
+        num(f"{at}/tokens_per_second", row["tokens_per_second"], words.short),
+        num(f"{at}/memory_mib", row["memory_mib"], lambda v: words.number(v, 0)),
+    )
+    verdict = f'<td class="words {row["verdict"]}">{_verdict(at, row)}</td>'
+    body, rest = ("".join(f"<td>{cell}</td>" for cell in cells) for cells in (answer, cost))
+    return f'<tr title="{escape(row["variant"])}">{body}{verdict}{rest}</tr>'
 
 
 def _verdict(at: str, row: dict[str, Any]) -> str:

@@ -27,13 +27,16 @@ def names(content: dict[str, Any], n: int = 16) -> dict[str, str]:
     return {row["variant"]: clipped(row["short"], n) for row in content["variants"]}
 
 
+FAR = 20.0  # times the next variant's difference: not on the same scale
+
+
 def forest(content: dict[str, Any], width: int = 880) -> Canvas | None:
     """Difference of every variant, 95 % interval, every seed a dot, the region of no interest."""
     rows = [(i, row) for i, row in enumerate(content["variants"]) if row["effect"]]
     if not rows:
         return None
     narrow = width < 600
-    left, right = (8, width - 8) if narrow else (210, width - 200)
+    left, right = (8, width - 8) if narrow else (210, width - 214)
     pitch, top = (46, 26) if narrow else (32, 26)
     bottom = top + pitch * len(rows)
     canvas = Canvas(width, bottom + 42, f"Difference in {content['metric']} from the baseline")
@@ -70,7 +73,16 @@ def _tick(tick: float, marks: Sequence[float]) -> str:
 
 
 def _forest_extent(rows: Sequence[dict[str, Any]], rope: float) -> tuple[float, float]:
-    """All dots and intervals; of these only what is not far beyond the dots (two seeds)."""
+    """All dots and intervals; of these only what is not far beyond the dots (two seeds).
+
+    A variant that is FAR times as far off as the next one is left out, or the others would lie on
+    one spot: its marks stand at the edge.
+    """
+    rows = sorted(rows, key=lambda row: abs(row["effect"]["delta"]))
+    while len(rows) > 2 and abs(rows[-1]["effect"]["delta"]) > FAR * max(
+        abs(rows[-2]["effect"]["delta"]), rope
+    ):
+        rows = rows[:-1]
     dots = [d for row in rows for d in row["differences"].values()] + [-rope, rope, 0.0]
     low, high = min(dots), max(dots)
     span = high - low or 1.0
@@ -100,6 +112,9 @@ def _forest_row(
     for seed, d in sorted(row["differences"].items()):
         canvas.dot(clip(d), y, f"seed {colour}", 3, f"/variants/{i}/differences/{seed}", d)
     canvas.dot(clip(effect["delta"]), y, colour, 5, f"{place}/delta", effect["delta"])
+    if clip(effect["delta"]) in edges:
+        end, back = clip(effect["delta"]), -7 if clip(effect["delta"]) == edges[1] else 7
+        canvas.path([(end + back, y - 7), (end, y), (end + back, y + 7)], f"line {colour}")
     at = edges[1] if narrow else edges[1] + 14
     canvas.text(
         at,
@@ -110,7 +125,7 @@ def _forest_row(
         f"{place}/delta",
     )
     if not narrow:
-        canvas.text(at + 66, y + 4, row["verdict"], "quiet")
+        canvas.text(at + 80, y + 4, row["verdict"], "quiet")
 
 
 def _frame(
