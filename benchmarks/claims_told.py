@@ -101,12 +101,16 @@ CLAIMS = {
         "Weights drawn so that variances stay equal let deep networks train (Glorot and Bengio "
         "2010; He et al. 2015); scaling by depth helps residual ones (Radford et al. 2019).",
         ("experiment=inits", "init=xavier,kaiming,depth_scaled"),
-        "",
+        "It does, and not as expected: He's weights, the largest of the three, end ahead of "
+        "Xavier's, each with its own learning rate, six layers and norms before each. Depth- "
+        "scaled weights of 0.02 are behind on average and differ much from seed to seed, so "
+        "that nothing is settled about them at 200 steps.",
     ),
     "optimizers": Claim(
         "Can gradient descent train a transformer as well as Adam?",
         "Transformers need adaptive steps; gradient descent lags behind (Zhang et al. 2020).",
         ("experiment=optimizers", "optimizer=adam,sgd"),
-        "",
+        "It cannot here: with a learning rate of its own, widened as far as the search goes, "
+        "gradient descent with momentum ends a tenth above Adam's loss in all five seeds.",
     ),
 }  # fmt: skip

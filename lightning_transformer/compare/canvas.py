@@ -77,7 +77,9 @@ class Canvas:
         for mark in self.marks:
             _draw(axes, mark)
         stream = io.BytesIO()
-        figure.savefig(stream, format="png", metadata={"Software": None})
+        # Lines and letters are small at any level, and the best takes seconds for a tall picture.
+        plain = {"compress_level": 3}
+        figure.savefig(stream, format="png", metadata={"Software": None}, pil_kwargs=plain)
         return stream.getvalue()
 
 

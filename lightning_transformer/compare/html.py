@@ -105,7 +105,7 @@ def _forest(content: dict[str, Any]) -> str:
     rope = content["rope"]
     method = "Intervals are of paired differences, seed by seed."
     thin = (
-        " The thin line is the interval over other test documents."
+        " The thin line is the interval over other test examples. An arrow: beyond the drawn range."
         if any(row["other_text"] for row in content["variants"])
         else ""
     )
@@ -211,8 +211,10 @@ def _curves(content: dict[str, Any]) -> str:
     if over[0][1] is None:
         return ""
     both = "".join(figure(canvas, f"Mean over seeds, over {axis}") for axis, canvas in over)
+    n = len(content["variants"])
+    shown = f"; the {plots.MOST} best of {n} variants" if n > plots.MOST + 1 else ""
     panels = "".join(
-        f"<p class=note>Paired difference from the baseline over {axis}, with its 95 % interval; below zero is a lower loss</p>"
+        f"<p class=note>Paired difference from the baseline over {axis}, with its 95 % interval; below zero is a lower loss{shown}</p>"
         f'<div class="panels">{"".join(figure(one) for one in found)}</div>'
         for axis, _ in over
         if (found := plots.difference_panels(content, axis))

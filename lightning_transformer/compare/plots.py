@@ -27,6 +27,7 @@ def names(content: dict[str, Any], n: int = 16) -> dict[str, str]:
     return {row["variant"]: clipped(row["short"], n) for row in content["variants"]}
 
 
+MOST = 40  # variants, the best, where each has a row or a panel of its own
 FAR = 20.0  # times the next variant's difference: not on the same scale
 
 
@@ -35,6 +36,7 @@ def forest(content: dict[str, Any], width: int = 880) -> Canvas | None:
     rows = [(i, row) for i, row in enumerate(content["variants"]) if row["effect"]]
     if not rows:
         return None
+    rows, more = rows[:MOST], len(rows) - MOST
     narrow = width < 600
     left, right = (8, width - 8) if narrow else (210, width - 214)
     pitch, top = (46, 26) if narrow else (32, 26)
@@ -58,7 +60,8 @@ def forest(content: dict[str, Any], width: int = 880) -> Canvas | None:
     canvas.text(
         (left + right) / 2,
         bottom + 35,
-        f"{content['metric']}, difference from {content['variants'][0]['short'][:24]}",
+        f"{content['metric']}, difference from {content['variants'][0]['short'][:24]}"
+        + (f"; {more} more in the table" if more > 0 else ""),
         "quiet small",
         "middle",
     )
@@ -197,6 +200,7 @@ def loss_curves(content: dict[str, Any], axis: str) -> Canvas | None:
 def difference_panels(content: dict[str, Any], axis: str) -> list[Canvas]:
     """One small plot per variant: paired difference from the baseline, with its interval."""
     lines = [line for line in (content["curves"] or {}).get(axis, []) if "difference" in line]
+    lines = lines[:MOST]
     if not lines:
         return []
     colour, name = classes(content), names(content, 26)
