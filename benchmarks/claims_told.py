@@ -31,9 +31,9 @@ CLAIMS = {
         "(Xiong et al. 2020).",
         ("experiment=warmup", "residual=post_norm,pre_norm", "schedule.warmup_steps=0,100",
          "model.n_layers=6", "optimizer.lr=3e-3", "trainer.max_steps=400", "lr=fixed"),
-        "It does: with norms after each layer and no warm-up six layers learn nothing beyond "
-        "the frequencies of single bytes at this rate, and with a quarter of the steps as "
-        "warm-up they learn, in every seed; with norms before each layer they learn either "
+        "It does: with norms after each layer and no warm-up six layers learn hardly more "
+        "than the frequencies of single bytes at this rate, and with a quarter of the steps "
+        "as warm-up they learn, in every seed; with norms before each layer they learn either "
         "way. It takes a rate at which it matters. Post-norm needed no warm-up at 1e-3 with "
         "six layers, and learned nothing with 60 steps of it at 1e-3 with twelve: warm-up "
         "widens the range of rates, and no more.",

@@ -65,14 +65,33 @@ def test_every_number_of_the_page_stands_in_report_json(tmp_path: Path) -> None:
     shown = re.findall(r'<span data-path="([^"]+)"( data-words)?>([^<]*)</span>', page)
     assert len(shown) > 80
     for place, words, text in shown:
-        value: Any = content
-        for key in html.unescape(place).strip("/").split("/"):
-            key = key.replace("~1", "/").replace("~0", "~")
-            value = value[int(key)] if isinstance(value, list) else value[key]
+        value = at(content, place)
         if words:
             assert html.unescape(text) == str(value), place
         else:
             assert close(html.unescape(text), value), (place, text, value)
+
+
+def at(content: Any, place: str) -> Any:
+    """What stands in report.json at a JSON pointer (RFC 6901)."""
+    for key in html.unescape(place).strip("/").split("/"):
+        key = key.replace("~1", "/").replace("~0", "~")
+        content = content[int(key)] if isinstance(content, list) else content[key]
+    return content
+
+
+def test_every_dot_and_number_of_a_plot_stands_in_report_json(tmp_path: Path) -> None:
+    made_sweep(tmp_path / "s", MEANS)
+    content = report(tmp_path / "s", "--baseline", "norm=rmsnorm")
+    page = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
+    dots = re.findall(r'<circle[^>]* data-path="([^"]+)" data-value="([^"]+)"', page)
+    texts = re.findall(r'<text[^>]* data-path="([^"]+)">([^<]*)</text>', page)
+    assert len(dots) > 20
+    assert len(texts) > 2
+    assert [
+        p for p, value in dots if float(value) != pytest.approx(at(content, p), rel=1e-12)
+    ] == []
+    assert [p for p, text in texts if not close(html.unescape(text), at(content, p))] == []
 
 
 def close(text: str, value: float) -> bool:
