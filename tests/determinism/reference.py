@@ -8,10 +8,8 @@ float64, so that another CPU or torch differs in the last digits only and not in
 from __future__ import annotations
 
 import json
-import platform
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -37,26 +35,18 @@ def typed(kind: str, folder: Path) -> list[str]:
     return short(folder, f"model={kind}", *COMMON)
 
 
-def losses(kind: str, folder: Path) -> dict[str, list[str]]:
-    """Every logged loss of the run, as written: the shortest text that gives the number again."""
+def losses(kind: str, folder: Path) -> dict[str, list[float]]:
+    """Every logged loss of the run, in float64."""
     start(folder / "run", typed(kind, folder))
     rows = history(folder / "run")
     return {
-        name: [row[name] for row in rows if row[name]] for name in ("train/loss", "val/loss")
-    } | {"test/loss": [row["test/loss"] for row in rows if row.get("test/loss")]}
-
-
-def machine() -> dict[str, str]:
-    """What has to be the same for numbers to be the same to the last bit."""
-    return {
-        "torch": str(torch.__version__),
-        "processor": platform.machine(),
-        "capability": torch.backends.cpu.get_cpu_capability(),
+        name: [float(row[name]) for row in rows if row.get(name)]
+        for name in ("train/loss", "val/loss", "test/loss")
     }
 
 
-def committed(kind: str) -> dict[str, Any]:
-    """The file of an architecture: where it was recorded, and the losses."""
+def committed(kind: str) -> dict[str, list[float]]:
+    """The losses in the file of an architecture."""
     content = json.loads((FOLDER / f"{kind}.json").read_text(encoding="utf-8"))
     assert isinstance(content, dict)
     return content
@@ -67,8 +57,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for kind in KINDS:
         with tempfile.TemporaryDirectory() as folder:
-            content = {"machine": machine(), "losses": losses(kind, Path(folder))}
-        text = json.dumps(content, indent=1)
+            text = json.dumps(losses(kind, Path(folder)), indent=1)
         (FOLDER / f"{kind}.json").write_text(text + "\n", encoding="utf-8")
 
 
