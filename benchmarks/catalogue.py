@@ -17,7 +17,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from lightning_transformer.cards.files import all_groups, default_option
-from lightning_transformer.results import RunResult, find_results, read
+from lightning_transformer.runs.result import RunResult, find_results, read
 
 SEEDS = (1, 2)
 SWEEPS = Path("outputs/sweeps")

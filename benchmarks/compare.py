@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lightning_transformer.compare.report import Wanted, write
-from tests.compare.made_runs import make_run
+from lightning_transformer.compare.report.write import Wanted, write
+from tests.unit.compare.report.made_runs import make_run
 
 SEEDS = 5
 

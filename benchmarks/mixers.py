@@ -16,14 +16,14 @@ from typing import Any
 import torch
 
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.attention.gated_deltanet import GatedDeltaNet
-from lightning_transformer.nn.attention.linear import LinearAttention
-from lightning_transformer.nn.attention.mamba2 import Mamba2
+from lightning_transformer.nn.attention.kernels.sdpa import SDPA
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 from lightning_transformer.nn.init.base import initialise
 from lightning_transformer.nn.init.normal import Normal
-from lightning_transformer.nn.kernel.sdpa import SDPA
 from lightning_transformer.nn.norm.none import NoNorm
+from lightning_transformer.nn.recurrent.gated_deltanet import GatedDeltaNet
+from lightning_transformer.nn.recurrent.linear import LinearAttention
+from lightning_transformer.nn.recurrent.mamba2 import Mamba2
 
 KINDS = {
     "mha": partial(MultiHeadAttention, kernel=SDPA(), qk_norm=NoNorm),

@@ -19,15 +19,15 @@ import lightning as L
 import torch
 
 from lightning_transformer.build import build, build_model
-from lightning_transformer.callbacks.display import Display
-from lightning_transformer.callbacks.meter import Meter
-from lightning_transformer.compose import composed, composer, register
+from lightning_transformer.config.compose import composed, composer, register
 from lightning_transformer.optim.schedule.apply import lambda_lr
-from lightning_transformer.runs.history import History
-from lightning_transformer.runs.interrupt import Stop
-from lightning_transformer.runs.quiet import quiet_lightning
-from lightning_transformer.runs.rates import Rates
-from lightning_transformer.runs.saving import Saving
+from lightning_transformer.training.callbacks.checkpointing import Saving
+from lightning_transformer.training.callbacks.graceful_stop import Stop
+from lightning_transformer.training.callbacks.metric_logger import Meter
+from lightning_transformer.training.callbacks.progress import Display
+from lightning_transformer.training.callbacks.resume_lr import Rates
+from lightning_transformer.training.lightning_warnings import quiet_lightning
+from lightning_transformer.training.loggers.csv import History
 
 TINY = (
     "model.n_layers=1",

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import torch
 
-from lightning_transformer import checkpoints
-from lightning_transformer.results import sync_folder
-from lightning_transformer.runs.checkpoint_io import SafeCheckpointIO
+from lightning_transformer.checkpoint import store
+from lightning_transformer.checkpoint.io import SafeCheckpointIO
+from lightning_transformer.runs.result import sync_folder
 
 
 def main() -> None:
@@ -47,8 +47,8 @@ def plain(base: Path, state: dict[str, torch.Tensor]) -> float:
     start = time.perf_counter()
     temporary = base / "plain.tmp"
     temporary.mkdir()
-    torch.save(state, temporary / checkpoints.STATE)
-    with (temporary / checkpoints.STATE).open("rb") as file:
+    torch.save(state, temporary / store.STATE)
+    with (temporary / store.STATE).open("rb") as file:
         os.fsync(file.fileno())
     sync_folder(temporary)
     os.rename(temporary, base / "plain")
@@ -59,13 +59,13 @@ def plain(base: Path, state: dict[str, torch.Tensor]) -> float:
 
 
 def verified(base: Path, state: dict[str, torch.Tensor]) -> float:
-    """Seconds of the same by the protocol of checkpoints.py."""
+    """Seconds of the same by the protocol of checkpoint/store.py."""
     start = time.perf_counter()
-    temporary = checkpoints.begin(base, 1)
+    temporary = store.begin(base, 1)
     writer = SafeCheckpointIO()
-    writer.save_checkpoint(state, temporary / checkpoints.STATE)
+    writer.save_checkpoint(state, temporary / store.STATE)
     known = {path.name: entry for path, entry in writer.written.items()}
-    found = checkpoints.commit(temporary, 1, metrics={}, facts={}, known=known)
+    found = store.commit(temporary, 1, metrics={}, facts={}, known=known)
     seconds = time.perf_counter() - start
     shutil.rmtree(found.path)
     return seconds

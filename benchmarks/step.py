@@ -95,7 +95,7 @@ def serve(overrides: Sequence[str], steps: int) -> None:
     import torch
 
     from lightning_transformer.build import build, build_model
-    from lightning_transformer.compose import composed, composer, register
+    from lightning_transformer.config.compose import composed, composer, register
 
     register()
     with composer():

@@ -1,4 +1,4 @@
-from lightning_transformer.cli import main
+from lightning_transformer.cli.main import main
 
 if __name__ == "__main__":
     main()

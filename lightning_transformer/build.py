@@ -12,20 +12,13 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from lightning_transformer.check import check_node
-from lightning_transformer.data.base import DataModule
+from lightning_transformer.checkpoint.run_files import RunFiles
+from lightning_transformer.config.validate import check_node
 from lightning_transformer.data.tokenizers.base import Vocabulary
-from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.models.parallel import check_parallel
-from lightning_transformer.optim.schedule.apply import check_pair
-from lightning_transformer.runs.memory import check_memory
-from lightning_transformer.runs.sizes import check_machine
-from lightning_transformer.trust import check_targets
-
-# What torch says, even on the meta device, of tensors that have more bytes than can be counted.
-TOO_LARGE = ("overflow", "Overflow", "too large", "invalid combination of arguments")
+from lightning_transformer.runs.result import check_version
+from lightning_transformer.runs.trusted_targets import check_targets
 
 
 def build(cfg: DictConfig, group: str, **sizes: Any) -> Any:
@@ -93,57 +86,6 @@ def build_model(
     return model
 
 
-def check_build(cfg: DictConfig, data: DataModule, choices: dict[str, str]) -> None:
-    """Refuse, before any data is read, sizes and pairings that cannot work.
-
-    Builds the model without memory for its weights, and its optimizer and schedule.
-    """
-    try:
-        with torch.device("meta"):
-            model = build_model(cfg, vocabulary=ByteVocabulary(), labels=["a", "b"], seed=0)
-    except (RuntimeError, OverflowError, TypeError) as error:
-        if not any(word in str(error) for word in TOO_LARGE):
-            raise
-        with refusing(cfg, "model"):
-            check_memory(cfg, None)
-        raise
-    check_pairing(model, data, choices)
-    with refusing(cfg, "model"):
-        check_machine(cfg, model, data)
-    with refusing(cfg, "trainer"):
-        degree = OmegaConf.select(cfg, "trainer.strategy.tensor_parallel_size")
-        if degree is not None:
-            check_parallel(model, int(degree))
-    with refusing(cfg, "schedule"):
-        model.schedule.validate(int(cfg.trainer.max_steps))
-    with refusing(cfg, "optimizer"):
-        check_pair(model.make_optimizer(model), model.schedule)
-
-
-def check_pairing(model: Transformer, data: DataModule, choices: dict[str, str]) -> None:
-    """Model, task and data must fit each other; one line says which does not."""
-    task, name = model.task, {k: choices.get(k, "?") for k in ("model", "task", "data")}
-    if task.needs_source != model.has_source:
-        better = "encoder_decoder" if task.needs_source else "decoder_only or encoder_only"
-        what = "a model with a source" if task.needs_source else "a model without a source"
-        raise ConfigError(
-            f"task={name['task']} needs {what}; model={name['model']} is not. Use model={better}."
-        )
-    if task.causal != model.causal:
-        kind, better = (
-            ("causal", "decoder_only") if task.causal else ("bidirectional", "encoder_only")
-        )
-        raise ConfigError(
-            f"task={name['task']} needs a {kind} model; model={name['model']} is not. "
-            f"Use model={better}."
-        )
-    if task.example is not data.example:
-        raise ConfigError(
-            f"task={name['task']} reads {task.example.__name__} examples, but data={name['data']} "
-            f"gives {data.example.__name__}; leave data= out, or choose another task"
-        )
-
-
 def load_run(folder: Path, checkpoint: str = "best", trust: Sequence[str] = ()) -> Transformer:
     """Rebuild a trained model from its run folder alone; the folder is data and runs nothing.
 
@@ -151,8 +93,7 @@ def load_run(folder: Path, checkpoint: str = "best", trust: Sequence[str] = ()) 
     installed plug-ins, whose components the folder's configuration may name.
     Raises ValueError in one line.
     """
-    from lightning_transformer.runs.files import RunFiles
-
+    check_version(folder)
     files = RunFiles(Path(folder))
     stored, vocabulary, labels = files.load()
     cfg = _check_foreign(stored, folder, trust)

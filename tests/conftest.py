@@ -16,7 +16,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.build import build_model
-from lightning_transformer.compose import composed, composer, register
+from lightning_transformer.config.compose import composed, composer, register
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.paths import CONF

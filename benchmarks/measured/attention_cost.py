@@ -9,8 +9,8 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from benchmarks.measured.page import Page, axes
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.kernel.eager import Eager
-from lightning_transformer.nn.kernel.sdpa import SDPA
+from lightning_transformer.nn.attention.kernels.eager import Eager
+from lightning_transformer.nn.attention.kernels.sdpa import SDPA
 from lightning_transformer.nn.pattern.base import Causal
 from lightning_transformer.nn.pattern.sliding_window import SlidingWindow
 

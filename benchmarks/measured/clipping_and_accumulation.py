@@ -6,8 +6,8 @@ from torch import Tensor
 from benchmarks.measured.page import Page, config
 from lightning_transformer.build import build_model
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
+from lightning_transformer.distributed.grad_norm import clip_with_norm, global_norm
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.optim.clip import clip_with_norm, global_norm
 from lightning_transformer.tasks.base import IGNORE, Batch
 
 

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from lightning_transformer.build import load_run
-from lightning_transformer.compose import composed, composer, register
+from lightning_transformer.config.compose import composed, composer, register
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.train import Job
-from lightning_transformer.train import run as train
+from lightning_transformer.training.run import Job
+from lightning_transformer.training.run import run as train
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "claims"
 

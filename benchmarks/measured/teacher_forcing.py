@@ -5,7 +5,7 @@ import torch
 
 from benchmarks.measured.page import Page, axes, config, trained
 from lightning_transformer.build import build
-from lightning_transformer.generate.respond import stream
+from lightning_transformer.decoding.decode import stream
 from lightning_transformer.models.base import Transformer
 
 PLACES = 48

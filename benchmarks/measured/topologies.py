@@ -1,7 +1,7 @@
 """The same blocks as encoder, as decoder, and as both."""
 
 from benchmarks.measured.page import Page, config, trained
-from lightning_transformer.runs.match.base import size_of
+from lightning_transformer.compare.run.match.base import size_of
 
 SAME = ("model.d_model=64", "attention.n_heads=4", "trainer.max_steps=400", "trainer.val_every=400")
 TOPOLOGIES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lightning_transformer.cards.files import all_groups, default_option, read_option
 from lightning_transformer.cards.page import card, index, page
-from lightning_transformer.check import nearest
+from lightning_transformer.config.validate import nearest
 from lightning_transformer.paths import PROGRAM
 
 # Groups that change what a model computes: their options have a cost.

@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightning_transformer.compose import composer, groups, register
+from lightning_transformer.config.compose import composer, groups, register
+from lightning_transformer.config.signatures import UnknownTarget, docstring
 from lightning_transformer.paths import CONF
-from lightning_transformer.signatures import UnknownTarget, docstring
 
 GROUP = re.compile(r"\$\{\w+\}")  # a value that is another group's option
 KEY = re.compile(r"^(?P<key>[a-z]\w*): *(?P<value>[^#]*?) *(?:# *(?P<text>.+))?$")

@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig
 
 from lightning_transformer.build import build_model
-from lightning_transformer.compose import composed, composer
+from lightning_transformer.config.compose import composed, composer
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.size import Size, measure

@@ -22,18 +22,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Return the exit status: 0, 2 for bad input; `run` and `watch` have their own."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["run"]:
-        from lightning_transformer.compare.run import main as run
+        from lightning_transformer.compare.run.command import main as run
 
         return run(arguments[1:])
     if arguments[:1] == ["watch"]:
-        from lightning_transformer.compare.watch import main as watch
+        from lightning_transformer.compare.run.watch import main as watch
 
         return watch(arguments[1:])
     return _report(_parser().parse_args(arguments))
 
 
 def _report(asked: argparse.Namespace) -> int:
-    from lightning_transformer.compare.report import Wanted, write
+    from lightning_transformer.compare.report.write import Wanted, write
 
     wanted = Wanted(
         by=tuple(key for key in asked.by.split(",") if key),

@@ -8,14 +8,14 @@ from typing import Any
 
 import lightning as L
 
-from lightning_transformer.data.evaluation import EvaluationLoader
-from lightning_transformer.data.identity import DataIdentity, identify, warn_duplicates
-from lightning_transformer.data.left_out import LeftOut
-from lightning_transformer.data.loader import Collate, StepLoader
-from lightning_transformer.data.ranks import data_ranks
-from lightning_transformer.data.seen import samples_sha256
+from lightning_transformer.data.loading.data_digest import DataIdentity, identify, warn_duplicates
+from lightning_transformer.data.loading.eval_loader import EvaluationLoader
+from lightning_transformer.data.loading.sample_digest import samples_sha256
+from lightning_transformer.data.loading.skipped_steps import LeftOut
+from lightning_transformer.data.loading.train_loader import Collate, StepLoader
 from lightning_transformer.data.split import Record, Split
 from lightning_transformer.data.tokenizers.base import Tokenizer, Vocabulary
+from lightning_transformer.distributed.ranks import data_ranks
 
 
 class DataModule(L.LightningDataModule):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lightning_transformer.data.examples import Labelled, Pair, Tagged
 from lightning_transformer.data.packing.base import Packing
 from lightning_transformer.data.packing.rows import Rows
 from lightning_transformer.data.split import ExampleList, Record
 from lightning_transformer.data.tokenizers.base import Vocabulary
-from lightning_transformer.examples import Labelled, Pair, Tagged
 
 log = logging.getLogger(__name__)
 NO_TAG = -100

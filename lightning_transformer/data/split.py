@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from lightning_transformer.examples import Example, Pair
+from lightning_transformer.data.examples import Example, Pair
 
 
 class Record(NamedTuple):

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from lightning_transformer.data.files import read_text
+from lightning_transformer.decoding.sampling import Sampling
 from lightning_transformer.generate.run_folder import NAMES
-from lightning_transformer.generate.sampling import Sampling
 from lightning_transformer.paths import PROGRAM
 
 DEVICES = ("auto", "cpu", "cuda")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lightning_transformer import checkpoints, results
+from lightning_transformer.checkpoint import store
+from lightning_transformer.runs.result import RESULT_FILE, read
 
-CONFIG = "config.yaml"  # as runs/files.py writes it
-NAMES = tuple(checkpoints.NAMED)
+CONFIG = "config.yaml"  # as checkpoint/run_files.py writes it
+NAMES = tuple(store.NAMED)
 
 
 def check_run(folder: Path, checkpoint: str) -> None:
@@ -15,7 +16,7 @@ def check_run(folder: Path, checkpoint: str) -> None:
     if not (folder / CONFIG).is_file():
         what = f"it has no {CONFIG}" if folder.is_dir() else "there is no such folder"
         raise ValueError(f"{folder} is not a run folder: {what}{_hint(folder)}")
-    there = {name for name in NAMES if checkpoints.NAMED[name](folder / checkpoints.FOLDER)}
+    there = {name for name in NAMES if store.NAMED[name](folder / store.FOLDER)}
     if checkpoint in there:
         return
     others = sorted(there)
@@ -36,9 +37,9 @@ def _hint(folder: Path) -> str:
 def _state(folder: Path) -> str:
     """What result.json says about a run without the checkpoint."""
     try:
-        result = results.read(folder)
+        result = read(folder)
     except ValueError:
-        return f"it has no readable {results.RESULT_FILE} either"
+        return f"it has no readable {RESULT_FILE} either"
     if result.status == "failed":
         return f"the run failed with {result.error}"
     if result.status == "running":

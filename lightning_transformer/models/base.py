@@ -9,16 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lightning_transformer.data.ranks import data_ranks
 from lightning_transformer.data.tokenizers.base import Vocabulary
-from lightning_transformer.generate.respond import respond
-from lightning_transformer.models.expert_load import ExpertLoad
-from lightning_transformer.models.parallel import (
+from lightning_transformer.decoding.decode import respond
+from lightning_transformer.distributed.grad_norm import add_up_parts, clip_with_norm, global_norm
+from lightning_transformer.distributed.parallelize import (
     gather_blocks,
     is_parallel,
     parallelise,
     release_blocks,
 )
+from lightning_transformer.distributed.ranks import data_ranks
+from lightning_transformer.models.expert_load import ExpertLoad
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.cache import StackCache
 from lightning_transformer.nn.depth.base import Depth
@@ -26,11 +27,10 @@ from lightning_transformer.nn.init.base import Init, initialise
 from lightning_transformer.nn.pattern.base import Pattern
 from lightning_transformer.nn.stack import Stack
 from lightning_transformer.nn.types import ModuleFactory, NormFactory
-from lightning_transformer.optim.clip import add_up_parts, clip_with_norm, global_norm
 from lightning_transformer.optim.schedule.apply import lambda_lr
 from lightning_transformer.optim.schedule.base import Schedule
 from lightning_transformer.tasks.base import Batch, Task
-from lightning_transformer.tasks.row_losses import RowLosses
+from lightning_transformer.tasks.metrics.row_losses import RowLosses
 
 
 @dataclass

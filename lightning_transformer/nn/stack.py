@@ -13,9 +13,9 @@ from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext, unrotated
 from lightning_transformer.nn.cache import StackCache
 from lightning_transformer.nn.depth.base import Depth
+from lightning_transformer.nn.layer_info import Place, settle
 from lightning_transformer.nn.pattern.base import Causal, Pattern
 from lightning_transformer.nn.pattern.full import Full
-from lightning_transformer.nn.place import Place, settle
 from lightning_transformer.nn.position.base import PositionEncoding
 from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import ModuleFactory, NormFactory

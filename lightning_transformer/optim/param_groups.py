@@ -7,6 +7,9 @@ from torch.distributed.tensor import DTensor
 
 from lightning_transformer.nn.linear import Head
 
+# device types for which torch 2.11 and later ship fused Adam kernels for floating-point tensors
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
+
 
 def param_groups(
     model: nn.Module, weight_decay: float, *, decay_all: bool = False, lr: float | None = None
@@ -117,3 +120,12 @@ def matrices(model: nn.Module) -> list[nn.Parameter]:
 
 def _ids_of_embeddings(model: nn.Module) -> set[int]:
     return {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+
+
+def can_fuse(model: nn.Module) -> bool:
+    """Say whether fused Adam takes every trainable parameter; without it only rounding differs."""
+    return all(
+        parameter.is_floating_point() and parameter.device.type in _DEVICES
+        for parameter in model.parameters()
+        if parameter.requires_grad
+    )

@@ -14,9 +14,9 @@ from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.nn.embedding.base import MakesHead
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.nn.loss.cross_entropy import LossSums
-from lightning_transformer.tasks.mean import Mean
-from lightning_transformer.tasks.row_losses import IGNORE as IGNORE
-from lightning_transformer.tasks.row_losses import RowLosses
+from lightning_transformer.tasks.metrics.mean import Mean
+from lightning_transformer.tasks.metrics.row_losses import IGNORE as IGNORE
+from lightning_transformer.tasks.metrics.row_losses import RowLosses
 
 
 class Batch(NamedTuple):
@@ -55,7 +55,7 @@ class Sample(NamedTuple):
 
 
 Collator = Callable[[Sequence[Any], Sequence[int]], Batch]
-Respond = Callable[..., list[list[int]]]  # see generate/respond.py
+Respond = Callable[..., list[list[int]]]  # see decoding/decode.py
 
 
 class Task(nn.Module):

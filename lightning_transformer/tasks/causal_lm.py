@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from lightning_transformer.examples import Tokens
+from lightning_transformer.data.examples import Tokens
 from lightning_transformer.tasks.base import (
     IGNORE,
     Batch,
@@ -20,7 +20,7 @@ from lightning_transformer.tasks.base import (
     value,
     vocabulary_head,
 )
-from lightning_transformer.tasks.mean import Mean
+from lightning_transformer.tasks.metrics.mean import Mean
 
 
 class NextToken:

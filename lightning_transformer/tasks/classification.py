@@ -11,7 +11,7 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
-from lightning_transformer.examples import Labelled
+from lightning_transformer.data.examples import Labelled
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.nn.types import ModuleFactory
 from lightning_transformer.tasks.base import (

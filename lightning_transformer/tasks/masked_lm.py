@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from lightning_transformer.examples import Tokens
+from lightning_transformer.data.examples import Tokens
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.types import NormFactory
 from lightning_transformer.tasks.base import (
@@ -22,7 +22,7 @@ from lightning_transformer.tasks.base import (
     update,
     vocabulary_head,
 )
-from lightning_transformer.tasks.mean import Mean
+from lightning_transformer.tasks.metrics.mean import Mean
 
 
 class MaskTokens:

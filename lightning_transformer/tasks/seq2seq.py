@@ -5,7 +5,7 @@ import numpy as np
 from torch import nn
 from torchmetrics import Metric
 
-from lightning_transformer.examples import Pair
+from lightning_transformer.data.examples import Pair
 from lightning_transformer.nn import checks
 from lightning_transformer.tasks.base import (
     IGNORE,
@@ -19,8 +19,8 @@ from lightning_transformer.tasks.base import (
     update,
     vocabulary_head,
 )
-from lightning_transformer.tasks.chrf import ChrF
-from lightning_transformer.tasks.mean import Mean
+from lightning_transformer.tasks.metrics.chrf import ChrF
+from lightning_transformer.tasks.metrics.mean import Mean
 
 
 class TeacherForcing:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
-from lightning_transformer.examples import Tagged
+from lightning_transformer.data.examples import Tagged
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.tasks.base import (
     IGNORE,

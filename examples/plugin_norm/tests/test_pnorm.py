@@ -4,7 +4,7 @@ import pytest
 import torch
 from plugin_norm.pnorm import PNorm
 
-from lightning_transformer.testing import check_norm
+from lightning_transformer.testing.checks import check_norm
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0, 4.5])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lightning_transformer.examples import Tokens
+from lightning_transformer.data.examples import Tokens
 
 GOLDEN = 0.6180339887498949
 

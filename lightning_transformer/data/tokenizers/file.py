@@ -12,7 +12,7 @@ import tokenizers
 from lightning_transformer.data.files import read_text
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.data.tokenizers.subword import SubwordVocabulary
-from lightning_transformer.trust import PACKAGE, named_object, plugin_packages
+from lightning_transformer.runs.trusted_targets import PACKAGE, named_object, plugin_packages
 
 
 def load_vocabulary(path: Path | str) -> Vocabulary:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from lightning_transformer.decoding.decode import respond, stream
+from lightning_transformer.decoding.sampler import make_sampler, row_seed
 from lightning_transformer.generate import prompt
 from lightning_transformer.generate.arguments import SEED, TEMPERATURE, Request
 from lightning_transformer.generate.output import Output
-from lightning_transformer.generate.respond import respond, stream
-from lightning_transformer.generate.sample import make_sampler, row_seed
 from lightning_transformer.generate.text_stream import TextStream
 
 

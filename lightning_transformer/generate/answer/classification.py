@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from lightning_transformer.examples import Labelled
+from lightning_transformer.data.examples import Labelled
 from lightning_transformer.generate import prompt
 from lightning_transformer.generate.arguments import WRITING, Request
 from lightning_transformer.generate.output import Output

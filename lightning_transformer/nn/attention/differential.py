@@ -7,8 +7,8 @@ from torch import Generator, Tensor, nn
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.layer_info import Place
 from lightning_transformer.nn.norm.rmsnorm import RMSNorm
-from lightning_transformer.nn.place import Place
 
 
 class Differential(MultiHeadAttention):

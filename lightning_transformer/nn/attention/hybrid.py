@@ -1,7 +1,7 @@
 from torch import nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.place import Place, settle
+from lightning_transformer.nn.layer_info import Place, settle
 from lightning_transformer.nn.types import LayerFactory
 
 

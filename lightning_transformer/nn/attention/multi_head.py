@@ -2,8 +2,8 @@ from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.attention.kernels.base import Kernel
 from lightning_transformer.nn.cache import KVCache
-from lightning_transformer.nn.kernel.base import Kernel
 from lightning_transformer.nn.linear import QueryKey, ResidualOut
 from lightning_transformer.nn.norm.none import NoNorm
 from lightning_transformer.nn.types import NormFactory

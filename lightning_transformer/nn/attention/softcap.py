@@ -4,8 +4,8 @@ from torch import Tensor
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.attention.kernels.base import Scoring, require
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
-from lightning_transformer.nn.kernel.base import Scoring, require
 
 
 class Softcap(MultiHeadAttention):

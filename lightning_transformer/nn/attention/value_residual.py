@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
-from lightning_transformer.nn.place import Place
+from lightning_transformer.nn.layer_info import Place
 
 FIRST = "value_residual"  # the values of the first layer, in what layers leave for those above
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.ffn.dense import Dense, hidden_width
 from lightning_transformer.nn.ffn.experts import Experts
-from lightning_transformer.nn.place import Place
+from lightning_transformer.nn.layer_info import Place
 from lightning_transformer.nn.types import ActivationFactory
 
 MULTIPLE = 8  # sizes in which GPUs multiply grouped matrices

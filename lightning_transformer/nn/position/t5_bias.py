@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.place import Place
+from lightning_transformer.nn.layer_info import Place
 from lightning_transformer.nn.position.base import PositionEncoding
 
 

@@ -1,7 +1,7 @@
 from torch import nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.place import Place
+from lightning_transformer.nn.layer_info import Place
 from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.residual.post_norm import PostNorm
 from lightning_transformer.nn.residual.pre_norm import PreNorm

@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.place import Place
+from lightning_transformer.nn.layer_info import Place
 from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 

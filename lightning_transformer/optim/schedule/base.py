@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 
-from lightning_transformer.optim.checks import check_count
+from lightning_transformer.nn.checks import check_count
 
 
 class Schedule(ABC):

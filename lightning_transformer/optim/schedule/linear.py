@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lightning_transformer.optim.checks import check_count, check_fraction
+from lightning_transformer.nn.checks import check_count, check_fraction
 from lightning_transformer.optim.schedule.base import Schedule, progress
 
 

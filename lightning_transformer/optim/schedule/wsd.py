@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from lightning_transformer.optim.checks import check_count, check_fraction
+from lightning_transformer.nn.checks import check_count, check_fraction
 from lightning_transformer.optim.schedule.base import Schedule, progress
-from lightning_transformer.optim.schedule.tail import (
+from lightning_transformer.optim.schedule.decay import (
     check_decay_fraction,
     check_tail,
     n_decay_steps,

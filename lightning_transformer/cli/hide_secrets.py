@@ -1,0 +1,38 @@
+"""What Hydra writes into a run folder by itself, without secrets."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from lightning_transformer.runs.result import write_atomically
+from lightning_transformer.runs.secrets import redacted, redacted_text
+
+
+class HideSecrets(Callback):
+    """Rewrites the files in .hydra, and a sweep's multirun.yaml, where they hold a secret."""
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(config.hydra.runtime.output_dir)
+        files = list((folder / str(config.hydra.output_subdir)).glob("*.yaml"))
+        for file in [*files, Path(config.hydra.sweep.dir) / "multirun.yaml"]:
+            if file.is_file():
+                hide_secrets(file)
+
+
+def hide_secrets(file: Path) -> None:
+    """Hide the secrets in a YAML file; one without any is left as it is."""
+    content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    hidden = _typed(redacted(content))
+    if hidden != content:
+        write_atomically(file, OmegaConf.to_yaml(OmegaConf.create(hidden)))
+
+
+def _typed(node: Any) -> Any:
+    """Overrides among the texts, such as those that Hydra keeps of the command line, hidden too."""
+    if isinstance(node, dict):
+        return {key: _typed(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_typed(item) for item in node]
+    return redacted_text(node) if isinstance(node, str) and "=" in node else node

@@ -1,0 +1,142 @@
+"""Curves of runs that were logged at different steps: brought onto one axis, and paired."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+
+from lightning_transformer.compare.report.design import Design
+from lightning_transformer.compare.report.load import Run
+from lightning_transformer.compare.report.statistics import kendall_tau
+
+N_POINTS = 48
+FEWEST = 4  # validations, to draw a curve of them
+SHARES = (0.25, 0.5, 1.0)  # of the budget
+STABLE = 0.8  # a lower tau says that the order was still changing
+
+
+def series_of(runs: Sequence[Run]) -> str | None:
+    """The values that all runs have logged often enough: val/loss, or else train/loss."""
+    for name in ("val/loss", "train/loss"):
+        if runs and all(len(_finite(run.history.get(name, []))) >= FEWEST for run in runs):
+            return name
+    return None
+
+
+def _finite(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    return [(step, value) for step, value in points if math.isfinite(value)]
+
+
+def curve(run: Run, name: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of a run; axis: ``tokens``, ``seconds`` or ``share`` (of its steps)."""
+    points = _finite(run.history[name])
+    steps = np.array([step for step, _ in points], dtype=float)
+    y = np.array([value for _, value in points])
+    if axis == "share":
+        return steps / max(run.result.steps or 0, steps[-1], 1), y
+    known = run.history.get("perf/tokens" if axis == "tokens" else "seconds", [])
+    if known:
+        return np.interp(steps, *np.array(known, dtype=float).T), y
+    total = run.result.tokens_seen if axis == "tokens" else run.result.seconds
+    return steps / max(run.result.steps or 0, steps[-1], 1) * (total or 0), y
+
+
+def curves(design: Design, cells: Mapping[str, Sequence[int]], name: str, axis: str) -> Any:
+    """Mean line per variant, and its paired difference from the baseline with a 95 % interval.
+
+    cells: label to the seeds that are compared. Lines are interpolated onto the baseline's own x.
+    """
+    drawn = {
+        label: {seed: curve(design.cells[label][seed], name, axis) for seed in seeds}
+        for label, seeds in cells.items()
+    }
+    base = drawn.get(design.baseline, {})
+    lines = []
+    for label, row in drawn.items():
+        grid = _grid(list(row.values()))
+        mean = np.mean([np.interp(grid, x, y) for x, y in row.values()], axis=0)
+        line: dict[str, Any] = {"variant": label, "x": _list(grid), "mean": _list(mean)}
+        shared = sorted(set(row) & set(base))
+        if label != design.baseline and shared:
+            line["difference"] = _paired([row[s] for s in shared], [base[s] for s in shared])
+        lines.append(line)
+    return lines
+
+
+def _grid(row: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The x of the first, thinned, where all of them are."""
+    low, high = max(x[0] for x, _ in row), min(x[-1] for x, _ in row)
+    x = row[0][0]
+    x = x[(x >= low) & (x <= high)]
+    if len(x) < 2:
+        return np.linspace(low, max(high, low), 2)
+    keep = np.unique(np.linspace(0, len(x) - 1, min(N_POINTS, len(x))).round().astype(int))
+    return x[keep]
+
+
+def _paired(ours: Sequence[Any], base: Sequence[Any]) -> dict[str, Any]:
+    grid = _grid([*base, *ours])
+    d = np.array(
+        [
+            np.interp(grid, *one) - np.interp(grid, *other)
+            for one, other in zip(ours, base, strict=True)
+        ]
+    )
+    n = len(d)
+    found = {"x": _list(grid), "mean": _list(d.mean(axis=0)), "n": n}
+    if n > 1:
+        half = stdtrit(n - 1, 0.975) * d.std(axis=0, ddof=1) / math.sqrt(n)
+        found |= {"low": _list(d.mean(axis=0) - half), "high": _list(d.mean(axis=0) + half)}
+    return found
+
+
+def _list(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.6g}") for value in values]
+
+
+def ranks(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> dict[str, Any] | None:
+    """Whether the order was settled: rankings at a quarter, half and all of the budget."""
+    if len(cells) < 2:
+        return None
+    at: dict[float, dict[str, float]] = {}
+    for share in SHARES:
+        means = {}
+        for label, seeds in cells.items():
+            values = [
+                float(np.interp(share, *curve(design.cells[label][seed], name, "share")))
+                for seed in seeds
+            ]
+            means[label] = float(np.mean(values))
+        at[share] = means
+    rows = [
+        {
+            "variant": label,
+            "losses": [at[share][label] for share in SHARES],
+            "ranks": [1 + sorted(at[share].values()).index(at[share][label]) for share in SHARES],
+        }
+        for label in cells
+    ]
+    labels = list(cells)
+    last = [at[1.0][label] for label in labels]
+    tau = [kendall_tau([at[share][label] for label in labels], last) for share in SHARES[:2]]
+    crossed = [
+        [a, b]
+        for i, a in enumerate(labels)
+        for b in labels[i + 1 :]
+        if (at[0.5][a] - at[0.5][b]) * (at[1.0][a] - at[1.0][b]) < 0
+    ]
+    return {
+        "series": name,
+        "shares_percent": [100 * share for share in SHARES],
+        "rows": sorted(rows, key=lambda row: row["losses"][-1]),
+        "tau_25": _number(tau[0]),
+        "tau_50": _number(tau[1]),
+        "still_changing": bool(tau[1] < STABLE),
+        "crossed": crossed,
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

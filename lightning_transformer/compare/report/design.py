@@ -1,0 +1,264 @@
+"""Runs as variants times seeds: what is compared, with what, and what must not be mixed."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lightning_transformer.compare.report.load import Run, plain
+from lightning_transformer.runs.result import DIVERGED
+
+LOWER = ("loss", "perplexity", "bits_per_byte", "ece", "nll", "error", "seconds")
+HIGHER = ("accuracy", "f1", "bleu", "chrf", "exact_match", "precision", "recall")
+# What must be the same in all runs, and the keys that change it when they are what is compared.
+SAME = {
+    "data": ("data", "tokenizer", "packing", "task", "model"),
+    "commit": (),
+    "tokens": ("trainer", "data", "tokenizer", "packing", "task", "model", "match"),
+    "test set": ("data", "trainer", "task", "tokenizer", "packing", "model"),
+    "precision": ("trainer",),
+}
+# What decides which examples the test sees.
+TEST_KEYS = (
+    "data.seq_len",
+    "data.path",
+    "data.name",
+    "trainer.limit_test_batches",
+    "data._target_",
+)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Variants and seeds.
+
+    Attributes:
+        cells: label to seed to run.
+        labels: the baseline first, then as they are called.
+        chosen: how the baseline was chosen.
+    """
+
+    by: tuple[str, ...]
+    labels: tuple[str, ...]
+    cells: dict[str, dict[int, Run]]
+    chosen: str
+    ledger: dict[str, Any]
+    metric: str
+    lower_is_better: bool
+
+    @property
+    def baseline(self) -> str:
+        return self.labels[0]
+
+    @property
+    def seeds(self) -> list[int]:
+        return sorted({seed for row in self.cells.values() for seed in row})
+
+    def state(self, label: str, seed: int) -> str:
+        """``ok diverged failed missing stopped`` or ``running``."""
+        run = self.cells[label].get(seed)
+        if run is None:
+            return "missing"
+        result = run.result
+        if result.status == "failed":
+            return "diverged" if DIVERGED.match(result.error or "") else "failed"
+        if label in self.ledger.get("stopped", {}):
+            return "stopped"
+        if result.status != "finished":
+            return "running"
+        if self.metric not in result.metrics:
+            return "missing"
+        return "diverged" if self._diverged(label, run) else "ok"
+
+    def _diverged(self, label: str, run: Run) -> bool:
+        """No finite value at the end, or a loss above that of the initial weights."""
+        metrics = run.result.metrics
+        if metrics[self.metric] is None or not math.isfinite(metrics[self.metric] or 0.0):
+            return True
+        first = dict(run.history.get("train/loss", [])).get(1)
+        start = self.ledger.get("lr", {}).get("loss_at_init", {}).get(label, first)
+        end = metrics.get("test/loss", metrics.get("val/loss"))
+        return start is not None and end is not None and end > start
+
+
+def design(
+    runs: Sequence[Run],
+    ledgers: Sequence[dict[str, Any]],
+    *,
+    by: Sequence[str] = (),
+    baseline: str | None = None,
+    metric: str | None = None,
+    better: str | None = None,
+) -> Design:
+    """Sort runs into variants and seeds. Raises ValueError, in one line, where they do not fit."""
+    ledger = ledgers[0] if len(ledgers) == 1 else {}
+    if by and ledger and list(by) != ledger.get("by"):
+        ledger = {}  # what it says goes by other labels
+    keys = tuple(by or ledger.get("by") or _swept(runs))
+    cells: dict[str, dict[int, Run]] = defaultdict(dict)
+    for run in runs:
+        label = _label(run, keys, ledger)
+        other = cells[label].setdefault(run.seed, run)
+        if other is not run:
+            changed = _first_difference(other, run)
+            raise ValueError(
+                f"{other.folder} and {run.folder} are both {label} with seed={run.seed}"
+                + (f" and differ in {changed}; add it to --by" if changed else "; leave one out")
+            )
+    for label, row in cells.items():
+        _check_alike(label, list(row.values()))
+    chosen, how = _baseline(cells, keys, baseline, ledger)
+    name = metric or ledger.get("metric") or "test/loss"
+    _check_metric(name, runs)
+    rest = sorted(label for label in cells if label != chosen)
+    return Design(
+        keys, (chosen, *rest), dict(cells), how, ledger, name, _lower_is_better(name, better)
+    )
+
+
+def _check_alike(label: str, runs: Sequence[Run]) -> None:
+    for run in runs[1:]:
+        changed = [key for key in differences(runs[0], run) if key != "init_seed"]
+        if changed:
+            raise ValueError(
+                f"{runs[0].folder} and {run.folder} are both {label} and differ in {changed[0]}; "
+                "add it to --by"
+            )
+
+
+def _swept(runs: Sequence[Run]) -> list[str]:
+    """The keys that were typed and differ, in the order of their first use."""
+    typed = dict.fromkeys(key for run in runs for key in run.overrides)
+    found = []
+    for key in typed:
+        values = {run.overrides.get(key) for run in runs}
+        if None in values:  # typed in some runs only
+            values = {run.value(key) for run in runs if _has(run, key)}
+        if len(values) > 1:
+            found.append(key)
+    return found
+
+
+def _has(run: Run, key: str) -> bool:
+    return key in run.overrides or key in run.result.choices or key in run.config
+
+
+def _label(run: Run, keys: Sequence[str], ledger: dict[str, Any]) -> str:
+    if ledger.get("placebo") and "init_seed" in run.overrides:
+        return str(ledger["placebo"])
+    return ",".join(f"{key}={run.value(key)}" for key in keys) or "run"
+
+
+def _baseline(
+    cells: dict[str, dict[int, Run]], keys: Sequence[str], asked: str | None, ledger: dict[str, Any]
+) -> tuple[str, str]:
+    if asked is not None:
+        if asked not in cells:
+            raise ValueError(f"--baseline {asked} is not one of {'; '.join(sorted(cells))}")
+        return asked, "as asked"
+    told = ledger.get("baseline")
+    if told:
+        label = ",".join(f"{key}={told.get(key)}" for key in keys)
+        if label in cells:
+            return label, "as the comparison was started"
+    defaults = [
+        label
+        for label, row in cells.items()
+        if all(key not in run.overrides for run in row.values() for key in keys)
+    ]
+    if len(defaults) == 1 and keys:
+        return defaults[0], "the one where nothing was typed; --baseline takes another"
+    return min(cells), "the first by name; --baseline takes another"
+
+
+def _check_metric(metric: str, runs: Sequence[Run]) -> None:
+    known = sorted({name for run in runs for name in run.result.metrics})
+    if known and metric not in known:
+        raise ValueError(f"--metric {metric} is in none of the runs; they have {', '.join(known)}")
+
+
+def _lower_is_better(metric: str, better: str | None) -> bool:
+    if better is not None:
+        return better == "lower"
+    name = metric.rsplit("/", 1)[-1]
+    if any(word in name for word in HIGHER):
+        return False
+    if any(word in name for word in LOWER):
+        return True
+    raise ValueError(f"--metric {metric}: say --better lower or --better higher")
+
+
+# What must not be mixed
+
+
+def identity(run: Run) -> dict[str, str]:
+    """What has to be equal in runs that are compared."""
+    result = run.result
+    test = ",".join(plain(run.config.get(key)) for key in TEST_KEYS)
+    return {
+        "data": str(result.data.get("sha256") or "unknown")[:12],
+        "commit": result.commit or "unknown",
+        "tokens": str(result.tokens_seen) if result.status == "finished" else "",
+        "test set": test,
+        "precision": result.precision or "unknown",
+    }
+
+
+def mixed(runs: Iterable[Run], by: Sequence[str], ledger: dict[str, Any]) -> dict[str, list[str]]:
+    """What differs between runs: name to the values; without what was swept or matched."""
+    seen: dict[str, dict[str, int]] = {name: defaultdict(int) for name in SAME}
+    for run in runs:
+        if run.result.status not in ("finished",):
+            continue
+        for name, value in identity(run).items():
+            seen[name][value] += 1
+    axis = ledger.get("match", {}).get("axis", "none")
+    found = {}
+    for name, values in seen.items():
+        swept = any(key.split(".")[0] in SAME[name] for key in by)
+        matched = name == "tokens" and axis in ("flops", "time")
+        if len(values) > 1 and not swept and not matched:
+            found[name] = [f"{v} ({n} runs)" for v, n in sorted(values.items())]
+    return found
+
+
+def refuse_mixed(found: dict[str, list[str]]) -> None:
+    """Raise ValueError, in one line, for runs that differ in what has to be equal."""
+    if found:
+        name, values = next(iter(found.items()))
+        raise ValueError(
+            f"the runs differ in {name}: {', '.join(values[:4])}; --split writes a report for "
+            "each, --force one with a warning"
+        )
+
+
+# Configurations
+
+
+def differences(baseline: Run, run: Run) -> dict[str, tuple[Any, Any]]:
+    """Every key of the configuration that differs: key to (in the baseline, here).
+
+    A component is copied to where it is used (`norm` to `block.norm`, `model.block.norm`, ..), so a
+    key that another one ends with, with the same values, is not told again.
+    """
+    keys = {**baseline.config, **run.config}
+    ours = {
+        key: (plain(baseline.config.get(key, "")), plain(run.config.get(key, "")))
+        for key in keys
+        if key != "seed"
+        and not key.startswith("callbacks.pause.")
+        and baseline.config.get(key, "") != run.config.get(key, "")
+    }
+    if ours.get("init_seed") == (str(baseline.seed), str(run.seed)):
+        del ours["init_seed"]
+    return {key: pair for key, pair in ours.items() if not _is_copy(key, pair, ours)}
+
+
+def _is_copy(key: str, pair: tuple[str, str], ours: dict[str, tuple[str, str]]) -> bool:
+    parts = key.split(".")
+    return any(ours.get(".".join(parts[i:])) == pair for i in range(1, len(parts)))
+
+
+def _first_difference(one: Run, other: Run) -> str | None:
+    return next(iter(differences(one, other)), None)

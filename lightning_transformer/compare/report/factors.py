@@ -1,0 +1,97 @@
+"""Two swept keys together, and the learning rate: what a table of variants does not show."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+
+from lightning_transformer.compare.report.design import Design
+from lightning_transformer.compare.report.statistics import holm, lr_sensitivity, paired_t
+
+
+def values_of(design: Design, label: str, seeds: Sequence[int]) -> list[float]:
+    """The metric of a variant's runs, seed by seed."""
+    found = [design.cells[label][seed].result.metrics[design.metric] for seed in seeds]
+    return [float(value) for value in found if value is not None]
+
+
+def factors(design: Design, compared: Mapping[str, list[int]]) -> dict[str, Any] | None:
+    """Means of two swept keys, and what a pair does beyond the sum of the two."""
+    if len(design.by) != 2 or design.baseline not in compared:
+        return None
+    a, b = design.by
+
+    def of(label: str) -> dict[str, str]:
+        return dict(part.partition("=")[::2] for part in label.split(","))
+
+    grid = {(of(v).get(a, ""), of(v).get(b, "")): v for v in compared if a in of(v) and b in of(v)}
+    base = (of(design.baseline)[a], of(design.baseline)[b])
+    rows = sorted({x for x, _ in grid}, key=lambda x: (x != base[0], x))
+    columns = sorted({y for _, y in grid}, key=lambda y: (y != base[1], y))
+    if (
+        len(rows) < 2
+        or len(columns) < 2
+        or any(pair not in grid for pair in product(rows, columns))
+    ):
+        return None
+    y = {pair: np.array(values_of(design, label, compared[label])) for pair, label in grid.items()}
+    found = []
+    for r, c in product(rows[1:], columns[1:]):
+        d = y[r, c] - y[r, base[1]] - y[base[0], c] + y[base]
+        n, delta = len(d), float(d.mean())
+        half = float(stdtrit(n - 1, 0.975) * d.std(ddof=1) / math.sqrt(n)) if n > 1 else None
+        found.append({
+            "row": r, "column": c, "delta": delta,
+            "low": None if half is None else delta - half,
+            "high": None if half is None else delta + half,
+            "p": paired_t(d)[2] if n > 1 else None,
+        })  # fmt: skip
+    if found and found[0]["p"] is not None:
+        for one, p in zip(found, holm([one["p"] for one in found]), strict=True):
+            one["p_holm"] = float(p)
+    return {
+        "keys": [a, b], "rows": rows, "columns": columns,
+        "means": [[float(y[r, c].mean()) for c in columns] for r in rows], "interactions": found,
+    }  # fmt: skip
+
+
+def learning_rates(design: Design, rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Loss over learning rate per variant, from the screening, or from runs that swept the rate."""
+    lr = design.ledger.get("lr", {})
+    found = []
+    for label, losses in sorted(lr.get("screening", {}).items()):
+        points = sorted((float(rate), loss) for rate, loss in losses.items())
+        start = lr.get("loss_at_init", {}).get(label)
+        if points:
+            found.append({
+                "variant": label, "chosen": lr.get("chosen", {}).get(label),
+                "rates": [rate for rate, _ in points], "losses": [loss for _, loss in points],
+                "sensitivity": None if start is None else lr_sensitivity(dict(points), start),
+                "at_edge": label in lr.get("at_edge", []),
+            })  # fmt: skip
+    if found:
+        return {
+            "key": lr.get("key", "optimizer.lr"),
+            "metric": "val/loss",
+            "from": "screening",
+            "curves": found,
+        }
+    if "optimizer.lr" not in design.by:
+        return None
+    groups: dict[str, list[tuple[float, float | None]]] = {}
+    for row in rows:
+        parts = dict(part.partition("=")[::2] for part in row["variant"].split(","))
+        if "optimizer.lr" not in parts:
+            continue
+        rest = ",".join(f"{key}={value}" for key, value in parts.items() if key != "optimizer.lr")
+        value = None if row["states"]["diverged"] else row["mean"]
+        groups.setdefault(rest or "all", []).append((float(parts["optimizer.lr"]), value))
+    found = [
+        {"variant": label, "chosen": None, "rates": [r for r, _ in sorted(points)],
+         "losses": [value for _, value in sorted(points)], "sensitivity": None, "at_edge": False}
+        for label, points in sorted(groups.items())
+    ]  # fmt: skip
+    return {"key": "optimizer.lr", "metric": design.metric, "from": "the runs", "curves": found}

@@ -1,0 +1,134 @@
+"""Runs as their folders tell them, with the configuration of each; never slow, never torch."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lightning_transformer.runs.result import RunResult, find_results, read, read_history
+
+COMPARISON = "comparison.json"
+APART = ("screening", "logs")  # what `compare run` keeps beside the runs that it reports
+WHERE = ("seed", "sweep", "resume")  # they say where and how a run is done, not what it compares
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: its folder, its result, its configuration as dotted keys, its logged values."""
+
+    folder: Path
+    result: RunResult
+    config: Mapping[str, Any]
+    history: Mapping[str, list[tuple[int, float]]] = field(default_factory=dict, repr=False)
+
+    @property
+    def seed(self) -> int:
+        return -1 if self.result.seed is None else self.result.seed
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """What was typed, key to value, without what only says where a run is done."""
+        pairs = (text.lstrip("+~").partition("=") for text in self.result.overrides)
+        return {
+            key: value
+            for key, _, value in pairs
+            if key not in WHERE and not key.startswith(("hydra.", "callbacks.pause."))
+        }
+
+    def value(self, key: str) -> str:
+        """The value of a key: as typed, or as chosen by default."""
+        typed = self.overrides.get(key)
+        return typed if typed is not None else self.default(key)
+
+    def default(self, key: str) -> str:
+        """The value of a key without what was typed; raises ValueError for one it does not have."""
+        if key in self.result.choices:
+            return str(self.result.choices[key])
+        if key in self.config:
+            return plain(self.config[key])
+        raise ValueError(f"{self.folder} has no key {key}; --by takes groups and keys of the runs")
+
+
+def plain(value: Any) -> str:
+    """A value of a configuration as one types it."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def load(paths: Iterable[Path]) -> tuple[list[Run], list[dict[str, Any]]]:
+    """Read all runs at or below the paths, and what `compare run` has written of them.
+
+    Raises:
+        ValueError: when there is no run, or a file cannot be read.
+    """
+    paths = [Path(path) for path in paths]
+    sections: dict[str, dict[str, Any]] = {}
+    files = [file for file in find_results(paths) if not _is_apart(file)]
+    if not files:
+        raise ValueError(
+            f"{', '.join(map(str, paths))} holds no result.json; name a folder of runs, such as "
+            "outputs/sweeps/norms"
+        )
+    runs = [_run(file.parent, sections) for file in files]
+    ledgers = [_ledger(path / COMPARISON) for path in paths if (path / COMPARISON).is_file()]
+    return runs, ledgers
+
+
+def _is_apart(file: Path) -> bool:
+    """Whether a run only served to choose a learning rate."""
+    parents = [parent for parent in file.parents if parent.name in APART]
+    return any((parent.parent / COMPARISON).is_file() for parent in parents)
+
+
+def _run(folder: Path, sections: dict[str, dict[str, Any]]) -> Run:
+    result = read(folder)
+    config_file, history_file = folder / "config.yaml", folder / "metrics.csv"
+    if not config_file.is_file():
+        raise ValueError(f"{config_file} does not exist; a run is compared with its configuration")
+    config = _config(config_file, sections)
+    return Run(folder, result, config, read_history(history_file) if history_file.is_file() else {})
+
+
+def _config(file: Path, sections: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Dotted key to value. Runs of a sweep share most top-level sections: each is parsed once."""
+    flat: dict[str, Any] = {}
+    for section in _split(file.read_text(encoding="utf-8")):
+        if section not in sections:
+            try:
+                content = yaml.load(section, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            except yaml.YAMLError:
+                raise ValueError(f"{file} is not valid YAML; run it again") from None
+            sections[section] = dict(_flatten(content))
+        flat |= sections[section]
+    return flat
+
+
+def _split(text: str) -> list[str]:
+    parts: list[list[str]] = []
+    for line in text.splitlines(keepends=True):
+        if not parts or line[:1] not in (" ", "-", "\n", "#", "}", "]"):
+            parts.append([])
+        parts[-1].append(line)
+    return ["".join(part) for part in parts]
+
+
+def _flatten(content: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    if isinstance(content, dict) and content:
+        for key, value in content.items():
+            yield from _flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    elif prefix:
+        yield prefix, content
+
+
+def _ledger(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ValueError(f"{file} is not valid JSON; run the comparison again") from None
+    if not isinstance(content, dict) or content.get("schema") != 1:
+        raise ValueError(f"{file} is not of schema 1; run the comparison again")
+    return content

@@ -1,0 +1,131 @@
+"""From run folders to a report: read, compare, write all its files."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lightning_transformer.compare.report.analysis import ROPE_PERCENT, analyse
+from lightning_transformer.compare.report.design import design, identity, mixed, refuse_mixed
+from lightning_transformer.compare.report.load import Run, load
+from lightning_transformer.runs.result import write_atomically
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a report is asked for.
+
+    Attributes:
+        better: ``lower`` or ``higher``, for metrics whose name does not tell.
+        rope_percent: of the baseline's mean; differences up to here do not matter.
+        mixing: ``refuse``, ``split`` or ``force``, for runs that differ in what must be equal.
+        page_only: leave out plots as files, Markdown and CSV.
+    """
+
+    by: tuple[str, ...] = ()
+    metric: str | None = None
+    baseline: str | None = None
+    better: str | None = None
+    rope_percent: float = ROPE_PERCENT
+    mixing: str = "refuse"
+    page_only: bool = False
+    out: Path | None = None
+
+
+def write(
+    paths: Sequence[Path], wanted: Wanted | None = None, console: Console | None = None
+) -> list[Path]:
+    """Write the report of all runs at or below the paths, print its table; return the pages.
+
+    Raises ValueError, in one line, for runs that cannot be compared.
+    """
+    wanted, console = wanted or Wanted(), console or Console(highlight=False)
+    paths = [Path(path) for path in paths]
+    runs, ledgers = load(paths)
+    out = wanted.out or _place(paths)
+    groups = _groups(runs, wanted)
+    pages = []
+    for i, group in enumerate(groups, start=1):
+        folder = out if len(groups) == 1 else out / f"split-{i}"
+        content = contents(group, ledgers, wanted, out.resolve().name)
+        files(content, folder, page_only=wanted.page_only)
+        _show(content, console)
+        pages.append(folder / "report.html")
+        console.print(f"report    {pages[-1]}", markup=False, soft_wrap=True)
+    return pages
+
+
+def contents(
+    runs: Sequence[Run], ledgers: Sequence[dict[str, Any]], wanted: Wanted, title: str
+) -> dict[str, Any]:
+    """The content of report.json."""
+    found = design(
+        runs,
+        ledgers,
+        by=wanted.by,
+        baseline=wanted.baseline,
+        metric=wanted.metric,
+        better=wanted.better,
+    )
+    different = mixed(runs, found.by, found.ledger)
+    if wanted.mixing == "refuse":
+        refuse_mixed(different)
+    warnings = [
+        f"The runs differ in {name}: {', '.join(values)}." for name, values in different.items()
+    ]
+    if len(ledgers) > 1:
+        warnings.append("Several comparisons: their learning rates and stops are not shown.")
+    return analyse(found, title=title, rope_percent=wanted.rope_percent, warnings=warnings)
+
+
+def _groups(runs: Sequence[Run], wanted: Wanted) -> list[list[Run]]:
+    """One group, or for split one of each kind of what must be equal; others join by data."""
+    if wanted.mixing != "split":
+        return [list(runs)]
+    groups: dict[tuple[str, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        told = identity(run)
+        told.pop("tokens")
+        groups[tuple(told.values())].append(run)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _place(paths: Sequence[Path]) -> Path:
+    """Beside the runs; of several folders in one called after them all."""
+    first = paths[0] if paths[0].is_dir() else paths[0].parent
+    if len(paths) == 1:
+        return first
+    return first.parent / "+".join(path.resolve().name for path in paths)
+
+
+def files(content: dict[str, Any], folder: Path, *, page_only: bool = False) -> None:
+    """Write all files of a report; the same runs give the same bytes."""
+    from lightning_transformer.compare.report.render.html import page
+    from lightning_transformer.compare.report.render.markdown import markdown
+    from lightning_transformer.compare.report.render.plots import all_plots
+    from lightning_transformer.compare.report.render.terminal import as_csv
+
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(folder / "report.json", text + "\n")
+    write_atomically(folder / "report.html", page(content))
+    if page_only:
+        return
+    plots = all_plots(content)
+    pictures = folder / "report"
+    pictures.mkdir(exist_ok=True)
+    for name, canvas in plots.items():
+        write_atomically(pictures / f"{name}.svg", canvas.svg(alone=True))
+        (pictures / f"{name}.png").write_bytes(canvas.png())
+    write_atomically(folder / "report.md", markdown(content, list(plots)))
+    write_atomically(folder / "report.csv", as_csv(content))
+
+
+def _show(content: dict[str, Any], console: Console) -> None:
+    from lightning_transformer.compare.report.render.terminal import terminal
+
+    console.print(terminal(content))

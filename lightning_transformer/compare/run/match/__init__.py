@@ -1,0 +1,1 @@
+"""What is made equal between variants: parameters, FLOPs or time."""

@@ -1,0 +1,81 @@
+from omegaconf import DictConfig, OmegaConf
+
+from lightning_transformer.compare.run.match.base import Matched, check_tolerance, size_of
+from lightning_transformer.errors import ConfigError
+from lightning_transformer.nn import checks
+
+WIDEST = 64.0  # times the configured value, and as many times less
+FINE = 1e-4  # relative width of the interval in which the search for a fraction ends
+MORE = 64  # whole numbers that are tried where a model refuses some, such as odd widths
+
+
+class Params:
+    """Equal numbers of parameters without embeddings: solves for one size of the variant.
+
+    A variant that is within the tolerance is left as it is, so that its initial weights stay those
+    of the baseline. Otherwise the value v of the key with the smallest |N(v) / N_baseline - 1| is
+    found by bisection, for N grows with v; v is a whole number if the configured one is.
+
+    Raises ValueError where no value comes within the tolerance.
+    """
+
+    def __init__(self, *, key: str = "ffn.hidden_mult", tolerance: float = 0.01) -> None:
+        checks.positive("tolerance", tolerance, 0.01)
+        self.key, self.tolerance = key, tolerance
+
+    def __call__(self, variant: DictConfig, baseline: DictConfig) -> Matched:
+        target = size_of(baseline).n_params_non_embedding
+        residual = size_of(variant).n_params_non_embedding / target - 1
+        if abs(residual) <= self.tolerance:
+            return Matched({}, residual)
+        start = OmegaConf.select(variant, self.key)
+        if type(start) not in (int, float) or not start > 0:
+            raise ValueError(
+                f"match.key={self.key} is {start} here and has to be a number above 0; try "
+                "match.key=model.d_model"
+            )
+        value, residual = self._nearest(variant, target, start)
+        round_to = OmegaConf.select(variant, "ffn.round_to")
+        finer = "ffn.round_to=1 or " if isinstance(round_to, int) and round_to > 1 else ""
+        check_tolerance(
+            residual, self.tolerance, f"parameters without embeddings (at best, with {self.key}="
+            f"{value:g})", f"try {finer}match.key=model.d_model",
+        )  # fmt: skip
+        return Matched({self.key: value}, residual)
+
+    def _nearest(self, cfg: DictConfig, target: int, start: float) -> tuple[float, float]:
+        """The value whose model is nearest to the target, and how far that is off."""
+        tried: dict[float, float] = {}  # by the value that was built
+
+        def off(value: float) -> float:
+            built, residual = self._off(cfg, value, target)
+            tried[built] = residual
+            return residual
+
+        whole = type(start) is int
+        low = high = start
+        while off(low) > 0 and low * WIDEST > start and not (whole and low == 1):
+            low = max(1, low // 2) if whole else low / 2
+        while off(high) < 0 and high < start * WIDEST:
+            high *= 2
+        while high - low > (1 if whole else FINE * start):
+            middle = (low + high) // 2 if whole else (low + high) / 2
+            low, high = (low, middle) if off(middle) > 0 else (middle, high)
+        # Of equally near ones the nearest to what was configured.
+        best = min(tried, key=lambda value: (abs(tried[value]), abs(value - start)))
+        residual = tried[best]
+        if not whole:  # rounded widths leave a range of values: the shortest to read
+            texts = (f"{best:.{digits}g}" for digits in range(1, 9))
+            best = next((float(t) for t in texts if off(float(t)) == residual), best)
+        return best, residual
+
+    def _off(self, cfg: DictConfig, value: float, target: int) -> tuple[float, float]:
+        """The value, or the next whole one that builds, and its surplus over the target."""
+        cfg, refused = cfg.copy(), ""
+        for candidate in [value] if type(value) is float else range(int(value), int(value) + MORE):
+            OmegaConf.update(cfg, self.key, candidate)
+            try:
+                return candidate, size_of(cfg).n_params_non_embedding / target - 1
+            except (ConfigError, ValueError) as error:
+                refused = str(error)
+        raise ValueError(f"match.key={self.key}: {refused}")

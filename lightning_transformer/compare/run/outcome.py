@@ -1,0 +1,101 @@
+"""What became of a job, read from its run folder."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning_transformer.runs.result import DIVERGED, RESULT_FILE, RunResult, read, read_history
+
+NOT_COMPARED = ("resume", "sweep", "callbacks.pause.step")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job stands.
+
+    Attributes:
+        state: ``finished``; ``paused`` at a rung; ``diverged``; ``failed``; ``open`` for anything
+            that is to be started or to go on.
+        loss: validation loss of its end or rung; None where there is none or it is not finite.
+        start_loss: training loss of the first step, if it was logged.
+        metrics: names of what was measured at the end.
+    """
+
+    state: str
+    loss: float | None = None
+    start_loss: float | None = None
+    step: int = 0
+    seconds: float | None = None
+    error: str | None = None
+    metrics: tuple[str, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        return self.state != "open"
+
+    @property
+    def diverged(self) -> bool:
+        """Whether there is no loss, or one above that of the start."""
+        if self.state == "diverged" or self.loss is None:
+            return True
+        return self.start_loss is not None and self.loss > self.start_loss
+
+
+def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Outcome:
+    """Read how a job stands; until: the rung at which it pauses, None for its end.
+
+    Raises ValueError where the folder has a finished run of something else.
+    """
+    if not (folder / RESULT_FILE).exists():
+        return Outcome("open")
+    result = read(folder)
+    error = result.error or ""
+    series = history(folder)
+    first = dict(series.get("train/loss", [])).get(1)
+    if result.status == "failed":
+        state = "diverged" if DIVERGED.match(error) else "failed"
+        return Outcome(state, start_loss=first, error=error)
+    if result.status == "finished":
+        _check_same(folder, result, overrides)
+        if until is not None:
+            return Outcome("paused", dict(series.get("val/loss", [])).get(until), step=until)
+        loss = result.metrics.get("val/loss")
+        names = tuple(result.metrics)
+        steps, seconds = result.steps or 0, result.seconds
+        return Outcome("finished", loss, first, steps, seconds, metrics=names)
+    if until is not None and result.status == "stopped" and result.steps == until:
+        loss = dict(series.get("val/loss", [])).get(until)
+        if loss is None:
+            raise ValueError(f"halving= chooses on val/loss, which {folder} lacks; leave it out")
+        return Outcome("paused", loss if math.isfinite(loss) else None, step=until)
+    return Outcome("open")
+
+
+def history(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """The run's logged values; empty where there are none yet."""
+    try:
+        return read_history(folder)
+    except ValueError:
+        return {}
+
+
+def steps_done(folder: Path) -> int:
+    """The last step that a run has logged."""
+    series = history(folder)
+    return max((points[-1][0] for points in series.values() if points), default=0)
+
+
+def _check_same(folder: Path, result: RunResult, overrides: Sequence[str]) -> None:
+    then, now = _as_dict(result.overrides), _as_dict(overrides)
+    for key in sorted({*then, *now}):
+        if then.get(key) != now.get(key):
+            raise ValueError(
+                f"{folder} holds a finished run with {key}={then.get(key)}, where this command "
+                f"has {key}={now.get(key)}; choose another name="
+            )
+
+
+def _as_dict(overrides: Sequence[str]) -> dict[str, str]:
+    pairs = (text.lstrip("+").partition("=") for text in overrides)
+    return {key: value for key, _, value in pairs if key not in NOT_COMPARED}

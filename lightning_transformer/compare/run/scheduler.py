@@ -1,0 +1,169 @@
+"""Running what a plan asks for, so many jobs at a time, until nothing is left or a signal comes."""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from lightning_transformer.compare.run.outcome import Outcome, outcome_of
+from lightning_transformer.compare.run.plan import Job, Key, Plan
+from lightning_transformer.compare.run.state import Failure, Journal
+
+ATTEMPTS = 2
+PATIENCE = 0.1  # seconds between two looks at the processes
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Running(Protocol):
+    """A job's process, or what stands for it in a test."""
+
+    def code(self) -> int | None: ...
+    def stop(self, *, at_once: bool) -> None: ...
+    def last_line(self) -> str: ...
+
+
+Start = Callable[[Job, int], Running]  # job and number of the worker
+
+
+@dataclass
+class Place:
+    """A worker and what it is doing."""
+
+    job: Job
+    process: Running
+    since: float
+
+
+class Pool:
+    """Takes jobs from a plan and keeps what became of them.
+
+    Attributes:
+        outcomes: of the jobs that have ended, those of earlier starts included.
+        failures: jobs given up after a second attempt, by folder.
+        places: worker number to what it is doing.
+        signum: the signal that ended it, 0 = none.
+    """
+
+    def __init__(
+        self, plan: Plan, folder: Path, journal: Journal, start: Start, n_workers: int
+    ) -> None:  # fmt: skip
+        self.plan, self.folder, self.journal = plan, folder, journal
+        self.start, self.n_workers = start, n_workers
+        self.outcomes: dict[Key, Outcome] = {}
+        self.failures: dict[str, Failure] = {}
+        self.places: dict[int, Place] = {}
+        self.signum = 0
+        self._attempts: Counter[Key] = Counter()
+        self._n_signals = self._n_told = 0
+
+    def look_back(self) -> None:
+        """Learn what has been done before. A run that failed then gets another chance."""
+        found = True
+        while found:
+            found = False
+            for job in self.plan.todo(self.outcomes):
+                outcome = self.journal.outcome(*job.key) or self._read(job)
+                if outcome.ended and outcome.state != "failed":
+                    self._note(job, outcome)
+                    found = True
+
+    def run(self, changed: Callable[[str], None], tick: Callable[[], None]) -> None:
+        """Work until nothing is left to do.
+
+        changed is called with a line for people after each job; tick several times a second.
+        """
+        with self._heeding_signals():
+            while True:
+                if not self.signum:
+                    self._fill()
+                if not self.places:
+                    return
+                time.sleep(PATIENCE)
+                self._hand_on()
+                for number, place in list(self.places.items()):
+                    code = place.process.code()
+                    if code is not None:
+                        del self.places[number]
+                        changed(self._ended(place, code))
+                tick()
+
+    def _fill(self) -> None:
+        """Start what can be started; a second attempt after all first ones."""
+        busy = {place.job.folder for place in self.places.values()}
+        todo = [job for job in self.plan.todo(self.outcomes) if job.folder not in busy]
+        todo.sort(key=lambda job: self._attempts[job.key])  # stable
+        for number in range(self.n_workers):
+            if number not in self.places and todo:
+                job = todo.pop(0)
+                self._attempts[job.key] += 1
+                self.places[number] = Place(job, self.start(job, number), time.monotonic())
+
+    def _ended(self, place: Place, code: int) -> str:
+        """Note what became of a job, and say it."""
+        job = place.job
+        outcome = self._read(job)
+        if outcome.ended and outcome.state != "failed":
+            self._note(job, outcome)
+            loss = "" if outcome.loss is None else f"  val/loss {outcome.loss:.4f}"
+            return f"{outcome.state:9} {job.folder}{loss}"
+        if self.signum:
+            return f"stopped   {job.folder}"
+        error = outcome.error or _why(code, place.process.last_line())
+        if self._attempts[job.key] < ATTEMPTS:
+            return f"failed    {job.folder}: {error} (once more later)"
+        self._note(job, Outcome("failed", error=error))
+        self.failures[job.folder] = Failure(job.folder, error, ATTEMPTS)
+        return f"given up  {job.folder}: {error}"
+
+    def _note(self, job: Job, outcome: Outcome) -> None:
+        self.outcomes[job.key] = outcome
+        if outcome.state == "paused":
+            self.journal.reached(job.folder, job.steps, outcome.loss)
+            self.journal.write(self.folder)
+
+    def _read(self, job: Job) -> Outcome:
+        outcome = outcome_of(self.folder / job.folder, job.overrides, job.until)
+        if job.screening and outcome.state == "finished" and "val/loss" not in outcome.metrics:
+            raise ValueError(
+                "lr=sweep3 chooses on val/loss, which these data do not give; write lr=fixed"
+            )
+        return outcome
+
+    def _hand_on(self) -> None:
+        """Tell the jobs of signals that have come."""
+        while self._n_told < self._n_signals:
+            self._n_told += 1
+            for place in self.places.values():
+                place.process.stop(at_once=self._n_told > 1)
+
+    @contextmanager
+    def _heeding_signals(self) -> Iterator[None]:
+        """Within, a signal lets the jobs stop with a checkpoint, and a second one ends them."""
+
+        def handle(signum: int, frame: FrameType | None) -> None:
+            self.signum = signum
+            self._n_signals += 1  # handed on by the loop: a pipe may be half written just now
+
+        before = {number: signal.signal(number, handle) for number in SIGNALS}
+        try:
+            yield
+        except BaseException:
+            for place in self.places.values():
+                place.process.stop(at_once=True)
+            raise
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _why(code: int, last_line: str) -> str:
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = ", as the system does where memory runs out" if code == -signal.SIGKILL else ""
+        return f"ended by {name}{hint}"
+    return last_line.removeprefix("error: ") or f"exit code {code}"

@@ -1,0 +1,1 @@
+"""The configuration: composing it, and checking its keys and types without importing torch."""

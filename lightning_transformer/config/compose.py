@@ -1,0 +1,267 @@
+"""Composing configurations, and saying in one line what is wrong with what was typed.
+
+Hydra alone answers a misspelt key with advice to add it; here it names the nearest right one.
+"""
+
+import itertools
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lightning_transformer.config.validate import NOT_IDENTITY, check, nearest, plain
+from lightning_transformer.errors import ConfigError
+from lightning_transformer.paths import CONF
+from lightning_transformer.runs.naming import job_name, run_suffix, sweep_folder
+from lightning_transformer.runs.result import config_sha256
+
+OPTIONAL_GROUPS = ("preset", "experiment", "debug")  # none of them by default
+# What Hydra says of a group, or of an option's part such as attention@attention.first, if the other
+# choices have no place for it.
+UNUSED = re.compile(
+    r"Could not override '([^'@]+(?='. No match in the defaults list)"
+    r"|[^']+@[^']+(?='.\sDid you mean to override \w+\?$))",
+    re.MULTILINE,
+)
+MATCH_NONE = "match=none"
+SEEDS = ("seed", "init_seed")
+MAX_CHECKED = 200  # jobs of a sweep that are composed before the first one starts
+
+
+class InstalledConfigs(SearchPathPlugin):
+    """Adds the folders of packages with an entry point `lightning_transformer.conf`."""
+
+    folders: Sequence[str] = ()  # from --config-dir
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for entry in entry_points(group="lightning_transformer.conf"):
+            search_path.append(provider=entry.name, path=f"pkg://{entry.value}")
+        for folder in self.folders:
+            search_path.append(provider="command-line", path=f"file://{folder}")
+
+
+def register(folders: Sequence[str] = ()) -> None:
+    """Make Hydra find plug-ins' folders and know the resolvers that name run folders."""
+    InstalledConfigs.folders = folders
+    Plugins.instance().register(InstalledConfigs)
+    OmegaConf.register_new_resolver("run_suffix", _run_suffix, replace=True)
+    name_jobs_by([])
+
+
+_swept: list[str] = []  # the keys with several values on the command line
+
+
+def name_jobs_by(swept: Sequence[str]) -> None:
+    """Name the folders of a sweep's jobs by these keys: what differs, and no more."""
+    _swept[:] = swept
+    OmegaConf.register_new_resolver("job_folder", _job_folder, replace=True)
+
+
+def differing_overrides(overrides: Sequence[str]) -> list[str]:
+    """Those of a job's overrides that tell it from others: the swept ones, or else all."""
+    said = [o for o in overrides if "=" in o and not is_hydra(o) and _key(o) not in NOT_IDENTITY]
+    return [o for o in said if _key(o) in _swept] or said
+
+
+def _key(override: str) -> str:
+    return override.split("=", 1)[0].lstrip("+~")
+
+
+def _job_folder(*, _root_: DictConfig) -> str:
+    name = job_name(differing_overrides(_root_.hydra.overrides.task))
+    return sweep_folder(Path(_root_.hydra.sweep.dir), name, config_sha256(plain(_root_))).name
+
+
+def _run_suffix(*, _root_: DictConfig) -> str:
+    return run_suffix(_root_.hydra.overrides.task)
+
+
+@contextmanager
+def composer() -> Iterator[ConfigLoader]:
+    """Within, hydra.compose works on our configuration folders."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        loader = GlobalHydra.instance().config_loader()
+        assert loader is not None
+        yield loader
+
+
+def groups(loader: ConfigLoader) -> dict[str, list[str]]:
+    """Every group with its options."""
+    names = [name for name in loader.list_groups("") if not name.startswith("hydra")]
+    return {name: loader.get_group_options(name) for name in sorted(names)}
+
+
+def preflight(arguments: Sequence[str]) -> int:
+    """Check everything that was typed; return how many jobs it makes.
+
+    Raises ConfigError for an unknown group, option, key or type, a missing value, or a group that
+    would not be used. For a sweep each swept value is checked, with the first of all others.
+    """
+    with composer() as loader:
+        overrides = parse(arguments, loader)
+        options = groups(loader)
+        swept = [values(override) for override in overrides]
+        _check_choices(overrides, swept, options)
+        _check_keys(overrides, swept, options)
+        name_jobs_by([_key(o.get_key_element()) for o in overrides if o.is_sweep_override()])
+        for job in itertools.islice(_star(swept), MAX_CHECKED):
+            check(composed(job), chosen_groups(job, options))
+    # A range for a sweeper that searches makes several jobs, nobody knows how many.
+    return math.prod(len(texts) or 2 for texts in swept)
+
+
+def check_match(arguments: Sequence[str], *, several: bool) -> None:
+    """Refuse match= where it would do nothing: `compare run` is what solves for it."""
+    typed = [text.lstrip("+") for text in arguments]
+    asked = next((t for t in typed if t.startswith(("match=", "match.")) and t != MATCH_NONE), None)
+    if asked is None and several:
+        with composer() as loader:
+            swept = [o for o in parse(arguments, loader) if o.is_sweep_override()]
+            first = [texts[0] for o in parse(arguments, loader) if (texts := values(o))]
+            brought = str(composed(first).match.get("_target_", "")).split(".")[-2]
+        compared = [o for o in swept if _key(o.get_key_element()) not in SEEDS]
+        asked = f"match={brought}" if compared and brought != "none" else None
+    if asked is not None:
+        raise ConfigError(
+            f"{asked} is solved for by `python -m lightning_transformer.compare run`; give it what "
+            f"you typed here, or write {MATCH_NONE}"
+        )
+
+
+def parse(arguments: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:
+    """Arguments as Hydra understands them; with the loader also norm=glob(*)."""
+    parser = OverridesParser.create(loader)
+    found = []
+    for argument in arguments:
+        try:
+            found += parser.parse_overrides([argument])
+        except HydraException:
+            raise ConfigError(
+                f"cannot read {argument!r}: write key=value, and quote values with spaces, commas "
+                "or brackets for the shell, for example 'a=[1,2]'"
+            ) from None
+    return found
+
+
+def values(override: Override) -> list[str]:
+    """The one or several overrides that it stands for, as text."""
+    if override.is_discrete_sweep():
+        key = override.get_key_element()
+        return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    if override.is_sweep_override():
+        return []  # a range for a sweeper that searches: nothing to check yet
+    return [override.input_line or ""]
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """The configuration of one job; ConfigError if it does not compose."""
+    try:
+        return compose("config", list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        unused = UNUSED.match(str(error))
+        if unused:
+            raise ConfigError(
+                f"{unused[1]} has no effect here: no other choice of this run uses it; leave it out"
+            ) from None
+        raise ConfigError(" ".join(str(error).split("\n")[:2])) from None
+
+
+def chosen_groups(overrides: Sequence[str], options: dict[str, list[str]]) -> dict[str, str]:
+    """group -> option for the groups that were picked by hand."""
+    pairs = (text.split("=", 1) for text in overrides if "=" in text)
+    return {key: option for key, option in pairs if key in options}
+
+
+def _star(swept: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+    """Jobs in which at most one override has another than its first value."""
+    swept = [list(items) for items in swept if items]
+    yield [items[0] for items in swept]
+    for i, items in enumerate(swept):
+        for other in items[1:]:
+            yield [other if j == i else first[0] for j, first in enumerate(swept)]
+
+
+def is_hydra(key: str) -> bool:
+    return key == "hydra" or key.startswith(("hydra.", "hydra/"))
+
+
+def _check_choices(
+    overrides: Sequence[Override], swept: Sequence[Sequence[str]], options: dict[str, list[str]]
+) -> None:
+    for override, texts in zip(overrides, swept, strict=True):
+        group = override.key_or_group
+        if group not in options:
+            continue
+        if override.is_delete():
+            if group in OPTIONAL_GROUPS:
+                continue
+            raise ConfigError(
+                f"~{group}: every run has a {group}; choose from {', '.join(options[group])}"
+            )
+        for text in texts:
+            option = text.split("=", 1)[1].strip("'\"")
+            if option == "null" and group in OPTIONAL_GROUPS:
+                raise ConfigError(f"{group}=null: without {group} there is none, so leave it out")
+            if option.removesuffix(".yaml") not in options[group]:
+                raise ConfigError(
+                    f"unknown option {group}={option}{nearest(option, options[group])} "
+                    f"(choose from {', '.join(options[group])})"
+                )
+
+
+def _check_keys(
+    overrides: Sequence[Override], swept: Sequence[Sequence[str]], options: dict[str, list[str]]
+) -> None:
+    first = [t[0] for o, t in zip(overrides, swept, strict=True) if o.key_or_group in options and t]
+    cfg = composed(first)
+    known = list(_keys(cfg, ""))
+    for override in overrides:
+        key = override.key_or_group
+        if key in options or is_hydra(key) or "@" in key or key in known:
+            continue
+        open_ended = key.startswith("callbacks.")
+        if override.is_add() and (open_ended or ("." in key and key.split(".")[0] in cfg)):
+            continue  # a new callback, or an argument that the check of signatures judges
+        raise ConfigError(f"unknown key {key}{_suggestion(key, known, options)}")
+
+
+def _keys(node: DictConfig, prefix: str) -> Iterator[str]:
+    """Dotted names of everything below a node, other groups' nodes only under their own name."""
+    for name in map(str, node):
+        key = f"{prefix}{name}"
+        if is_hydra(key):
+            continue
+        yield key
+        if not OmegaConf.is_missing(node, name) and not OmegaConf.is_interpolation(node, name):
+            value = node[name]
+            if isinstance(value, DictConfig):
+                yield from _keys(value, f"{key}.")
+
+
+def _suggestion(key: str, known: Sequence[str], options: dict[str, list[str]]) -> str:
+    group, _, last = key.rpartition(".")
+    same_end = [name for name in known if name.rpartition(".")[2] == last]
+    if same_end:
+        return f"; did you mean {' or '.join(same_end[:3])}?"
+    siblings = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == group]
+    near = nearest(last, siblings)
+    if near:
+        return near.replace("mean ", f"mean {group}.") if group else near
+    if group in known:
+        shown = ", ".join(name for name in siblings if not name.startswith("_"))
+        return f" ({group} has {shown})" if shown else f" (the chosen {group} has no options)"
+    return nearest(key, known) or f" (groups: {', '.join(options)})"

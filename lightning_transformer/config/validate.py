@@ -1,0 +1,174 @@
+"""Checks of a composed configuration that need no torch: keys, types, values, unused groups.
+
+Every problem is one ConfigError of one line: key, value, rule, and what would be right.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lightning_transformer.config.signatures import UnknownTarget, signature
+from lightning_transformer.errors import ConfigError
+from lightning_transformer.runs.secrets import is_secret, redacted
+
+# Keys that say where and how a run is done, not what it computes. What match= solves for stands
+# in the configurations of the runs that `compare run` starts.
+UNCHECKED = ("hydra", "sweep", "resume")
+NOT_IDENTITY = (*UNCHECKED, "match")
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=,+-]{0,127}")
+SCALARS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (float, int),
+    "bool": (bool,),
+    "str": (str,),
+    "None": (type(None),),
+}
+
+
+def nearest(word: str, among: Iterable[str]) -> str:
+    """ " (did you mean x?)", or nothing if no word is near."""
+    near = difflib.get_close_matches(word, list(among), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration that a run's results depend on, resolved, as plain dicts and lists.
+
+    What is recorded, shown and compared of a configuration is this, so secrets in it are hidden.
+    """
+    keys = [str(key) for key in cfg if key not in NOT_IDENTITY]
+    try:
+        content = OmegaConf.to_container(OmegaConf.masked_copy(cfg, keys), resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0]) from None
+    assert isinstance(content, dict)
+    return {str(key): redacted(value, is_secret(str(key))) for key, value in content.items()}
+
+
+def check(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
+    """Raise ConfigError for the first thing that cannot work.
+
+    chosen: groups that the user picked an option of (group -> option); each must be used.
+    """
+    for key in cfg:
+        if key not in UNCHECKED and not OmegaConf.is_missing(cfg, key):
+            check_node(cfg[key], str(key))
+    check_used(cfg, chosen)
+    for name, node in cfg.get("callbacks", {}).items():
+        if not isinstance(node, DictConfig) or "_target_" not in node:
+            raise ConfigError(f"callbacks.{name} names no class: add callbacks.{name}._target_=...")
+    if "sweep" in cfg and not NAME.fullmatch(str(cfg.sweep)):
+        raise ConfigError(
+            f"sweep={cfg.sweep} must be a plain folder name of letters, digits and . _ - + = , "
+            "such as norms"
+        )
+    for key in ("seed", "init_seed"):
+        if key in cfg and (type(cfg[key]) is not int or not 0 <= cfg[key] < 2**63):
+            raise ConfigError(
+                f"{key}={cfg[key]!r} must be a whole number from 0 to 2**63, such as 1"
+            )
+
+
+def check_node(node: Any, key: str) -> None:
+    """Check one part of the configuration and all below it; key is its full name."""
+    if isinstance(node, ListConfig):
+        for i, item in enumerate(node):
+            check_node(item, f"{key}.{i}")
+    if not isinstance(node, DictConfig) or node._is_none():
+        return
+    missing = [str(name) for name in node if OmegaConf.is_missing(node, name)]
+    if missing:
+        raise ConfigError(
+            f"{key}.{missing[0]} has no value yet: add {key}.{missing[0]}=... to the command line"
+        )
+    if "_target_" in node:
+        check_arguments(node, key)
+    for name in map(str, node):
+        # Another group's node is checked under its own name.
+        if not OmegaConf.is_interpolation(node, name):
+            check_component(node, name, f"{key}.{name}")
+            check_node(node[name], f"{key}.{name}")
+
+
+def check_component(node: DictConfig, name: str, key: str) -> None:
+    """Refuse model.norm=layernorm where norm=layernorm is meant."""
+    group = OmegaConf.select(node._get_root(), name)
+    if isinstance(group, DictConfig) and "_target_" in group and not _is_node(node[name]):
+        raise ConfigError(f"{key}={node[name]} names no component: write {name}={node[name]}")
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, DictConfig | ListConfig)
+
+
+def check_arguments(node: DictConfig, key: str) -> None:
+    """Hold the keys and the types of the values against the target's signature."""
+    try:
+        takes = signature(str(node._target_))
+    except UnknownTarget as error:
+        raise ConfigError(f"{key}._target_={node._target_}: {error}") from None
+    options = [name for name in map(str, node) if not name.startswith("_")]
+    for name in options:
+        if name not in takes.parameters:
+            if takes.open_ended:
+                continue
+            raise ConfigError(
+                f"unknown key {key}.{name}{nearest(name, takes.parameters)} "
+                f"({takes.name} takes {', '.join(takes.parameters)})"
+            )
+        check_type(node, name, f"{key}.{name}", takes.parameters[name].annotation)
+
+
+def check_type(node: DictConfig, name: str, key: str, annotation: str) -> None:
+    """Refuse a scalar of another type than annotated; what else there is, the target checks."""
+    kinds = [kind.strip().strip("\"'") for kind in annotation.split("|")]
+    if not annotation or any(kind not in SCALARS for kind in kinds):
+        return
+    try:
+        value = node[name]
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from None
+    allowed = tuple(cls for kind in kinds for cls in SCALARS[kind])
+    if isinstance(value, bool) and bool not in allowed:
+        wrong = True
+    else:
+        wrong = not isinstance(value, allowed)
+    if wrong:
+        shown = "null" if value is None else value
+        words = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+        wanted = " or ".join(words.get(k, {"None": "null", "str": "text"}.get(k, k)) for k in kinds)
+        raise ConfigError(f"{key}={shown} must be {wanted}")
+
+
+def check_used(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
+    """Refuse a chosen group that nothing refers to: it would be ignored without a word."""
+    used = set(_reachable(cfg))
+    for group, option in chosen.items():
+        if group in cfg and group not in used:
+            raise ConfigError(
+                f"{group}={option} has no effect here: neither the model nor the data of this run "
+                f"uses {group}; leave it out"
+            )
+
+
+ROOTS = ("model", "data", "trainer", "guard", "callbacks", "logger", "match")
+REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*)[.}]")
+
+
+def _reachable(cfg: DictConfig) -> Iterator[str]:
+    """Names of the groups that the run is built from: the roots and what they refer to."""
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(raw, dict)
+    todo, seen = list(ROOTS), set()
+    while todo:
+        group = todo.pop()
+        if group in seen:
+            continue
+        seen.add(group)
+        yield group
+        todo += REFERENCE.findall(str(raw.get(group, "")))

@@ -1,0 +1,19 @@
+"""OLMo 2 (`Olmo2ForCausalLM`): preset=olmo2. LLaMA's names, norms behind the layers."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from lightning_transformer.convert.llama import BLOCK, LAYER, SHARED
+from lightning_transformer.convert.names import Rules, renamed
+
+RULES: Rules = (
+    *SHARED,
+    (LAYER + r"post_attention_layernorm\.weight", BLOCK + "attention_residual.norm.weight"),
+    (LAYER + r"post_feedforward_layernorm\.weight", BLOCK + "ffn_residual.norm.weight"),
+)
+
+
+def convert(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict of Hugging Face under our names."""
+    return renamed(theirs, RULES)

@@ -1,0 +1,79 @@
+"""The loader of validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from lightning_transformer.data.loading.train_loader import Collate, example_seeds, torch_loader
+from lightning_transformer.data.split import Split
+
+_FIRST = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)  # epoch and index
+
+
+class _EvaluationBatches(Dataset[Any]):
+    """Item b = the b-th batch of this rank's examples; those from n_own on are company."""
+
+    def __init__(
+        self,
+        split: Split,
+        collate: Collate,
+        *,
+        seed: int,
+        batch_size: int,
+        rank: int,
+        world_size: int,
+    ) -> None:
+        self.split, self.collate, self.seed, self.batch_size = split, collate, seed, batch_size
+        self.rows = range(rank, len(split), world_size)
+        self.n_own = -(-len(self.rows) // batch_size)
+        self.n_batches = -(-len(range(0, len(split), world_size)) // batch_size)  # of rank 0
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __getitem__(self, item: int) -> Any:
+        if item >= self.n_own:
+            first = self.collate([self.split.get(0, 0)], example_seeds(self.seed, *_FIRST))
+            return first._replace(step_targets=None)
+        rows = self.rows[item * self.batch_size : (item + 1) * self.batch_size]
+        indices = np.array(rows, dtype=np.int64)
+        seeds = example_seeds(self.seed, np.zeros_like(indices), indices)
+        batch = self.collate([self.split.get(row, 0) for row in rows], seeds)
+        return batch._replace(step_targets=batch.n_targets)
+
+
+class EvaluationLoader:
+    """One pass over a split in order; over all ranks every example comes exactly once.
+
+    Rank r takes the examples r, r + world_size, ...; the last batch may be short. All ranks have
+    equally many batches, because sharded models compute together: a rank without examples left gets
+    one that does not count, with step_targets None. Random integers are those of epoch 0, the same
+    every time. batch_size counts examples per batch of one rank.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        collate: Collate,
+        *,
+        seed: int,
+        batch_size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        self._batches = _EvaluationBatches(
+            split, collate, seed=seed, batch_size=batch_size, rank=rank, world_size=world_size
+        )
+        self._loader = torch_loader(self._batches, None, num_workers, pin_memory)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._loader)

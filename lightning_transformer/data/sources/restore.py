@@ -1,0 +1,81 @@
+"""Restoring case and punctuation of English sentences: real pairs without a download."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from lightning_transformer.data import encode
+from lightning_transformer.data.base import DataModule
+from lightning_transformer.data.examples import Pair
+from lightning_transformer.data.holdout import by_first_text
+from lightning_transformer.data.sources import _stdlib
+from lightning_transformer.data.split import ExampleList, Record
+from lightning_transformer.data.tokenizers.base import Tokenizer
+
+WORDS = range(5, 41)
+_PARAGRAPHS = re.compile(r"\n\s*\n")
+_SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+_NOT_PROSE = re.compile(r">>>|\||[-=*_~]{2}")
+_PUNCTUATION = re.compile(r"[^\w\s]")
+
+
+def strip(sentence: str) -> str:
+    """Return a sentence in lower case without punctuation, its words separated by one space.
+
+    Punctuation is every character that is neither white space nor of a word, that is a letter,
+    digit or underscore; "Don't (ever) sub-class os.path!" gives "dont ever subclass ospath".
+    """
+    return " ".join(_PUNCTUATION.sub("", sentence.lower()).split())
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Yield the sentences of 5 to 40 words that start with a capital and end in . ! or ?."""
+    for paragraph in _PARAGRAPHS.split(text):
+        for sentence in _SENTENCES.split(" ".join(paragraph.split())):
+            proper = sentence[:1].isupper() and sentence[-1] in ".!?"
+            if proper and len(sentence.split()) in WORDS and not _NOT_PROSE.search(sentence):
+                yield sentence
+
+
+class Restore(DataModule):
+    """Pairs (lower-cased sentence without punctuation, original sentence).
+
+    The sentences are those of Python's language reference and of the docstrings of its standard
+    library, each once. All with the same source go to the same split, by its hash (90/5/5 %).
+    Pairs of more than seq_len tokens on either side are left out and counted in the log.
+
+    seq_len: most tokens of source and of target, without special tokens.
+    """
+
+    name = "restore"
+    example = Pair
+
+    def __init__(
+        self,
+        *,
+        tokenizer: Tokenizer,
+        seq_len: int = 64,
+        batch_size: int = 32,
+        eval_batch_size: int = 64,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__(
+            seq_len=seq_len,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            num_workers=num_workers,
+            tokenizer=tokenizer,
+        )
+
+    def read(self) -> dict[str, list[Record]]:
+        """Return the pairs of each split in the order in which their sentences first occur."""
+        texts = list(_stdlib.topics().values())
+        texts += [text for strings in _stdlib.docstrings().values() for text in strings]
+        unique = dict.fromkeys(sentence for text in texts for sentence in sentences(text))
+        pairs = [Record((strip(sentence), sentence)) for sentence in unique]
+        return by_first_text((pair for pair in pairs if pair.texts[0]), 0.05, 0.05)
+
+    def encode(self, split: str, records: Sequence[Record]) -> ExampleList:
+        pairs = encode.pairs(records, self.vocabulary)
+        return encode.pair_split(encode.drop_long_pairs(split, pairs, self.seq_len))

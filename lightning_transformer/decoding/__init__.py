@@ -1,0 +1,1 @@
+"""Generating tokens from a model: sampling, caches, and what follows a full context."""

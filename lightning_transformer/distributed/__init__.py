@@ -1,0 +1,1 @@
+"""Several processes as one: ranks, shards, gradient norms and full state."""

@@ -1,0 +1,1 @@
+"""How scores become outputs: one kernel per option of `kernel`."""

@@ -1,0 +1,56 @@
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.attention.kernels.base import Scoring
+
+
+class Eager:
+    """Attention step by step in plain operations: the reference that other kernels must equal.
+
+    Needs memory for all H x T x S scores. Softmax runs in float32 at least.
+    """
+
+    supports = frozenset({"mix_scores", "softcap", "sinks", "mix_weights"})
+
+    def __call__(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        context: AttentionContext,
+        dropout: float,
+        scoring: Scoring | None = None,
+    ) -> Tensor:
+        scoring = scoring or Scoring()
+        groups = q.shape[1] // k.shape[1]
+        k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
+        scores = (q @ k.mT).to(torch.promote_types(q.dtype, torch.float32))
+        scores = scores / q.shape[-1] ** 0.5
+        if scoring.mix_scores is not None:
+            scores = scoring.mix_scores(scores)
+        if scoring.softcap is not None:
+            scores = scoring.softcap * torch.tanh(scores / scoring.softcap)
+        if context.bias is not None:
+            scores = scores + context.bias
+        mask = context.mask
+        if context.is_causal:
+            mask = scores.new_ones(scores.shape[-2:]).tril().bool()
+        if mask is None:
+            weights = _softmax(scores, scoring.sinks)
+        else:
+            # A finite floor, then zero: -inf alone makes NaN of a query that may see nothing.
+            floor = scores.masked_fill(~mask, -1e30)
+            weights = _softmax(floor, scoring.sinks).masked_fill(~mask, 0.0)
+        if scoring.mix_weights is not None:
+            weights = scoring.mix_weights(weights)
+        return F.dropout(weights.to(v.dtype), dropout) @ v
+
+
+def _softmax(scores: Tensor, sinks: Tensor | None) -> Tensor:
+    """Over the keys and, if there are sinks, one more key per head, whose weight is left out."""
+    if sinks is None:
+        return scores.softmax(dim=-1)
+    sink = sinks.to(scores.dtype)[:, None, None].expand(*scores.shape[:-1], 1)
+    return torch.cat((scores, sink), dim=-1).softmax(dim=-1)[..., :-1]

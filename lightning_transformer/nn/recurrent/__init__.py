@@ -1,0 +1,1 @@
+"""Attention without scores: linear recurrences, computed in chunks."""

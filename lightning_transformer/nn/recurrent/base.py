@@ -1,0 +1,118 @@
+"""What layers share that carry a state along the row, and compare no query with past keys."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.layer_info import Place
+
+
+@dataclass
+class RecurrentCache:
+    """What such a layer remembers of the past, of one size however long that was.
+
+    state: (B, H, N, P). tail: (B, W - 1, C), the last inputs of a convolution. None = no past.
+    """
+
+    state: Tensor | None = None
+    tail: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """The new tokens in the order in which a recurrence reads them: pads behind all others.
+
+    So a pad on the left, or between, is never met by a real token. All are (B, T) or None.
+
+    order: where the token at each place came from; None = no padding.
+    real: False at pads.
+    documents: number of each token's document; a state ends with its document.
+    """
+
+    order: Tensor | None = None
+    real: Tensor | None = None
+    documents: Tensor | None = None
+
+    @classmethod
+    def of(cls, context: AttentionContext) -> "Row":
+        if context.padding is None:
+            return cls(documents=context.documents)
+        order = context.padding.int().argsort(dim=1, stable=True)
+        documents = None if context.documents is None else context.documents.gather(1, order)
+        return cls(order, ~context.padding.gather(1, order), documents)
+
+    def arrange(self, x: Tensor) -> Tensor:
+        """(B, T, D) as it stands in the model -> as it is read."""
+        return x if self.order is None else _taken(x, self.order)
+
+    def restore(self, x: Tensor) -> Tensor:
+        """The reverse of `arrange`."""
+        return x if self.order is None else _taken(x, self.order.argsort(dim=1))
+
+
+def _taken(x: Tensor, order: Tensor) -> Tensor:
+    return x.gather(1, order[..., None].expand_as(x))
+
+
+class Recurrent(nn.Module):
+    """Contract: a layer in the seat of attention that carries a state from token to token.
+
+    A subclass says its `option`, `n_heads` and `head_dim`, and mixes a row.
+    Shape: x (B, T, D) -> (B, T, D). Raises ValueError where a layer must read a source or look
+    ahead.
+    """
+
+    has_scores = False  # so there is nothing that a pattern, a rotation or a bias could act on
+    option: str
+    n_heads: int
+    head_dim: int
+
+    def settle(self, place: Place) -> nn.Module:
+        instead = "use attention=linear, attention=mha or model=decoder_only"
+        if place.cross:
+            raise ValueError(f"attention={self.option} cannot read a source; {instead}")
+        if not place.causal:
+            raise ValueError(
+                f"attention={self.option} sees only the past, an encoder looks both ways; {instead}"
+            )
+        return self
+
+    def new_cache(self, capacity: int) -> RecurrentCache:
+        """An empty memory for decoding; its size does not depend on how many tokens there are."""
+        return RecurrentCache()
+
+    def forward(
+        self,
+        x: Tensor,
+        context: AttentionContext,
+        memory: Tensor | None = None,
+        cache: RecurrentCache | None = None,
+    ) -> Tensor:
+        assert memory is None
+        row, past = Row.of(context), cache or RecurrentCache()
+        assert past.state is None or row.documents is None, "packed rows are not decoded"
+        return row.restore(self.mix(row.arrange(x), row, past))
+
+    def mix(self, x: Tensor, row: Row, past: RecurrentCache) -> Tensor:
+        """(B, T, D) -> same, as `row` orders it; leaves in `past` what the next tokens need."""
+        raise NotImplementedError
+
+
+def wide(x: Tensor) -> Tensor:
+    """In float32 at least: states and sums of logarithms lose too much in 16 bits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def head_width(width: int, n_heads: int, name: str = "model.d_model") -> int:
+    """The width of one of n_heads equal parts; ValueError where there are none."""
+    checks.at_least("n_heads", n_heads, 1)
+    if width % n_heads:
+        below, above = width // n_heads * n_heads, (width // n_heads + 1) * n_heads
+        near = f"{below} or {above}" if below else f"{above}"
+        raise ValueError(
+            f"{name}={width} is not divisible by attention.n_heads={n_heads}; nearest {near}"
+        )
+    return width // n_heads

@@ -1,0 +1,1 @@
+"""One optimizer per option of `optimizer`."""

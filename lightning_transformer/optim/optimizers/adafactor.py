@@ -1,0 +1,71 @@
+"""Adafactor: second moments of rows and columns in place of every weight's own."""
+
+import math
+
+import torch
+from torch import nn
+from torch.distributed.tensor import DTensor
+
+from lightning_transformer.nn.checks import check_non_negative, check_positive
+from lightning_transformer.optim.param_groups import param_groups
+
+
+def adafactor(
+    model: nn.Module,
+    *,
+    lr: float = 1e-2,
+    weight_decay: float = 0.0,
+    decay_all: bool = False,
+    beta2_decay: float = -0.8,
+    min_rms: float = 1e-3,
+    clip_rms: float = 1.0,
+) -> torch.optim.Optimizer:
+    """Build Adafactor: ``w -= max(min_rms, rms(w)) * min(lr, 1 / sqrt(t)) * u``.
+
+    ``u = g / sqrt(r c / mean(r))``, scaled down to a root mean square of clip_rms, with r and c the
+    running means of squared gradients over each row and column; vectors have one of every weight.
+    lr is relative to the size of a tensor. There is no first moment: memory is one number per row
+    and column.
+
+    torch's form of it, in which lr is what the paper has as 0.01, and decay is decoupled:
+    ``w -= lr * weight_decay * w``. On a GPU each step waits, because torch reads two norms of every
+    tensor.
+
+    Source: Shazeer and Stern 2018.
+
+    Args:
+        model: gives the parameters; see `param_groups` for which of them decay.
+        lr: peak learning rate, per optimizer step, relative to the weights.
+        weight_decay: of matrices only, not of embeddings, norms and biases.
+        decay_all: whether embeddings, norms and biases decay as well.
+        beta2_decay: the second moments' decay rate is ``1 - t ** beta2_decay`` at step t.
+        min_rms: the least size that a tensor counts as having.
+        clip_rms: the largest root mean square of u, at least 1.
+
+    Raises:
+        ValueError: when an option is out of range, decay_all has nothing to decay with, or the
+            model is cut over processes.
+    """
+    check_positive("optimizer.lr", lr, "1e-2")
+    check_non_negative("optimizer.weight_decay", weight_decay, "0.0")
+    if not (isinstance(beta2_decay, float | int) and -1 <= beta2_decay < 0):
+        raise ValueError(
+            f"optimizer.beta2_decay={beta2_decay!r} must be from -1 to below 0, for example -0.8"
+        )
+    check_positive("optimizer.min_rms", min_rms, "1e-3")
+    if not (isinstance(clip_rms, float | int) and 1 <= clip_rms < math.inf):
+        raise ValueError(
+            f"optimizer.clip_rms={clip_rms!r} must be a number of at least 1, for example 1.0"
+        )
+    if any(isinstance(p, DTensor) for p in model.parameters()):
+        raise ValueError(
+            "optimizer=adafactor needs whole rows and columns, and the trainer cuts them over "
+            "processes; use trainer=ddp or optimizer=adamw"
+        )
+    return torch.optim.Adafactor(
+        param_groups(model, weight_decay, decay_all=decay_all),
+        lr=lr,
+        beta2_decay=beta2_decay,
+        eps=(None, min_rms),
+        d=clip_rms,
+    )

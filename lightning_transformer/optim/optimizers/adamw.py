@@ -1,0 +1,51 @@
+"""AdamW: Adam with decoupled weight decay."""
+
+import torch
+from torch import nn
+
+from lightning_transformer.nn.checks import (
+    check_decay_rate,
+    check_non_negative,
+    check_positive,
+)
+from lightning_transformer.optim.param_groups import can_fuse, param_groups
+
+
+def adamw(
+    model: nn.Module,
+    *,
+    lr: float = 1e-3,
+    weight_decay: float = 0.1,
+    decay_all: bool = False,
+    beta1: float = 0.9,
+    beta2: float = 0.95,
+    eps: float = 1e-8,
+) -> torch.optim.Optimizer:
+    """Build AdamW: ``w -= lr * (weight_decay * w + m_hat / (sqrt(v_hat) + eps))``.
+
+    Source: Loshchilov and Hutter 2019. beta2 = 0.95 as in GPT-3 (Brown et al. 2020).
+
+    Args:
+        model: gives the parameters; see `param_groups` for which of them decay.
+        lr: peak learning rate, per optimizer step.
+        weight_decay: of matrices only, not of embeddings, norms and biases.
+        decay_all: whether embeddings, norms and biases decay as well.
+        beta1: decay rate of the running mean of gradients.
+        beta2: decay rate of the running mean of squared gradients.
+        eps: added to the root of the second moment.
+
+    Raises:
+        ValueError: when an option is out of range, or decay_all has nothing to decay with.
+    """
+    check_positive("optimizer.lr", lr, "1e-3")
+    check_non_negative("optimizer.weight_decay", weight_decay, "0.1")
+    check_decay_rate("optimizer.beta1", beta1, "0.9")
+    check_decay_rate("optimizer.beta2", beta2, "0.95")
+    check_positive("optimizer.eps", eps, "1e-8")
+    return torch.optim.AdamW(
+        param_groups(model, weight_decay, decay_all=decay_all, lr=lr),
+        lr=lr,
+        betas=(float(beta1), float(beta2)),
+        eps=eps,
+        fused=can_fuse(model) or None,
+    )

@@ -1,0 +1,186 @@
+"""Muon for the hidden matrices, AdamW for everything else, as one optimizer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.distributed.tensor import DTensor
+
+from lightning_transformer.nn.checks import (
+    check_decay_rate,
+    check_non_negative,
+    check_positive,
+)
+from lightning_transformer.optim.masked_step import step_unless
+from lightning_transformer.optim.orthogonal import RowNormalisedMuon
+from lightning_transformer.optim.param_groups import by_mesh, can_fuse, matrices, param_groups
+
+MATRICES = "matrices"  # the name of the group that Muon updates
+
+# guards the division by the norm of an all-zero gradient, in the source and in torch alike
+NEWTON_SCHULZ_EPS = 1e-7
+
+
+class MuonWithAdamW(torch.optim.Optimizer):
+    """Update the group named ``matrices`` by ``torch.optim.Muon`` and the others by AdamW.
+
+    A group of matrices with a ``row_beta2`` is updated by `RowNormalisedMuon`.
+
+    It holds one list of groups and one state; the two inner optimizers work on these same
+    objects, so that schedulers, ``load_state_dict``, ``deepcopy`` and ``add_param_group`` see a
+    single ordinary optimizer. As with torch's fused ones, an attribute ``found_inf`` that is not 0
+    when it steps leaves everything as it is.
+
+    Args:
+        groups: parameter groups; the one with ``name == "matrices"`` holds 2-D tensors only.
+        adamw_options: defaults of the AdamW groups: lr, betas, eps, weight_decay, fused.
+    """
+
+    takes_found_inf = True
+
+    def __init__(self, groups: list[dict[str, Any]], adamw_options: dict[str, Any]) -> None:
+        super().__init__(groups, adamw_options)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group to what is optimized; AdamW takes it unless its name is ``matrices``."""
+        super().add_param_group(param_group)
+        self._link()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # torch comes here from load_state_dict, deepcopy and pickle, with new groups and state
+        super().__setstate__(state)
+        self._link()
+
+    def _link(self) -> None:
+        kinds: dict[Callable[..., torch.optim.Optimizer], list[dict[str, Any]]] = {}
+        for group in self.param_groups:
+            kinds.setdefault(_kind(group), []).append(group)
+        self._parts: list[torch.optim.Optimizer] = []
+        for build, groups in kinds.items():
+            part = build(groups)
+            part.__setstate__({"state": self.state, "param_groups": groups})
+            self._parts.append(part)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Call the closure once, if there is one, then update all groups; return its value."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        skip = getattr(self, "found_inf", None)
+        for part in self._parts:
+            if skip is None:
+                part.step()
+            else:
+                step_unless(part, skip)
+        return loss
+
+
+def muon(
+    model: nn.Module,
+    *,
+    lr: float = 3e-3,
+    muon_lr: float = 0.02,
+    momentum: float = 0.95,
+    muon_weight_decay: float = 0.0,
+    weight_decay: float = 0.1,
+    decay_all: bool = False,
+    beta1: float = 0.9,
+    beta2: float = 0.95,
+    eps: float = 1e-8,
+) -> torch.optim.Optimizer:
+    """Build Muon for the hidden matrices and AdamW for embeddings, head, norms and biases.
+
+    With ``b = momentum * b + (1 - momentum) * g``, a matrix of shape (out, in) moves by
+    ``w -= muon_lr * (sqrt(max(1, out / in)) * O + muon_weight_decay * w)``, where O is
+    ``(1 - momentum) * g + momentum * b`` with its singular values brought near 1 by five
+    Newton-Schulz iterations. torch runs these iterations in bfloat16 whatever the dtype of the
+    weights, so an update is exact to about three digits only.
+
+    Source: Jordan et al. 2024 (Muon); Loshchilov and Hutter 2019 (AdamW).
+
+    Args:
+        model: gives the parameters; see `matrices` for those that Muon takes.
+        lr: peak learning rate of the AdamW part, per optimizer step.
+        muon_lr: peak learning rate of the matrices, per optimizer step.
+        momentum: decay rate of Muon's running mean of gradients (Nesterov form).
+        muon_weight_decay: decoupled weight decay of the matrices that Muon takes.
+        weight_decay: of the other matrices, such as a head that is not tied.
+        decay_all: whether embeddings, norms and biases decay by weight_decay as well.
+        beta1: AdamW's decay rate of the running mean of gradients.
+        beta2: AdamW's decay rate of the running mean of squared gradients.
+        eps: AdamW's addition to the root of the second moment.
+
+    Raises:
+        ValueError: when an option is out of range, the model has no hidden matrix, or this torch
+            has no Muon.
+    """
+    check_positive("optimizer.lr", lr, "3e-3")
+    check_positive("optimizer.muon_lr", muon_lr, "0.02")
+    check_decay_rate("optimizer.momentum", momentum, "0.95")
+    check_non_negative("optimizer.muon_weight_decay", muon_weight_decay, "0.0")
+    check_non_negative("optimizer.weight_decay", weight_decay, "0.1")
+    check_decay_rate("optimizer.beta1", beta1, "0.9")
+    check_decay_rate("optimizer.beta2", beta2, "0.95")
+    check_positive("optimizer.eps", eps, "1e-8")
+    own = {
+        "lr": muon_lr,
+        "weight_decay": muon_weight_decay,
+        "momentum": momentum,
+        "eps": NEWTON_SCHULZ_EPS,
+    }
+    options = {
+        "lr": lr,
+        "betas": (float(beta1), float(beta2)),
+        "eps": eps,
+        "weight_decay": weight_decay,
+        "fused": can_fuse(model) or None,
+    }
+    others = param_groups(model, weight_decay, decay_all=decay_all)
+    return MuonWithAdamW(with_matrices("muon", model, own, others), options)
+
+
+def with_matrices(
+    optimizer: str, model: nn.Module, own: dict[str, Any], others: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Put the hidden matrices into groups named ``matrices`` with these options, before the others.
+
+    Raises:
+        ValueError: when there is none, or this torch has no Muon.
+    """
+    if not hasattr(torch.optim, "Muon"):
+        raise ValueError(
+            f"optimizer={optimizer} needs torch.optim.Muon, which torch {torch.__version__} lacks; "
+            "take optimizer=adamw or a newer torch"
+        )
+    hidden = matrices(model)
+    if not hidden:
+        raise ValueError(
+            f"optimizer={optimizer} finds no hidden matrix in {type(model).__name__}; "
+            "take optimizer=adamw"
+        )
+    first = [{"name": MATRICES, **own, "params": params} for params in by_mesh(hidden)]
+    return [*first, *_without(hidden, others)]
+
+
+def _kind(group: dict[str, Any]) -> Callable[..., torch.optim.Optimizer]:
+    """Which optimizer a group is for."""
+    if group.get("name") != MATRICES:
+        return torch.optim.AdamW
+    if "row_beta2" in group:
+        return RowNormalisedMuon
+    if not isinstance(group["params"][0], DTensor):
+        return torch.optim.Muon
+    from lightning_transformer.optim.orthogonal import MuonOfShards  # torch may have no Muon
+
+    return MuonOfShards
+
+
+def _without(taken: list[nn.Parameter], groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    ids = {id(parameter) for parameter in taken}
+    rest = [
+        {**group, "params": [p for p in group["params"] if id(p) not in ids]} for group in groups
+    ]
+    return [group for group in rest if group["params"]]

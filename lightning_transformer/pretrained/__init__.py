@@ -1,1 +1,0 @@
-"""Weights of known models, from Hugging Face's names and shapes to ours."""

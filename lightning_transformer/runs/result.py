@@ -1,0 +1,256 @@
+"""What a run says about itself: `result.json`, and the CSV of its logged metrics.
+
+Standard library only: `compare` and people's scripts read runs without importing torch.
+"""
+
+import csv
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 2  # 1: before the packages had their present names; no such run can be used any more
+RESULT_FILE = "result.json"
+HISTORY_FILE = "metrics.csv"
+# How a run ends that its learning rate was too much for: the same again would end the same.
+DIVERGED = re.compile(r"NonFinite: |TrainingError: .*\bspikes?\b")
+STATUSES = ("running", "finished", "failed", "stopped")
+
+
+@dataclass
+class RunResult:
+    """Everything that a run reports; None or empty where it is not known (yet).
+
+    Attributes:
+        schema: version of this format.
+        status: one of ``running``, ``finished``, ``failed``, ``stopped``.
+        error: one line that says why a run failed.
+        choices: config group to chosen option.
+        overrides: what the user typed, one entry per override.
+        seed: the seed of initial weights, data order and dropout.
+        metrics: final value per metric name; None where it was not finite.
+        history: path of the CSV of logged metrics, relative to the run folder.
+        n_params: trainable parameters, tied ones counted once.
+        n_params_non_embedding: the same without embeddings.
+        flops_per_token: of one training step (forward and backward).
+        tokens_seen: tokens read in training, sources included and padding not, over all ranks.
+        steps: optimizer steps done.
+        seconds: wall time of training.
+        tokens_per_second: of training, over all ranks.
+        peak_memory_bytes: highest memory of one rank.
+        device: name of the device.
+        precision: of the trainer, such as ``32-true`` or ``bf16-mixed``.
+        guard: number of steps ``skipped`` and of times ``rewound`` for spikes or non-finite values.
+        data: name, sha256, bytes and n_tokens of the data.
+        samples_sha256: of the training examples seen and their order; equal in two runs only if
+            they have seen the same ones. See `lightning_transformer.data.loading.sample_digest`.
+        commit: git commit of the code, if it ran from a checkout.
+        versions: package name to version.
+        config_sha256: see `config_sha256`.
+    """
+
+    schema: int = SCHEMA
+    status: str = "running"
+    error: str | None = None
+    choices: dict[str, str] = field(default_factory=dict)
+    overrides: list[str] = field(default_factory=list)
+    seed: int | None = None
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    history: str | None = None
+    n_params: int | None = None
+    n_params_non_embedding: int | None = None
+    flops_per_token: float | None = None
+    tokens_seen: int | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    tokens_per_second: float | None = None
+    peak_memory_bytes: int | None = None
+    device: str | None = None
+    precision: str | None = None
+    guard: dict[str, int] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    samples_sha256: str | None = None
+    commit: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    config_sha256: str | None = None
+
+    def write(self, folder: Path) -> Path:
+        """Write ``folder/result.json`` whole or not at all, and return its path.
+
+        NaN and infinity become null, which every JSON reader takes.
+        """
+        assert self.status in STATUSES, self.status
+        text = json.dumps(_finite(asdict(self)), indent=2, allow_nan=False, ensure_ascii=False)
+        path = Path(folder) / RESULT_FILE
+        write_atomically(path, text + "\n")
+        return path
+
+
+def read(path: Path) -> RunResult:
+    """Read a ``result.json``, given as the file or as the folder that holds it.
+
+    Keys that this version does not know are left out, so that a newer writer may add some.
+
+    Raises:
+        ValueError: when there is no such file, it is not JSON, or its schema is another one.
+    """
+    path = Path(path)
+    file = path / RESULT_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise ValueError(f"{file} does not exist; name a run folder that holds {RESULT_FILE}")
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = json.loads(text, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{file} is not valid JSON ({reason}); run it again") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{file} is not a JSON object; run it again")
+    _check_schema(file, content.get("schema"))
+    known = {key.name: content[key.name] for key in fields(RunResult) if key.name in content}
+    _check_types(file, known)
+    return RunResult(**known)
+
+
+def check_version(folder: Path) -> None:
+    """Refuse a run folder of another version by its ``result.json``; one without passes."""
+    file = Path(folder) / RESULT_FILE
+    try:
+        schema = json.loads(file.read_text(encoding="utf-8"))["schema"]
+    except (OSError, ValueError, RecursionError, TypeError, KeyError):
+        return  # what else is in the folder says whether it can be used
+    _check_schema(file, schema)
+
+
+def _check_schema(file: Path, schema: object) -> None:
+    if type(schema) is not int or schema != SCHEMA:
+        older = type(schema) is int and schema < SCHEMA
+        advice = "; it is of an older version: run it again" if older else ""
+        raise ValueError(
+            f"{file}: schema={schema!r} is not supported; this version reads {SCHEMA}{advice}"
+        )
+
+
+def find_results(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield every ``result.json`` at or below the given paths, sorted, each file once.
+
+    Raises:
+        ValueError: when one of the paths does not exist.
+    """
+    found: dict[Path, Path] = {}
+    for path in map(Path, paths):
+        if not path.exists():
+            raise ValueError(
+                f"{path} does not exist; name a folder of runs, such as outputs/sweeps"
+            )
+        for file in [path] if path.is_file() else _below(path):
+            found.setdefault(file.resolve(), file)
+    yield from sorted(found.values())
+
+
+def config_sha256(config: dict[str, Any]) -> str:
+    """Return the SHA-256 of a plain, resolved config, the same for any order of its keys."""
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def read_history(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """Read a run's ``metrics.csv`` (or its folder) as metric name to [(step, value), ..].
+
+    Steps are optimizer steps in ascending order; ``seconds`` is one of the series. A last line
+    without its line end is what an interrupted write leaves, and is not read.
+
+    Raises:
+        ValueError: when there is no such file or a line in it does not fit the header.
+    """
+    path = Path(path)
+    file = path / HISTORY_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise ValueError(f"{file} does not exist; name a run folder that holds {HISTORY_FILE}")
+    rows = csv.reader(complete_lines(file))
+    header = next(rows, [])
+    series: dict[str, list[tuple[int, float]]] = {name: [] for name in header[1:]}
+    for number, row in enumerate(rows, start=2):
+        try:
+            step = int(row[0])
+            cells = [float(cell) if cell else None for cell in row[1:]]
+            for name, cell in zip(header[1:], cells, strict=True):
+                if cell is not None:
+                    series[name].append((step, cell))
+        except (ValueError, IndexError):
+            raise ValueError(f"{file}: line {number} does not fit its header; remove it") from None
+    return series
+
+
+def complete_lines(file: Path) -> list[str]:
+    """Return the lines of a text file without a last one that has no line end."""
+    with file.open(encoding="utf-8") as stream:
+        lines = stream.readlines()
+    return lines if not lines or lines[-1].endswith("\n") else lines[:-1]
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace a file by ``content`` so that a crash leaves the old content or the new one."""
+    # beside the target, because a rename is atomic only within one file system
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk."""
+    if hasattr(os, "O_DIRECTORY"):  # not on Windows, which cannot open a folder
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    # os.walk stays off linked folders, so a link such as "latest" does not count a run twice
+    for parent, _, files in os.walk(folder):
+        if RESULT_FILE in files:
+            yield Path(parent) / RESULT_FILE
+
+
+def _check_types(file: Path, known: dict[str, Any]) -> None:
+    defaults = asdict(RunResult())
+    for name, value in known.items():
+        expected = type(defaults[name])
+        if expected in (dict, list) and not isinstance(value, expected):
+            kind = "an object" if expected is dict else "a list"
+            raise ValueError(f"{file}: {name}={value!r} must be {kind}; run it again")
+    status = known.get("status")
+    if status not in (None, *STATUSES):
+        raise ValueError(f"{file}: status={status!r} must be one of {', '.join(STATUSES)}")
+    bad = [name for name, value in known.get("metrics", {}).items() if not _is_metric(value)]
+    if bad:
+        raise ValueError(f"{file}: metrics {bad[0]!r} must be a number or null; run it again")
+
+
+def _is_metric(value: object) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))

@@ -1,0 +1,185 @@
+"""Which objects a file may name: a run folder is data, and data must not choose what code runs.
+
+The command line and configuration files are the user's own and trusted; what a run folder holds is
+not, for it may come from anywhere. Standard library only.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from lightning_transformer.paths import CONF
+from lightning_transformer.runs.secrets import HIDDEN
+
+PACKAGE = "lightning_transformer"
+PLUGINS = "lightning_transformer.conf"  # the entry point by which a package names itself
+# No part starts with an underscore: importing a __main__ runs it.
+DOTTED = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+")
+PLACED = re.compile(r" *- /(?P<group>\w+)@(?P<key>\w+):")  # in the defaults of an option file
+TARGET = re.compile(r"^(?P<indent> *)_target_: *(?P<target>[\w.]+)")
+KEY = re.compile(r"^(?P<indent> *)(?P<key>\w+):")
+
+
+def plugin_packages() -> set[str]:
+    """Top-level packages that named themselves by the entry point `lightning_transformer.conf`."""
+    return {entry.value.split(".")[0] for entry in entry_points(group=PLUGINS)}
+
+
+def named_object(target: str, packages: set[str]) -> Any:
+    """The class or function at a dotted path that one of these packages defines.
+
+    Nothing is imported unless the path begins with one of the packages, and an object that was only
+    imported there (an alias, such as `lightning_transformer.cli.main.os`) is refused.
+    Raises ValueError with what is wrong, to stand behind the name of the setting.
+    """
+    if not DOTTED.fullmatch(target) or target.split(".")[0] not in packages:
+        raise ValueError(f"is not part of {' or '.join(sorted(packages))}")
+    module, _, name = target.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError):
+        raise ValueError("does not exist in what is installed here") from None
+    if not isinstance(found, type | FunctionType):
+        raise ValueError("is neither a class nor a function")
+    if (found.__module__, found.__qualname__) != (module, name):
+        raise ValueError(f"is another name of {found.__module__}.{found.__qualname__}")
+    return found
+
+
+@cache
+def offered(key: str) -> set[str]:
+    """Every `_target_` that an option file of this package or of a plug-in gives to a key.
+
+    The key of an option file's own target is its group; a file may have other groups' options
+    under keys of its own, as pattern=both has two patterns.
+    """
+    names = {key} | {group for folder in _folders() for k, group in _placed(folder) if k == key}
+    return {target for folder in _folders() for name, target in _targets(folder) if name in names}
+
+
+def _folders() -> list[Path]:
+    """The folders of option files: ours, and those of installed plug-ins."""
+    found = [CONF]
+    for entry in entry_points(group=PLUGINS):
+        spec = find_spec(entry.value)
+        found += [Path(place) for place in (spec and spec.submodule_search_locations) or []]
+    return found
+
+
+def _placed(folder: Path) -> Iterator[tuple[str, str]]:
+    """Keys, and the groups whose options stand there."""
+    for file in folder.glob("*/*.yaml"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if found := PLACED.match(line):
+                yield found["key"], found["group"]
+
+
+def _targets(folder: Path) -> Iterator[tuple[str, str]]:
+    for file in folder.glob("*/*.yaml"):
+        above = {-1: file.parent.name}  # indentation -> the key whose node begins there
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if target := TARGET.match(line):
+                depth = len(target["indent"])
+                yield above[max(d for d in above if d < depth)], target["target"]
+            elif key := KEY.match(line):
+                depth = len(key["indent"])
+                above = {d: name for d, name in above.items() if d < depth} | {depth: key["key"]}
+
+
+def check_targets(node: Any, key: str, trusted: Sequence[str] = ()) -> None:
+    """Refuse a configuration from a run folder that names anything but components.
+
+    Each `_target_` must be one that an option file offers for its key, or an object of a package
+    that the user trusts by name; nothing is imported that is neither. Interpolations are refused:
+    a run folder holds values, and a resolver could read the environment.
+    Raises ValueError in one line that names the key and its value.
+    """
+    if isinstance(node, str) and "${" in node:
+        raise ValueError(f"{key}={node} is an interpolation; a run folder must hold plain values")
+    if isinstance(node, list):
+        for i, item in enumerate(node):
+            check_targets(item, f"{key}.{i}", trusted)
+    if not isinstance(node, dict):
+        return
+    if "_target_" in node:
+        _check_target(node["_target_"], key, trusted)
+    for name, item in node.items():
+        if not isinstance(name, str):
+            raise ValueError(f"{key} has the key {name!r}, which is no name")
+        if name.startswith("_") and name not in ("_target_", "_partial_"):
+            raise ValueError(f"{key}.{name}={item} is not written by a run")
+        check_targets(item, f"{key}.{name}", trusted)
+
+
+def _check_target(target: object, key: str, trusted: Sequence[str]) -> None:
+    name, path = key.rpartition(".")[2], str(target)
+    packages = set(trusted)
+    if path in offered(name):
+        packages |= {PACKAGE, *plugin_packages()}
+    elif path.split(".")[0] not in packages:
+        options = sorted(t for t in offered(name) if t.startswith(PACKAGE))
+        such = f", such as {options[0]}" if options else ""
+        raise ValueError(
+            f"{key}._target_={path} is no option of {name}{such}; if you trust the package, say so "
+            "with --trust PACKAGE (trust=[...] in Python)"
+        )
+    try:
+        named_object(path, packages)
+    except ValueError as error:
+        raise ValueError(f"{key}._target_={path} {error}") from None
+
+
+OVERRIDE = re.compile(r"(?P<key>[+~]{0,2}[A-Za-z_][\w./@-]*)(?:=(?P<value>.*))?", re.DOTALL)
+HYDRA = re.compile(r"(^|[@./])hydra([@./]|$)")
+
+
+def check_overrides(overrides: Sequence[str], folder: Path) -> None:
+    """Refuse overrides in a run folder's result.json that do more than set values.
+
+    Resuming composes them again, so they must not name code of others, read the environment, or
+    change how Hydra itself works. What is typed again on the command line is trusted, so the way
+    out is always to type that key again.
+    Raises ValueError in one line.
+    """
+    for override in overrides:
+        found = OVERRIDE.fullmatch(override) if isinstance(override, str) else None
+        if found is None:
+            raise ValueError(f"{folder}: {override!r} in result.json is not an override")
+        key, value = found["key"].lstrip("+~"), found["value"] or ""
+        reason = _fault(key, value)
+        if reason:
+            raise ValueError(
+                f"{folder}: {override} in result.json {reason}; if that is what you want, type "
+                f"{key}=... again beside resume="
+            )
+
+
+def _fault(key: str, value: str) -> str:
+    if HIDDEN in value:
+        return "hides a secret"
+    if HYDRA.search(key):
+        return "changes Hydra itself, which no run writes there"
+    if "${" in value and ":" in value:
+        return "may read more than configuration values"
+    name, _, last = key.rpartition(".")
+    own = last == "_target_" and value in offered(name.rpartition(".")[2])
+    if ("_target_" in value or last == "_target_") and not own:
+        return "names code that is no option of this package or a plug-in"
+    return ""
+
+
+def check_links(folder: Path) -> None:
+    """Refuse to write into a run folder in which a link leads outside; ValueError in one line."""
+    inside = folder.resolve()
+    for path in folder.rglob("*"):
+        if path.is_symlink() and inside not in path.resolve().parents:
+            raise ValueError(
+                f"{folder}: {path.relative_to(folder)} is a link to {path.resolve()}, outside the "
+                "run folder; put a copy in its place"
+            )

@@ -1,0 +1,1 @@
+"""Contract checks for components, of this package and of plug-ins."""

@@ -1,0 +1,1 @@
+"""One run: preparation, trainer, fit, test and result."""

@@ -1,0 +1,125 @@
+"""Ctrl-C and SIGTERM: finish the step, write a checkpoint, leave; at once at the second signal."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import lightning as L
+import torch
+from torch import distributed
+
+from lightning_transformer.training.callbacks.checkpointing import Saving
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(Exception):
+    """Training was asked to end by a signal, and everything has been kept."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+class AgreedSignal:
+    """The same answer on every rank to "has anyone been told to stop?", one step after the fact.
+
+    Exchanged between the hosts while the next step is computed (gloo, not the devices' own
+    library), so that no device waits for it. The largest signal number wins.
+    """
+
+    def __init__(self) -> None:
+        self._group = distributed.new_group(backend="gloo")
+        self._value = torch.zeros((), dtype=torch.int32)
+        self._work: Any = None
+
+    def exchange(self, mine: int) -> int:
+        """Send what is known here, and return what all knew a step ago."""
+        known = 0
+        if self._work is not None:
+            self._work.wait()
+            known = int(self._value)
+        self._value = torch.tensor(mine, dtype=torch.int32)
+        self._work = distributed.all_reduce(
+            self._value, op=distributed.ReduceOp.MAX, group=self._group, async_op=True
+        )
+        return known
+
+
+class Stop(L.Callback):
+    """Ends training between optimizer steps: at the last one, or once a signal has come.
+
+    At the last step Lightning is told to stop, which makes it validate first, also where max_steps
+    is no multiple of val_every. At a signal a checkpoint is written and `Stopped` raised, so that
+    an interrupted run has the same validations as an undisturbed one.
+    """
+
+    def __init__(self, saving: Saving, say: Callable[[str], None]) -> None:
+        self.saving, self.say = saving, say
+        self.signum = 0  # 0 = none has come
+        self.answers = False  # whether signals come to `handle`
+        self._training = False
+        self._agreed: AgreedSignal | None = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._training = True
+        if trainer.world_size > 1:
+            self._agreed = AgreedSignal()
+        if self.answers:
+            # Lightning has put its own handler before ours just now. It talks to other processes
+            # from within the signal, and can wait for ever.
+            self.take_signals()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._training = False
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            # Whoever wants to stop here waits: no checkpoint holds the gradients of half a step.
+            trainer.should_stop = False
+            return
+        signum = self.signum if self._agreed is None else self._agreed.exchange(self.signum)
+        if trainer.global_step >= trainer.max_steps:
+            trainer.should_stop = True  # nothing is left to do but to validate
+        elif signum:
+            self.saving.save(trainer, {})
+            raise Stopped(signum)
+
+    def handle(self, signum: int, frame: FrameType | None) -> None:
+        """Ask the training to stop; leave at once where none is going on, or when asked again."""
+        if self.signum or not self._training:
+            raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(128 + signum)
+        self.signum = signum
+        self.say("stopping after this step with a checkpoint; again to leave at once")
+
+    def take_signals(self) -> None:
+        """Be the one who answers; possible in the main thread only."""
+        for number in SIGNALS:
+            signal.signal(number, self.handle)
+
+
+@contextmanager
+def stop_on_signals(stop: Stop) -> Iterator[None]:
+    """Within, SIGINT and SIGTERM are answered by `stop`."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python lets only the main thread handle signals
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    stop.answers = True
+    stop.take_signals()
+    try:
+        yield
+    finally:
+        stop.answers = False
+        for number, handler in before.items():
+            signal.signal(number, handler)

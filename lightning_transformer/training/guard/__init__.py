@@ -1,0 +1,1 @@
+"""What happens at values that are not finite and at spikes."""

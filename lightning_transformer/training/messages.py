@@ -1,0 +1,80 @@
+"""Lines for the user: what to know at the start of a run, and what was reached at its end."""
+
+import os
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+from rich.markup import escape
+
+from lightning_transformer.models.base import Transformer
+from lightning_transformer.nn.attention.kernels.auto import Auto
+from lightning_transformer.nn.pattern.base import Pattern
+from lightning_transformer.nn.position.rope_nope import RoPENoPE
+from lightning_transformer.nn.stack import Stack
+from lightning_transformer.paths import PROGRAM
+from lightning_transformer.runs.result import RunResult
+
+Say = Callable[[str], None]
+
+
+def notices(cfg: DictConfig, model: Transformer, pattern: Pattern) -> Iterator[str]:
+    """One line for each. pattern: as chosen, before the architecture adds to it."""
+    axis = str(cfg.match._target_).split(".")[-2] if "match" in cfg else "none"
+    if axis != "none":
+        yield f"match={axis} changes nothing in a run by itself; compare run solves for it"
+    kernels = (getattr(module, "kernel", None) for module in model.modules())
+    yield from dict.fromkeys(kernel.choice() for kernel in kernels if isinstance(kernel, Auto))
+    window = getattr(pattern, "window", None)
+    longest = int(cfg.data.seq_len) + model.task.n_extra_tokens
+    stacks = [module for module in model.modules() if isinstance(module, Stack)]
+    n_layers = max(stack.n_layers for stack in stacks)
+    if window is not None and all(sees_all(pattern.for_layer(i), longest) for i in range(n_layers)):
+        yield (
+            f"pattern.window={window} reaches over all of data.seq_len={cfg.data.seq_len}, so that "
+            f"it is the same as pattern=full; a window below {longest} is not"
+        )
+    for position in (stack.position for stack in stacks):
+        if isinstance(position, RoPENoPE) and all(map(position.acts_on, range(n_layers))):
+            yield (
+                f"position.n_rope={position.n_rope} turns all {n_layers} layers, so that it is the "
+                f"same as position=rope; a number below {n_layers} is not"
+            )
+            break
+
+
+def sees_all(pattern: Pattern, length: int) -> bool:
+    """Whether the first and the last token of a row see all of it, as with pattern=full."""
+    places = torch.arange(length)
+    ends = places[[0, -1], None]
+    return bool(pattern(ends, places).all())
+
+
+def reached(result: RunResult, say: Say) -> str:
+    """Say status and metrics of the last split that there are metrics of; return its name."""
+    splits = [name for name in ("test", "val") if f"{name}/loss" in result.metrics]
+    split = splits[0] if splits else "train"
+    values = [f"{n} {v:.4g}" for n, v in result.metrics.items() if v is not None and split in n]
+    steps = "the start" if result.steps is None else f"step {result.steps:,}"
+    say(f"[bold]{result.status}[/] at {steps}  " + "  ".join(values))
+    return split
+
+
+def next_commands(result: RunResult, folder: Path, say: Say) -> None:
+    """Say how to look at the run, to use its model and to go on with it."""
+    name = escape(shlex.quote(os.path.relpath(folder)))
+    more = "" if result.status == "stopped" else f" trainer.max_steps={2 * (result.steps or 1)}"
+    if any(folder.glob("**/events.out.tfevents.*")):  # not with logger=none
+        say(f"look      tensorboard --logdir {escape(shlex.quote(_logdir(folder)))}")
+    say(f"use       {PROGRAM}.generate {name}")
+    say(f"go on     {PROGRAM} resume={name}{more}")
+
+
+def _logdir(folder: Path) -> str:
+    """The folder above runs/ and sweeps/, so that TensorBoard shows this run among the others."""
+    for parent in folder.parents:
+        if parent.name in ("runs", "sweeps"):
+            return os.path.relpath(parent.parent)
+    return os.path.relpath(folder)

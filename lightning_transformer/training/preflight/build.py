@@ -1,0 +1,68 @@
+"""What a configuration builds, tried without memory for its weights before any data is read."""
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from lightning_transformer.build import build_model, refusing
+from lightning_transformer.data.base import DataModule
+from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
+from lightning_transformer.distributed.parallelize import check_parallel
+from lightning_transformer.errors import ConfigError
+from lightning_transformer.models.base import Transformer
+from lightning_transformer.optim.schedule.apply import check_pair
+from lightning_transformer.training.preflight.machine import check_machine
+from lightning_transformer.training.preflight.memory import check_memory
+
+# What torch says, even on the meta device, of tensors that have more bytes than can be counted.
+TOO_LARGE = ("overflow", "Overflow", "too large", "invalid combination of arguments")
+
+
+def check_build(cfg: DictConfig, data: DataModule, choices: dict[str, str]) -> None:
+    """Refuse, before any data is read, sizes and pairings that cannot work.
+
+    Builds the model without memory for its weights, and its optimizer and schedule.
+    """
+    try:
+        with torch.device("meta"):
+            model = build_model(cfg, vocabulary=ByteVocabulary(), labels=["a", "b"], seed=0)
+    except (RuntimeError, OverflowError, TypeError) as error:
+        if not any(word in str(error) for word in TOO_LARGE):
+            raise
+        with refusing(cfg, "model"):
+            check_memory(cfg, None)
+        raise
+    check_pairing(model, data, choices)
+    with refusing(cfg, "model"):
+        check_machine(cfg, model, data)
+    with refusing(cfg, "trainer"):
+        degree = OmegaConf.select(cfg, "trainer.strategy.tensor_parallel_size")
+        if degree is not None:
+            check_parallel(model, int(degree))
+    with refusing(cfg, "schedule"):
+        model.schedule.validate(int(cfg.trainer.max_steps))
+    with refusing(cfg, "optimizer"):
+        check_pair(model.make_optimizer(model), model.schedule)
+
+
+def check_pairing(model: Transformer, data: DataModule, choices: dict[str, str]) -> None:
+    """Model, task and data must fit each other; one line says which does not."""
+    task, name = model.task, {k: choices.get(k, "?") for k in ("model", "task", "data")}
+    if task.needs_source != model.has_source:
+        better = "encoder_decoder" if task.needs_source else "decoder_only or encoder_only"
+        what = "a model with a source" if task.needs_source else "a model without a source"
+        raise ConfigError(
+            f"task={name['task']} needs {what}; model={name['model']} is not. Use model={better}."
+        )
+    if task.causal != model.causal:
+        kind, better = (
+            ("causal", "decoder_only") if task.causal else ("bidirectional", "encoder_only")
+        )
+        raise ConfigError(
+            f"task={name['task']} needs a {kind} model; model={name['model']} is not. "
+            f"Use model={better}."
+        )
+    if task.example is not data.example:
+        raise ConfigError(
+            f"task={name['task']} reads {task.example.__name__} examples, but data={name['data']} "
+            f"gives {data.example.__name__}; leave data= out, or choose another task"
+        )

@@ -1,0 +1,107 @@
+"""Few models in which any two options of any two groups meet: a pairwise covering design.
+
+Options are those on disk. Pairs that cannot work are known by `cards/refused.json`, which
+`python -m tests.contracts.conformance.learn` writes; a test holds that they are refused, and no
+others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from lightning_transformer import cards
+from tests.conftest import options
+
+GROUPS = (
+    "attention",
+    "activation",
+    "residual",
+    "norm",
+    "position",
+    "pattern",
+    "kernel",
+    "qk_norm",
+    "ffn",
+    "block",
+    "depth",
+    "embedding",
+    "init",
+)
+REFUSED = Path(cards.__file__).with_name("refused.json")
+
+Choice = tuple[str, str]  # group, option
+
+
+def refused() -> dict[str, dict[str, str]]:
+    """Per model: "group=option" or "group=option group=option" -> what is said."""
+    content = json.loads(REFUSED.read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def parsed(text: str) -> dict[str, str]:
+    """What "group=option group=option" chooses."""
+    return dict(part.split("=") for part in text.split())  # type: ignore[misc]
+
+
+def every_option() -> dict[str, list[str]]:
+    return {group: options(group) for group in GROUPS}
+
+
+def designed(kind: str) -> list[dict[str, str]]:
+    """The rows for one architecture: group to option."""
+    return list(rows(every_option(), [parsed(key) for key in refused()[kind]]))
+
+
+def name_of(row: Mapping[str, str]) -> str:
+    """All options of a row, for the name of a test."""
+    return "-".join(row.values())
+
+
+def rows(
+    choices: Mapping[str, Sequence[str]], forbidden: Sequence[Mapping[str, str]]
+) -> Iterator[dict[str, str]]:
+    """Rows with an option of each group; any two that may meet do so in one of them at least.
+
+    forbidden: single options and pairs that must not stand in a row.
+    """
+    singles = {c for f in forbidden if len(f) == 1 for c in f.items()}
+    pairs = {frozenset(f.items()) for f in forbidden if len(f) == 2}
+    allowed = {g: [o for o in found if (g, o) not in singles] for g, found in choices.items()}
+    left: dict[frozenset[Choice], tuple[Choice, Choice]] = {}
+    for g, h in itertools.combinations(allowed, 2):
+        for a, b in itertools.product(allowed[g], allowed[h]):
+            two = ((g, a), (h, b))
+            if frozenset(two) not in pairs:
+                left[frozenset(two)] = two
+    while left:
+        # Begin with a pair that has not met, then let each group take what helps most.
+        row = completed(dict(next(iter(left.values()))), allowed, pairs, left)
+        for two in itertools.combinations(row.items(), 2):
+            left.pop(frozenset(two), None)
+        yield {group: row[group] for group in choices}
+
+
+def completed(
+    row: dict[str, str],
+    allowed: Mapping[str, Sequence[str]],
+    pairs: set[frozenset[Choice]],
+    left: Mapping[frozenset[Choice], object],
+) -> dict[str, str]:
+    """The row with an option of each group that it lacks, the one that makes most pairs meet."""
+    for group in allowed:
+        if group in row:
+            continue
+        free = [
+            o
+            for o in allowed[group]
+            if not any(frozenset(((group, o), chosen)) in pairs for chosen in row.items())
+        ]
+        assert free, f"no {group} goes with {row}"
+        row[group] = max(
+            free, key=lambda o: sum(frozenset(((group, o), c)) in left for c in row.items())
+        )
+    return row

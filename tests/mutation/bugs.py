@@ -1,0 +1,260 @@
+"""One bug per invariant, to be planted in a copy of the tree by planted_bugs.py."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PACKAGE = "lightning_transformer"
+
+
+class Bug(NamedTuple):
+    """In a file of the package, `old` becomes `new`; tests called after the invariant must fail."""
+
+    invariant: int
+    file: str
+    old: str
+    new: str
+
+    @property
+    def path(self) -> str:
+        return f"{PACKAGE}/{self.file}"
+
+    @property
+    def label(self) -> str:
+        return f"{self.invariant:>2}"
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of pytest, for the tests that must notice."""
+        return ["tests/contracts/invariants", "-k", f"invariant_{self.invariant:02}_", "-m", ""]
+
+
+BUGS = [
+    Bug(
+        1,
+        "data/loading/train_loader.py",
+        "batch._replace(step_targets=step_targets)",
+        "batch._replace(step_targets=batch.n_targets * len(batches))",
+    ),
+    Bug(
+        2,
+        "models/base.py",
+        "self.total(batch.step_targets)",
+        "batch.step_targets * self.trainer.world_size",
+    ),
+    Bug(
+        3,
+        "tasks/causal_lm.py",
+        "labels = pad(rows, IGNORE)[:, 1:]",
+        "labels = ids[:, 1:]",
+    ),
+    Bug(4, "tasks/causal_lm.py", "labels = ids[:, 1:]", "labels = ids[:, :-1]"),
+    Bug(5, "nn/pattern/base.py", "keys <= last", "keys <= last + 1"),
+    Bug(
+        6,
+        "nn/attention/kernels/eager.py",
+        "mask = context.mask",
+        "mask = None if context.mask is None else ~context.mask",
+    ),
+    Bug(
+        7,
+        "nn/attention/kernels/eager.py",
+        "_softmax(floor, scoring.sinks).masked_fill(~mask, 0.0)",
+        "_softmax(floor, scoring.sinks)",
+    ),
+    Bug(
+        8,
+        "nn/attention/kernels/eager.py",
+        "(q @ k.mT).to(torch.promote_types(q.dtype, torch.float32))",
+        "q @ k.mT",
+    ),
+    Bug(
+        9,
+        "nn/stack.py",
+        "((~padding).long().cumsum(dim=1) - 1).clamp(min=0)",
+        "places.expand_as(padding)",
+    ),
+    Bug(10, "nn/position/rope.py", "x.chunk(2, dim=-1)", "x[..., ::2], x[..., 1::2]"),
+    Bug(
+        11,
+        "nn/position/rope.py",
+        "torch.cat((a * cos - b * sin, a * sin + b * cos)",
+        "torch.cat((a * cos - b * sin, a * sin - b * cos)",
+    ),
+    Bug(
+        12,
+        "nn/position/rope.py",
+        "positions[..., None].to(exact)",
+        "positions[..., None].bfloat16()",
+    ),
+    Bug(
+        13,
+        "nn/position/alibi.py",
+        "range(1, 2 * lower, 2)",
+        "range(2, 2 * lower + 2, 2)",
+    ),
+    Bug(
+        14,
+        "nn/attention/kernels/eager.py",
+        "k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)",
+        "k.repeat(1, groups, 1, 1), v.repeat(1, groups, 1, 1)",
+    ),
+    Bug(15, "optim/param_groups.py", " and id(parameter) not in embeddings", ""),
+    Bug(
+        16,
+        "tasks/base.py",
+        "head.weight = embedding.weight",
+        "head.weight.data = embedding.weight.data.clone()",
+    ),
+    Bug(
+        17,
+        "nn/stack.py",
+        "angles(positions[..., past:])",
+        "angles(positions[..., past:] - past)",
+    ),
+    Bug(
+        18,
+        "nn/attention/multi_head.py",
+        "self.dropout if self.training else 0.0",
+        "self.dropout",
+    ),
+    Bug(
+        19,
+        "models/base.py",
+        "features = self(batch)\n",
+        "features = self.train()(batch)\n",
+    ),
+    Bug(
+        20,
+        "nn/loss/cross_entropy.py",
+        'reduction="sum", label_smoothing',
+        'reduction="mean", label_smoothing',
+    ),
+    Bug(21, "nn/loss/cross_entropy.py", "squared[labels != -100].sum()", "squared.sum()"),
+    Bug(22, "models/base.py", '"interval": "step"', '"interval": "epoch"'),
+    Bug(
+        23,
+        "training/trainer.py",
+        "max_steps=max_steps,\n",
+        "max_steps=max_steps // accumulate,\n",
+    ),
+    Bug(
+        24,
+        "models/base.py",
+        "clip_with_norm(self._trained, gradient_clip_val, self.grad_norm)",
+        "clip_with_norm(self._trained, gradient_clip_val, self.grad_norm)\n"
+        "            self.grad_norm = global_norm(self._trained)",
+    ),
+    Bug(
+        25,
+        "tasks/base.py",
+        'update(metrics, "loss", nll, batch.n_targets)',
+        'update(metrics, "loss", nll / batch.n_targets, 1)',
+    ),
+    Bug(
+        26,
+        "data/loading/eval_loader.py",
+        "self.rows = range(rank, len(split), world_size)",
+        "whole = -(-len(split) // world_size) * world_size\n"
+        "        self.rows = [i % len(split) for i in range(rank, whole, world_size)]",
+    ),
+    Bug(
+        27,
+        "tasks/causal_lm.py",
+        "nll / math.log(2), sizes.sum())",
+        "nll / math.log(2), (labels != IGNORE).sum())",
+    ),
+    Bug(
+        28,
+        "nn/stack.py",
+        "documents[:, None, :, None] == documents",
+        "documents[:, None, :, None] >= documents",
+    ),
+    Bug(
+        29,
+        "tasks/causal_lm.py",
+        "labels.masked_fill(numbers[:, 1:] != numbers[:, :-1], IGNORE)",
+        "labels.clone()",
+    ),
+    Bug(
+        30,
+        "data/loading/train_loader.py",
+        "Philox(key=[seed, epoch])).permutation(n)",
+        "Philox(key=[seed, 0])).permutation(n)",
+    ),
+    Bug(
+        31,
+        "data/loading/train_loader.py",
+        "for value in (epochs, indices):",
+        "for value in (indices, indices):",
+    ),
+    Bug(32, "data/tokenizers/bpe.py", "add_prefix_space=False", "add_prefix_space=True"),
+    Bug(
+        33,
+        "tasks/seq2seq.py",
+        "list(map(words.decode, outputs)), list(map(words.decode, targets))",
+        "*[[' '.join(map(str, ids)) for ids in side] for side in (outputs, targets)],",
+    ),
+    Bug(
+        34,
+        "tasks/masked_lm.py",
+        "(kind >= 0.8) & (kind < 0.9)",
+        "(kind >= 0.8) & (kind < 0.95)",
+    ),
+    Bug(
+        35,
+        "tasks/seq2seq.py",
+        "np.insert(e.target, 0, self.bos_id)",
+        "np.insert(e.target, 0, self.eos_id)",
+    ),
+    Bug(
+        36,
+        "decoding/sampler.py",
+        "kept[..., 1:].masked_fill_(reached[..., :-1] >= p",
+        "kept.masked_fill_(reached >= p",
+    ),
+    Bug(
+        37,
+        "nn/init/base.py",
+        "scheme.head(weight, generator)",
+        "weight.normal_(generator=generator)",
+    ),
+    Bug(
+        38,
+        "nn/ffn/dense.py",
+        "2 * hidden_mult * dim / (n_inputs + 1)",
+        "hidden_mult * dim",
+    ),
+    Bug(
+        39,
+        "nn/loss/cross_entropy.py",
+        "scores if scores.dtype == torch.float64 else scores.float()",
+        "scores",
+    ),
+    Bug(
+        40,
+        "nn/attention/kernels/sdpa.py",
+        "run, dtype = _sdpa, v.dtype",
+        "run, dtype = _sdpa, v.dtype\n"
+        "        q = q * (1.01 if torch.compiler.is_compiling() else 1.0)",
+    ),
+    Bug(
+        41,
+        "nn/stack.py",
+        "use_reentrant=False",
+        "use_reentrant=False, preserve_rng_state=False",
+    ),
+    Bug(
+        42,
+        "training/callbacks/ema.py",
+        'if trainer.state.fn == "fit":  # elsewhere',
+        "if True:  # elsewhere",
+    ),
+    Bug(
+        43,
+        "data/loading/train_loader.py",
+        "order(self.seed, epoch, len(self.split))",
+        "order(self.seed + self.accumulate, epoch, len(self.split))",
+    ),
+    Bug(44, "nn/activation/swiglu.py", "F.silu(gate) * up", "F.silu(gate) * up.detach()"),
+]

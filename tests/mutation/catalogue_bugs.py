@@ -1,0 +1,174 @@
+"""Bugs in parts of the catalogue, to be planted in a copy of the tree by planted_bugs.py."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tests.mutation.bugs import PACKAGE
+
+
+class PartBug(NamedTuple):
+    """In a file of the package, `old` becomes `new`; a test of the part must fail.
+
+    tests: where; empty = the test file that mirrors the module.
+    """
+
+    file: str
+    old: str
+    new: str
+    tests: str = ""
+
+    @property
+    def path(self) -> str:
+        return f"{PACKAGE}/{self.file}"
+
+    @property
+    def noticed_by(self) -> str:
+        if self.tests:
+            return self.tests
+        folder, name = self.file.rsplit("/", 1)
+        return f"tests/unit/{folder}/test_{name}"
+
+    @property
+    def label(self) -> str:
+        return self.new
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of pytest, for the tests that must notice."""
+        return [self.noticed_by, "-m", "slow or not slow"]
+
+
+SCHEDULES = "tests/unit/optim/schedule"
+
+PART_BUGS = [
+    # norm
+    PartBug("nn/norm/rmsnorm.py", "gain = 1 + self", "gain = self"),
+    PartBug("nn/norm/scalenorm.py", "self.scale / math.sqrt(self.shape[0])", "self.scale"),
+    PartBug("nn/norm/l2norm.py", "length / math.sqrt(dim)", "length / dim"),
+    PartBug("nn/norm/dyt.py", "* self.weight + self.bias", "* (self.weight + self.bias)"),
+    PartBug("nn/norm/derf.py", "self.alpha * x + self.shift", "self.alpha * (x + self.shift)"),
+    # activation
+    PartBug("nn/activation/swiglu_clamped.py", "up.clamp(-self.limit", "up.clamp(0.0"),
+    PartBug("nn/activation/xielu.py", "expm1() - x)", "expm1())"),
+    PartBug("nn/activation/geglu_tanh.py", "F.gelu(gate", "F.gelu(up"),
+    # feed-forward
+    PartBug("nn/ffn/dense.py", "(n_inputs + 1)", "n_inputs"),
+    PartBug("nn/ffn/moe.py", "weights = scores.gather", "weights = choice.gather"),
+    PartBug("nn/ffn/moe.py", "y = y + self.shared(x)", "y = self.shared(x)"),
+    PartBug("nn/ffn/moe.py", "added + self.z_loss", "added + 0 * self.z_loss"),
+    PartBug("nn/ffn/moe_sigmoid.py", "logits.sigmoid()", "logits.softmax(dim=-1)"),
+    # position
+    PartBug("nn/position/rope_linear.py", "(pair) / self.factor", "(pair) * self.factor"),
+    PartBug("nn/position/rope_ntk.py", "(self.width - 2)", "self.width"),
+    PartBug("nn/position/rope_yarn.py", "0.1 * math.log(factor) + 1", "1.0"),
+    PartBug("nn/position/rope_llama3.py", "(f / self.factor, f,", "(f, f / self.factor,"),
+    PartBug("nn/position/rope_nope.py", "!= self.n_rope", "!= 0"),
+    PartBug("nn/position/t5_bias.py", "n * (distance < 0)", "n * (distance > 0)"),
+    PartBug("nn/position/alibi.py", "-self.future_ratio * distance", "-distance"),
+    PartBug("nn/position/sinusoidal.py", "angle.sin(), angle.cos()", "angle.cos(), angle.sin()"),
+    # attention
+    PartBug("nn/attention/differential.py", "- self._lam()", "+ self._lam()"),
+    PartBug("nn/attention/differential.py", "-0.3 * place", "-0.3 * 1 - 0 * place"),
+    PartBug("nn/attention/gated.py", "torch.sigmoid(self.gate(x))", "self.gate(x)"),
+    PartBug("nn/attention/mla.py", "return context.rotate(k_rope)", "return k_rope"),
+    PartBug("nn/attention/mla.py", "q = q * (self.scale", "q = q * (2 * self.scale"),
+    PartBug("nn/attention/value_residual.py", "self.mix[0] * own", "self.mix[1] * own"),
+    PartBug("nn/attention/talking_heads.py", "ij,bjts->bits", "ji,bjts->bits"),
+    PartBug("nn/recurrent/linear.py", "sums[..., -1:] + self.eps", "1.0"),
+    PartBug(
+        "nn/recurrent/chunked_scan.py",
+        "after = left[..., None, None] * after + new",
+        "after = after + new",
+        "tests/unit/nn/recurrent/test_mamba2.py",
+    ),
+    PartBug(
+        "nn/recurrent/chunked_scan.py",
+        "(learnt @ k.mT * decays.within)",
+        "(learnt @ k.mT)",
+        "tests/unit/nn/recurrent/test_gated_deltanet.py",
+    ),
+    PartBug("nn/recurrent/mamba2.py", "wide(self.skip)[:, None] * u", "u"),
+    PartBug("nn/recurrent/gated_deltanet.py", "_unit(k)", "k"),
+    PartBug("nn/attention/hybrid.py", "% (self.n_first + 1)", "% self.n_first"),
+    # kernel
+    PartBug(
+        "nn/attention/kernels/eager.py",
+        "scoring.softcap * torch.tanh",
+        "torch.tanh",
+        "tests/unit/nn/attention/test_softcap.py",
+    ),
+    PartBug(
+        "nn/attention/kernels/sdpa.py",
+        "(sinks.to(q.dtype) * width**0.5)",
+        "sinks.to(q.dtype)",
+        "tests/unit/nn/attention/kernels/test_kernels.py",
+    ),
+    PartBug("nn/attention/kernels/flex.py", "score = score + _at(bias", "score = score - _at(bias"),
+    # pattern
+    PartBug("nn/pattern/sliding_window.py", "< self.window", "<= self.window"),
+    PartBug("nn/pattern/dilated.py", "% self.dilation == 0", "% self.dilation != 1"),
+    PartBug("nn/pattern/block.py", "== keys // self.block_len", ">= keys // self.block_len"),
+    PartBug("nn/pattern/local_global.py", "== self.n_local", "!= self.n_local"),
+    PartBug(
+        "nn/pattern/base.py", "min=self.n_prefix - 1", "min=self.n_prefix", "tests/unit/nn/pattern"
+    ),
+    # residual
+    PartBug("nn/residual/deepnorm.py", "self.alpha * x", "x"),
+    PartBug("nn/residual/sandwich.py", "self.norm_out(f(self.norm_in(x)))", "f(self.norm_in(x))"),
+    PartBug("nn/residual/layerscale.py", "torch.full((dim,), start)", "torch.ones(dim)"),
+    PartBug("nn/residual/rezero.py", "torch.zeros(1)", "torch.ones(1)"),
+    PartBug("nn/residual/ln_scaling.py", "** -0.5", "** 0.5"),
+    PartBug("nn/residual/residual_dual.py", "v + y", "u + y"),
+    PartBug("nn/residual/mix_ln.py", "< n_post", "<= n_post"),
+    PartBug("nn/residual/hyper_connections.py", "place.layer % self.n", "0"),
+    PartBug("nn/residual/reordered.py", "self.norm(f(x))", "f(self.norm(x))"),
+    # block, depth
+    PartBug("nn/block/parallel.py", "+ self.ffn(h)", "+ self.ffn(x)"),
+    PartBug("nn/block/macaron.py", "0.5 * self.first_ffn(h)", "self.first_ffn(h)"),
+    PartBug("nn/depth/cycle.py", "layer % self.n_blocks", "layer // self.n_blocks"),
+    PartBug("nn/depth/shared.py", "layer * self.n_blocks // n_layers", "layer % self.n_blocks"),
+    # embedding, head
+    PartBug("nn/embedding/scaled.py", "d_model**0.5", "d_model"),
+    PartBug("nn/embedding/factorised.py", "self.up.weight.t())", "self.up.weight.t()) * 0.5"),
+    PartBug(
+        "nn/linear.py", "self.softcap * torch.tanh", "torch.tanh", "tests/unit/nn/test_linear.py"
+    ),
+    # init
+    PartBug("nn/init/depth_scaled.py", "site.n_residuals**0.5", "site.n_residuals"),
+    PartBug("nn/init/kaiming.py", "weight.shape[1] ** 0.5", "weight.shape[0] ** 0.5"),
+    PartBug("nn/init/mup.py", "return self.base_width / (", "return 1.0 + 0 * ("),
+    PartBug("nn/init/deepnet.py", "** (-1 / 4)", "** (-1 / 2)"),
+    PartBug("nn/init/tfixup.py", "0.67 * n**-0.25", "0.67 * n**-0.5"),
+    PartBug("nn/init/small_init.py", "(2 / (5 * weight.shape[0]))", "(2 / weight.shape[0])"),
+    # optimizer, schedule
+    PartBug(
+        "optim/optimizers/lion.py",
+        "grads, means, beta1",
+        "means, grads, beta1",
+        "tests/unit/optim/optimizers/test_torch_optimizers.py",
+    ),
+    PartBug("optim/optimizers/schedule_free.py", "(y, z, share)", "(z, y, share)"),
+    PartBug(
+        "optim/orthogonal.py",
+        "mean(dim=1",
+        "mean(dim=0",
+        "tests/unit/optim/optimizers/test_normuon.py",
+    ),
+    PartBug("optim/schedule/wsd.py", "total_steps) - 1", "total_steps)", SCHEDULES),
+    PartBug(
+        "optim/schedule/inverse_sqrt.py", "self.warmup_steps - 1)", "self.warmup_steps)", SCHEDULES
+    ),
+    PartBug(
+        "optim/schedule/one_minus_sqrt.py",
+        "1.0 - math.sqrt(",
+        "math.sqrt(1.0 - ",
+        "tests/unit/optim/schedule",
+    ),
+    PartBug("optim/schedule/power.py", "(step + 1) / self", "step / self", SCHEDULES),
+    # task, loss
+    PartBug("tasks/multi_token.py", "labels[:, 1:], (0, 1)", "labels[:, :-1], (1, 0)"),
+    PartBug(
+        "nn/loss/cross_entropy.py", "label_smoothing=self.label_smoothing", "label_smoothing=0.0"
+    ),
+]

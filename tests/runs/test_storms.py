@@ -1,0 +1,23 @@
+"""A hundred kills and twenty stops, in a program that forks; see storms.py."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers.short_runs import ROOT, environment
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("storm", "words"),
+    [("kill", r"100 kills, \d+ inside a save"), ("stop", r"20 stops, \d+ steps")],
+)
+def test_nothing_is_lost(tmp_path, storm, words):
+    call = [sys.executable, str(ROOT / "tests" / "storms.py"), storm, str(tmp_path)]
+    done = subprocess.run(call, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(words, done.stdout)

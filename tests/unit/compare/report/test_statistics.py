@@ -1,0 +1,191 @@
+"""Statistics against scipy, against loops in plain Python, and against what is known by hand."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lightning_transformer.compare.report import statistics
+from lightning_transformer.compare.report.statistics import (
+    bootstrap,
+    divergence_p,
+    effects,
+    equivalent,
+    holm,
+    kendall_tau,
+    lr_sensitivity,
+    minimal_detectable_effect,
+    paired_t,
+    seeds_needed,
+)
+
+ROPE = 0.01
+EXACT = 1e-12
+
+
+def table(k: int = 4, n: int = 5, seed: int = 0) -> np.ndarray:
+    """Variants that differ, seeds that all share, and noise of one size."""
+    generator = np.random.default_rng(seed)
+    noise = generator.normal(0, 0.02, (k, n))
+    return 2.0 + 0.05 * np.arange(k)[:, None] + generator.normal(0, 0.1, n) + noise
+
+
+def test_it_does_without_torch_and_the_slow_part_of_scipy() -> None:
+    code = (
+        "import sys, lightning_transformer.compare.report.statistics as s; "
+        "s.effects([[1, 2, 3], [1, 2, 4]], rope=0.1); "
+        "assert not {'torch', 'scipy.stats', 'lightning'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_two_rows_are_a_paired_t_test() -> None:
+    y = table(k=2)
+    (effect,) = effects(y, rope=ROPE)
+    wanted = stats.ttest_rel(y[1], y[0])
+    interval = wanted.confidence_interval(0.95)
+    assert effect.method == "paired"
+    assert effect.p == pytest.approx(wanted.pvalue, abs=EXACT)
+    assert (effect.low, effect.high) == pytest.approx((interval.low, interval.high), abs=EXACT)
+    assert paired_t(y[1] - y[0]) == pytest.approx((wanted.statistic, 4, wanted.pvalue), abs=EXACT)
+
+
+def test_each_row_is_a_paired_t_test_of_its_own() -> None:
+    y = table(k=4, n=6)
+    y[2] += np.random.default_rng(1).normal(0, 1.0, 6)  # the noise of one is not the others'
+    for v, effect in enumerate(effects(y, rope=ROPE), start=1):
+        wanted = stats.ttest_rel(y[v], y[0])
+        interval = wanted.confidence_interval(0.95)
+        assert (effect.method, effect.df, effect.n) == ("paired", 5, 6)
+        assert effect.p == pytest.approx(wanted.pvalue, abs=EXACT)
+        assert (effect.low, effect.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
+
+
+def test_holm_by_hand() -> None:
+    """0.01 x 4, 0.02 x 3, 0.03 x 2 < 0.06, 0.4."""
+    assert holm([0.03, 0.01, 0.4, 0.02]) == pytest.approx([0.06, 0.04, 0.4, 0.06])
+    assert holm([0.6, 0.9]) == pytest.approx([1.0, 1.0])
+
+
+def test_verdicts() -> None:
+    base = np.array([2.00, 2.10, 1.90, 2.05, 1.95])
+    wiggle = np.array([0.001, -0.001, 0.0005, -0.0005, 0.0])
+    y = np.stack([base, base - 0.1 + wiggle, base + 0.1 - wiggle, base + 0.001 + 2 * wiggle])
+    assert [e.verdict for e in effects(y, rope=ROPE)] == ["better", "worse", "equal"]
+    higher = effects(y, rope=ROPE, lower_is_better=False)
+    assert [e.verdict for e in higher] == ["worse", "better", "equal"]
+    # Surely there, and of no interest.
+    assert effects(y, rope=0.2)[0].verdict == "equal"
+    noisy = effects(np.stack([base, base[::-1]]), rope=ROPE)[0]
+    assert noisy.verdict == "unresolved"
+    assert noisy.n_needed is not None
+    assert noisy.n_needed > 5
+
+
+def test_few_seeds_get_no_verdict() -> None:
+    (one,) = effects([[1.0], [0.5]], rope=ROPE)
+    assert (one.verdict, one.delta, one.method) == ("no inference", -0.5, "none")
+    assert math.isnan(one.p)
+    (two,) = effects([[1.0, 1.1], [0.5, 0.6]], rope=ROPE)
+    assert two.verdict == "withheld"
+    assert two.high < 0
+
+
+def test_identical_runs_are_equal() -> None:
+    y = np.tile(table(k=1), (3, 1))
+    for effect in effects(y, rope=ROPE):
+        assert (effect.delta, effect.se, effect.p, effect.verdict) == (0.0, 0.0, 1.0, "equal")
+    assert effects(y, rope=0.0)[0].verdict == "equal"
+    y[2] += np.random.default_rng(1).normal(0, 1.0, y.shape[1])
+    assert [e.verdict for e in effects(y, rope=ROPE)] == ["equal", "unresolved"]
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        ([1.0, 2.0], "y of shape"),
+        ([[1.0, 2.0]], "y of shape"),
+        ([[1.0, math.nan], [1.0, 2.0]], "y must be finite"),
+    ],
+)
+def test_what_is_no_table_is_refused(y: list, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{said}"):
+        effects(y, rope=ROPE)
+    for rope in (-1, math.nan):
+        with pytest.raises(ValueError, match=rf"^rope={rope} "):
+            effects(table(), rope=rope)
+
+
+def test_equivalence_is_two_one_sided_tests() -> None:
+    delta, se, df = 0.002, 0.003, 8
+    for rope in (0.005, 0.0075, 0.0076, 0.01):
+        worst = max(stats.t.sf((rope - delta) / se, df), stats.t.sf((rope + delta) / se, df))
+        assert equivalent(delta, se, df, rope) == (worst < 0.05)
+
+
+def test_detectable_effects_are_those_of_the_method() -> None:
+    """In standard deviations of the difference, as simulated before this was written."""
+    known = {2: 11.6, 3: 3.26, 5: 1.68, 8: 1.15, 10: 1.00}
+    for n, effect in known.items():
+        found = minimal_detectable_effect(1.0, n)
+        bar = stats.t.ppf(0.975, n - 1)
+        power = stats.nct.sf(bar, n - 1, found * math.sqrt(n))
+        assert power == pytest.approx(0.8, abs=1e-6), n
+        assert found == pytest.approx(effect, rel=0.01), n
+    assert seeds_needed(1.0, 0.5) == 32
+    assert seeds_needed(1.0, -0.5) == 32
+    with pytest.raises(ValueError, match=r"^delta=0\.0 "):
+        seeds_needed(1.0, 0.0)
+
+
+def test_the_bootstrap_weighs_documents_by_their_tokens() -> None:
+    generator = np.random.default_rng(0)
+    tokens = generator.integers(10, 1000, 200).astype(float)
+    loss = tokens * 0.05 + generator.normal(0, 1, 200) * np.sqrt(tokens)
+    low, high = bootstrap(np.stack([loss, tokens], axis=1))
+    assert low < loss.sum() / tokens.sum() < high
+    residuals = loss - tokens * loss.sum() / tokens.sum()
+    se = math.sqrt((residuals**2).sum()) / tokens.sum()  # of a ratio (Cochran 1977)
+    assert high - low == pytest.approx(2 * 1.96 * se, rel=0.1)
+    assert bootstrap(np.stack([loss, tokens], axis=1)) == (low, high)
+    with pytest.raises(ValueError, match="must be"):
+        bootstrap(tokens)
+    for bad in ([[1.0, 0.0]], [[math.nan, 3.0]]):
+        with pytest.raises(ValueError, match=r"^differences must be finite"):
+            bootstrap(bad)
+
+
+def test_divergence_is_fishers_exact_test() -> None:
+    """Three of three against none of three: one of twenty tables on each side."""
+    assert divergence_p(3, 3, 0, 3) == pytest.approx(0.1)
+    assert divergence_p(1, 3, 1, 3) == 1.0
+    assert divergence_p(4, 5, 1, 7) == pytest.approx(stats.fisher_exact([[4, 1], [1, 6]])[1])
+    with pytest.raises(ValueError, match=r"^n_diverged=4 "):
+        divergence_p(4, 3, 0, 3)
+
+
+def test_kendall_by_hand() -> None:
+    """Of six pairs one is crossed: (5 - 1) / 6."""
+    assert kendall_tau([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(4 / 6)
+    assert kendall_tau([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
+    assert math.isnan(kendall_tau([1, 1], [1, 2]))
+
+
+def test_sensitivity_to_the_learning_rate_by_hand() -> None:
+    """What diverged or ended above counts as the start, 4: (1 + 0 + 2 + 2) / 4 above the best."""
+    losses = {1e-3: 3.0, 2e-3: 2.0, 4e-3: None, 8e-3: 9.0}
+    assert lr_sensitivity(losses, 4.0) == pytest.approx((3 + 2 + 4 + 4) / 4 - 2)
+    assert math.isnan(lr_sensitivity({1e-3: None, 2e-3: 9.0}, 4.0))
+    with pytest.raises(ValueError, match=r"^losses_by_lr is empty"):
+        lr_sensitivity({}, 4.0)
+
+
+def test_all_that_is_public_is_documented() -> None:
+    for name, thing in vars(statistics).items():
+        if callable(thing) and getattr(thing, "__module__", "") == statistics.__name__:
+            assert name.startswith("_") or thing.__doc__, name

@@ -1,0 +1,42 @@
+"""match=flops: steps times the cost of a step are equal."""
+
+import pytest
+
+from lightning_transformer.compare.run.match.base import size_of
+from lightning_transformer.compare.run.match.flops import Flops
+from tests.conftest import compose_config
+
+SMALL = ("model.d_model=64", "data.seq_len=64", "trainer.max_steps=800", "trainer.val_every=200")
+
+
+def test_a_costlier_variant_gets_fewer_steps_and_the_same_shape_of_schedule():
+    base = compose_config(*SMALL, "model.n_layers=2", "schedule.warmup_steps=100")
+    deep = compose_config(*SMALL, "model.n_layers=4", "schedule.warmup_steps=100")
+    ratio = size_of(base).flops_per_token / size_of(deep).flops_per_token
+    assert ratio < 0.6
+    found = Flops()(deep, base)
+    steps = round(800 * ratio)
+    assert found.changes == {
+        "trainer.max_steps": steps,
+        "trainer.val_every": round(steps / 4),
+        "schedule.warmup_steps": round(steps / 8),
+    }
+    assert found.residual == pytest.approx(steps / ratio / 800 - 1)
+
+
+def test_larger_batches_cost_more():
+    base = compose_config(*SMALL, "data.batch_size=16")
+    found = Flops()(compose_config(*SMALL, "data.batch_size=32"), base)
+    assert found.changes["trainer.max_steps"] == 400
+
+
+def test_the_baseline_itself_is_left_as_it_is():
+    cfg = compose_config(*SMALL)
+    assert Flops()(cfg, cfg).changes == {}
+
+
+def test_too_few_steps_to_be_equal_are_refused():
+    few = ("trainer.max_steps=3", "model.d_model=64")
+    base = compose_config(*few, "model.n_layers=2")
+    with pytest.raises(ValueError, match=r"training FLOPs differ by .*take more steps"):
+        Flops()(compose_config(*few, "model.n_layers=3"), base)

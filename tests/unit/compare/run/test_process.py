@@ -1,0 +1,199 @@
+"""The processes of jobs: how many, what they may use, and that none outlives who started it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from lightning_transformer.compare.run import machine, process
+from lightning_transformer.compare.run.variants import Variant
+from lightning_transformer.runs.result import read
+from tests.helpers.short_runs import ROOT, environment, short, short_run
+
+PATIENCE = 120.0  # seconds after which a test that waits has failed
+
+
+def variant(**changes):
+    return Variant("norm=a", {"norm": "a"}, (), 10, 5, **{"accelerator": "cpu", **changes})
+
+
+@pytest.fixture
+def cores(monkeypatch):
+    """Give `cores(n, *gpus)`: a machine of this size."""
+
+    def has(n, *gpus):
+        monkeypatch.setattr(machine, "physical_cores", lambda: n)
+        monkeypatch.setattr(machine, "visible_gpus", lambda: list(gpus))
+
+    return has
+
+
+@pytest.mark.parametrize(
+    ("n_cores", "n_jobs", "asked", "n_workers", "threads"),
+    [
+        (8, 100, None, 8, 1),  # one thread each: two and another job collapse
+        (8, 100, 2, 2, 4),
+        (8, 3, None, 3, 2),  # few jobs may have more
+        (2, 100, 5, 5, 1),  # asked for: it stands
+        (1, 1, None, 1, 1),
+    ],
+)
+def test_cores_are_used_and_not_oversubscribed(cores, n_cores, n_jobs, asked, n_workers, threads):
+    cores(n_cores)
+    found = machine.machine_for([variant()], n_jobs, asked)
+    assert (found.n_workers, found.threads, found.gpus) == (n_workers, threads, ())
+
+
+def test_threads_stay_those_of_the_start(cores):
+    cores(8)
+    found = machine.machine_for([variant()], 100, 8, threads=4)
+    assert (found.n_workers, found.threads) == (2, 4)
+    found = machine.machine_for([variant()], 100, 2, threads=1)
+    assert (found.n_workers, found.threads) == (2, 1)
+
+
+def test_each_job_has_a_gpu_of_its_own(cores, monkeypatch):
+    cores(16, "2", "5")
+    found = machine.machine_for([variant(accelerator="auto")], 100, None)
+    assert (found.n_workers, found.threads) == (2, 8)
+    assert [found.environment(i)["CUDA_VISIBLE_DEVICES"] for i in (0, 1)] == ["2", "5"]
+    assert found.environment(0)["OMP_NUM_THREADS"] == "8"
+    several = machine.machine_for([variant(accelerator="gpu", devices=2)], 100, None)
+    assert (several.n_workers, several.gpus) == (1, ("2,5",))
+    with pytest.raises(ValueError, match="workers=3 are more than the 2 GPUs"):
+        machine.machine_for([variant(accelerator="gpu")], 100, 3)
+    assert machine.machine_for([variant()], 100, None).gpus == ()  # trainer=cpu
+    monkeypatch.undo()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-1a")
+    assert machine.visible_gpus() == ["3", "GPU-1a"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert machine.visible_gpus() == []
+
+
+def test_threads_of_one_core_count_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(machine, "quota", lambda: 100)
+    for number, siblings in enumerate(["0,2", "1,3", "0,2", "1,3"]):
+        folder = tmp_path / f"cpu{number}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(f"{siblings}\n")
+    assert machine.physical_cores(tmp_path) == 2
+
+
+def test_a_containers_quota_is_kept_to(tmp_path):
+    (tmp_path / "cpu.max").write_text("250000 100000\n")
+    assert machine.quota(tmp_path / "cpu.max") == 2
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert machine.quota(tmp_path / "cpu.max") > 1000
+
+
+def wait_for(happened, what):
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, f"{what} did not happen in {PATIENCE} s"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def lock(tmp_path):
+    number = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    yield number
+    os.close(number)
+
+
+def arguments(tmp_path, folder, *more):
+    return [*short(tmp_path), *more, "resume=auto", f"hydra.run.dir={folder}"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [process.Fresh, process.Forking])
+def test_a_job_gives_the_numbers_of_a_plain_run(tmp_path, lock, kind):
+    """Two after each other and one beside them: none can see the others."""
+    expected = {seed: short_run(tmp_path / f"plain{seed}", f"seed={seed}") for seed in (1, 2)}
+    starter, env = kind(lock), environment()
+    try:
+        for round_ in (1, 2):
+            jobs = {}
+            for seed in (1, 2):
+                typed = arguments(tmp_path, tmp_path / f"{round_}-{seed}", f"seed={seed}")
+                jobs[seed] = starter.start(typed, env, tmp_path / "logs" / f"{seed}.txt")
+            for seed, job in jobs.items():
+                wait_for(lambda job=job: job.code() is not None, "the end")
+                assert job.code() == 0, job.last_line()
+                found = read(tmp_path / f"{round_}-{seed}")
+                assert found.metrics == expected[seed].metrics
+                assert found.samples_sha256 == expected[seed].samples_sha256
+        bad = starter.start(["nrm=none"], env, tmp_path / "logs" / "typo.txt")
+        wait_for(lambda: bad.code() is not None, "the refusal")
+        assert bad.code() == 2
+        assert bad.last_line().startswith("error: unknown key nrm")
+    finally:
+        starter.close()
+
+
+PARENT = """
+    import os, sys, time
+    from pathlib import Path
+    from lightning_transformer.compare import launch
+    lock = os.open({lock!r}, os.O_RDWR | os.O_CREAT)
+    import fcntl
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    launch.{kind}(lock).start({arguments!r}, dict(os.environ), Path({log!r}))
+    time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["Fresh", "Forking"])
+def test_a_job_ends_when_its_parent_is_killed_and_keeps_its_steps(tmp_path, kind):
+    folder, lock = tmp_path / "run", str(tmp_path / "lock")
+    typed = arguments(tmp_path, folder, "trainer.max_steps=100000", "trainer.val_every=100000")
+    code = PARENT.format(lock=lock, kind=kind, arguments=typed, log=str(tmp_path / "log.txt"))
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, env=environment()
+    )
+    try:
+        history = folder / "metrics.csv"
+        wait_for(lambda: history.exists() and history.stat().st_size > 500, "training")
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        with open(lock) as file:  # free when the last of them is gone
+            fcntl.flock(file, fcntl.LOCK_EX)
+    finally:
+        parent.kill()
+    result = read(folder)
+    assert result.status == "stopped"
+    assert result.steps is not None
+    assert (folder / "checkpoints" / f"step-{result.steps}").is_dir()
+
+
+@pytest.mark.slow
+def test_jobs_whose_nursery_dies_are_told_as_ended_and_can_be_begun_again(tmp_path, lock):
+    starter = process.Forking(lock)
+    folder = tmp_path / "run"
+    typed = arguments(tmp_path, folder, "trainer.max_steps=100000", "trainer.val_every=100000")
+    try:
+        job = starter.start(typed, environment(), tmp_path / "log.txt")
+        history = folder / "metrics.csv"
+        wait_for(lambda: history.exists() and history.stat().st_size > 500, "training")
+        assert job.code() is None
+        assert starter._process is not None
+        starter._process.send_signal(signal.SIGKILL)
+        wait_for(lambda: job.code() is not None, "the news")
+        assert job.code() == -signal.SIGKILL
+        assert read(folder).status == "stopped"  # it was told only when the job had gone
+        steps = read(folder).steps
+        again = starter.start(
+            [*typed, f"trainer.max_steps={steps + 1}"], environment(), tmp_path / "log.txt"
+        )
+        wait_for(lambda: again.code() is not None, "the end")
+        assert (again.code(), read(folder).steps) == (0, steps + 1)
+    finally:
+        starter.close()

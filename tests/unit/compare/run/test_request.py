@@ -1,0 +1,168 @@
+"""What is typed after `compare run`, and the variants that it means."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from lightning_transformer.compare.run import command
+from lightning_transformer.compare.run.request import SCREENING_SEED
+from lightning_transformer.compare.run.variants import read_variants
+from lightning_transformer.errors import ConfigError
+from tests.unit.compare.run.fake_jobs import Jobs
+
+TINY = (
+    "data.seq_len=16",
+    "model.d_model=32",
+    "model.n_layers=1",
+    "trainer=cpu",
+    "trainer.max_steps=80",
+    "schedule.warmup_steps=8",
+)
+
+
+def refused(*typed):
+    with pytest.raises(ConfigError) as error:
+        read_variants(command.read(typed))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_what_has_several_values_is_compared():
+    asked = command.read(["norm=layernorm,rmsnorm", "model.n_layers=1", "activation=gelu,relu"])
+    assert asked.swept == {"norm": ("layernorm", "rmsnorm"), "activation": ("gelu", "relu")}
+    assert asked.baseline == {"norm": "layernorm", "activation": "gelu"}
+    assert (asked.shared, asked.lr) == (("model.n_layers=1",), "sweep3")
+    assert asked.seeds == (1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("typed", "seeds"),
+    [("5", (1, 2, 3, 4, 5)), ("3,7", (3, 7)), ("[4]", (4,)), ("1", (1,))],
+)
+def test_seeds_are_a_number_or_a_list(typed, seeds):
+    assert command.read(["norm=layernorm,rmsnorm", f"seeds={typed}"]).seeds == seeds
+
+
+def test_the_name_is_that_of_the_command():
+    names = {
+        command.read(["norm=layernorm,rmsnorm", *more]).name
+        for more in (["seeds=5"], ["seeds=5", "workers=1"], [])
+    }
+    (name,) = names  # how it is run is no part of it
+    assert name.startswith("norm-")
+    assert command.read(["norm=layernorm,rmsnorm", "seeds=4"]).name != name
+    assert command.read(["norm=layernorm,rmsnorm", "name=mine"]).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["norm=rmsnorm"], "nothing is compared"),
+        (["norm=rmsnorm,rmsnorm"], "a value is there twice"),
+        (["norm=layernorm,rmsnrom"], "did you mean rmsnorm"),
+        (["nrm=layernorm,rmsnorm"], "unknown key nrm"),
+        (["norm=layernorm,rmsnorm", "seeds=x"], "seeds=x must be how many"),
+        (["norm=layernorm,rmsnorm", "seeds=0"], "seeds=0 must be at least 1"),
+        (["norm=layernorm,rmsnorm", "seeds=1,1"], "one is there twice"),
+        (["norm=layernorm,rmsnorm", f"seeds=1,{SCREENING_SEED}"], "chosen with"),
+        (["norm=layernorm,rmsnorm", "seed=1"], "write seeds=5"),
+        (["norm=layernorm,rmsnorm", "sweep=x"], "write name="),
+        (["norm=layernorm,rmsnorm", "hydra.run.dir=x"], "set by compare run"),
+        (["norm=layernorm,rmsnorm", "lr=sweep5"], "lr=sweep5 must be sweep3 or fixed"),
+        (["norm=layernorm,rmsnorm", "placebo=yes"], "placebo=yes must be true or false"),
+        (["norm=layernorm,rmsnorm", "workers=0"], "workers=0 must be a whole number"),
+        (["norm=layernorm,rmsnorm", "baseline=none"], "must name what is compared"),
+        (["norm=layernorm,rmsnorm", "baseline=norm=none"], "norm=none is not compared"),
+        (["norm=layernorm,rmsnorm", "name=a/b"], "must be a plain folder name"),
+        (["norm=layernorm,rmsnorm", "halving=3"], "needs two variants beside the baseline"),
+        (["norm=layernorm,rmsnorm", "norm=none"], "one value and several"),
+        (["optimizer.lr=1e-3,1e-2"], "write lr=fixed"),
+        (["experiment=gpt2_small,warmup"], "experiment="),
+        (["norm=layernorm,rmsnorm", "--dryrun"], "did you mean --dry-run"),
+    ],
+)
+def test_one_line_says_what_is_wrong(typed, said):
+    assert said in refused(*typed)
+
+
+def test_variants_are_composed_with_the_baseline_first():
+    typed = ["norm=layernorm,rmsnorm", "optimizer=adamw", "optimizer.lr=1e-2", *TINY]
+    variants = read_variants(command.read([*typed, "baseline=norm=rmsnorm"]))
+    assert [variant.label for variant in variants] == ["norm=rmsnorm", "norm=layernorm"]
+    base = variants[0]
+    assert (base.steps, base.rates) == (80, {"optimizer.lr": 0.01})
+    assert base.lengths == {"schedule.warmup_steps": 8}
+    assert base.accelerator == "cpu"
+    assert not any("optimizer.lr" in text for text in base.overrides)
+    assert base.digest != variants[1].digest
+    fixed = read_variants(command.read([*typed, "lr=fixed"]))[0]
+    assert "optimizer.lr=1e-2" in fixed.overrides
+    assert fixed.rates == {}
+
+
+@pytest.fixture
+def typed(tmp_path, monkeypatch, capsys):
+    """Give `typed(*words)`: exit code, standard output and error; jobs in `typed.jobs`."""
+    monkeypatch.chdir(tmp_path)
+    reports = []
+    monkeypatch.setattr(command, "_report", lambda folder, console: reports.append(folder))
+    folder = tmp_path / "outputs" / "sweeps" / "try"
+    jobs = Jobs(folder, lambda said, step: 2.0 - (said["norm"] == "rmsnorm"))
+    real = command.compare
+    monkeypatch.setattr(command, "compare", lambda argv, console: real(argv, _wide(), jobs.start))
+
+    def typed(*words):
+        code = command.main([*words, *TINY, "name=try"])
+        return code, *capsys.readouterr()
+
+    typed.jobs, typed.folder, typed.reports = jobs, folder, reports
+    return typed
+
+
+def _wide():
+    return Console(width=200, highlight=False)
+
+
+def test_a_dry_run_shows_the_plan_and_starts_nothing(typed):
+    code, out, err = typed("norm=layernorm,rmsnorm", "seeds=2", "workers=1", "--dry-run")
+    assert (code, err, typed.jobs.begun) == (0, "", [])
+    assert not typed.folder.exists()
+    assert "norm=layernorm (baseline)" in out
+    assert "10 jobs of 440 steps" in out
+    assert "1 worker, " in out
+    assert "a guess from the sizes" in out
+
+
+def test_a_typo_in_one_variant_is_one_line_before_anything_starts(typed):
+    code, out, err = typed("norm=layernorm,rmsnorm", "norm.epps=1e-3", "seeds=2")
+    (line,) = err.splitlines()
+    assert (code, out, typed.jobs.begun) == (2, "", [])
+    assert line.startswith("error: ")
+    assert "epps" in line
+    # only one of the variants cannot have it
+    code, out, err = typed("norm=layernorm,none", "norm.eps=1e-3", "seeds=2")
+    assert (code, typed.jobs.begun) == (2, [])
+    assert not typed.folder.exists()
+
+
+def test_the_command_runs_all_and_writes_the_report(typed):
+    words = ["norm=layernorm,rmsnorm", "seeds=2", "lr=fixed", "workers=2"]
+    code, out, err = typed(*words)
+    assert (code, err) == (0, "")
+    assert sorted(typed.jobs.begun) == [
+        f"norm={norm},seed={seed}" for norm in ("layernorm", "rmsnorm") for seed in (1, 2)
+    ]
+    assert [str(path) for path in typed.reports] == ["outputs/sweeps/try"]
+    code, out, err = typed(*words)
+    assert (code, len(typed.jobs.begun), "4 done before" in out) == (0, 4, True)
+    code, out, err = typed("norm=layernorm,rmsnorm", "seeds=3", "lr=fixed")
+    assert (code, "seeds: 1,2 then, 1,2,3 now" in err) == (2, True)
+
+
+def test_a_job_given_up_is_told_at_the_end_and_in_the_exit_code(typed):
+    typed.jobs.broken = {"norm=rmsnorm,seed=1": 2}
+    code, out, _ = typed("norm=layernorm,rmsnorm", "seeds=2", "lr=fixed")
+    assert code == 1
+    assert "failed    norm=rmsnorm,seed=1: the machine broke" in out
+    assert len(typed.reports) == 1

@@ -1,0 +1,90 @@
+"""The table of a comparison that runs, from what is in its folder."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lightning_transformer.compare.run import watch
+from lightning_transformer.runs.result import RunResult
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch):
+    """Give `sweep(name, status, loss)`, which leaves a run in outputs/sweeps/try."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    folder = tmp_path / "outputs" / "sweeps" / "try"
+
+    def leave(name, status, loss, steps=None):
+        place = folder / name
+        place.mkdir(parents=True)
+        metrics = {"val/loss": loss, "test/loss": loss + 1} if status == "finished" else {}
+        RunResult(status=status, metrics=metrics, steps=steps).write(place)
+        (place / "metrics.csv").write_text(f"step,train/loss,val/loss\n1,5.0,\n40,,{loss}\n")
+
+    leave.folder = folder
+    return leave
+
+
+def rows(capsys):
+    return [line.split() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_best_variant_stands_first(sweep, capsys):
+    for seed, loss in ((1, 2.0), (2, 2.2)):
+        sweep(f"norm=a,seed={seed}", "finished", loss, 80)
+        sweep(f"norm=b,seed={seed}", "finished", loss - 1, 80)
+    assert watch.main(["try", "--once"]) == 0
+    _, first, second, last = rows(capsys)
+    assert first[:6] == ["norm=b", "2/2", "80", "1.1000", "0.1414", "2.1000"]
+    assert second[:6] == ["norm=a", "2/2", "80", "2.1000", "0.1414", "3.1000"]
+    assert " ".join(last) == "4 of 4 begun runs finished"
+
+
+def test_a_run_on_its_way_shows_its_newest_loss_and_step(sweep, capsys):
+    sweep("norm=a,seed=1", "running", 2.5)
+    assert watch.main(["try", "--once"]) == 0
+    _, row, _ = rows(capsys)
+    assert row[:5] == ["norm=a", "0/1", "40", "2.5000", "-"]
+
+
+def test_the_ledger_adds_rates_stops_and_failures(sweep, capsys):
+    sweep("norm=a,seed=1", "finished", 2.0, 80)
+    sweep("norm=a,init_seed=1000001,seed=1", "finished", 2.1, 80)
+    sweep("norm=b,seed=1", "stopped", 3.0, 30)
+    sweep("screening/norm=a,optimizer.lr=0.1", "finished", 9.0, 20)
+    ledger = {
+        "by": ["norm"],
+        "seeds": [1, 2],
+        "lr": {"chosen": {"norm=a": 0.1}, "screening": {"norm=a": {}, "norm=c": {}}},
+        "placebo": "placebo",
+        "stopped": {"norm=b": {"step": 30, "reason": "worse"}},
+        "failures": [{"run": "norm=b,seed=2", "error": "out of memory", "attempts": 2}],
+        "stage": "runs",
+    }
+    (sweep.folder / "comparison.json").write_text(json.dumps(ledger))
+    assert watch.main(["try", "--once"]) == 0
+    found = {row[0]: row for row in rows(capsys) if row}
+    assert found["norm=a"][1:] == ["1/2", "80", "2.0000", "3.0000", "0.1"]
+    assert found["placebo"][1] == "1/2"
+    assert " ".join(found["norm=b"][-4:]) == "stopped at step 30"
+    assert found["norm=c"][1:] == ["0/2", "-", "-", "-", "-"]
+    assert " ".join(found["failed"]) == "failed norm=b,seed=2: out of memory"
+    end = "stage runs, 2 of 3 begun runs finished, 1 screening runs begun"
+    assert " ".join(found["stage"]) == end
+
+
+def test_it_ends_when_the_comparison_is_done(sweep, capsys):
+    sweep("norm=a,seed=1", "finished", 2.0, 80)
+    (sweep.folder / "comparison.json").write_text('{"stage": "done"}')
+    assert watch.main(["try", "--every", "0"]) == 0
+    assert "norm=a" in capsys.readouterr().out
+
+
+def test_a_name_that_is_not_there_is_one_line(sweep, capsys):
+    sweep("norm=a,seed=1", "finished", 2.0)
+    assert watch.main(["other", "--once"]) == 2
+    error = "error: outputs/sweeps/other does not exist; there are try\n"
+    assert capsys.readouterr().err == error

@@ -1,0 +1,83 @@
+"""The option files of data, tokenizer and packing: keys, defaults and composition."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_class, instantiate
+
+CONF = Path(__file__).parents[3] / "conf"
+FILES = [
+    p for group in ("data", "tokenizer", "packing") for p in sorted((CONF / group).glob("*.yaml"))
+]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_keys_and_defaults_are_those_of_the_signature(path):
+    content = yaml.safe_load(path.read_text())
+    target = get_class(content.pop("_target_"))
+    content.pop("defaults", None)
+    assert target.__module__.endswith(f".{path.stem}")
+    if target.__init__ is object.__init__:
+        assert content == {}
+        return
+    parameters = inspect.signature(target).parameters
+    hints = get_type_hints(target.__init__)
+    assert list(content) != []
+    assert set(content) == set(parameters)
+    for key, value in content.items():
+        default = parameters[key].default
+        if default is inspect.Parameter.empty:
+            assert value in ("???", f"${{{key}}}")
+        else:
+            assert value == default
+            assert type(value) is type(default)
+            assert isinstance(default, hints[key])
+
+
+def composed(*overrides: str):
+    with initialize_config_dir(str(CONF), version_base=None):
+        return compose(overrides=list(overrides))
+
+
+@pytest.mark.parametrize(
+    ("name", "tokenizer"),
+    [
+        ("pydocs", "Bytes"),
+        ("restore", "BPE"),
+        ("package", "Bytes"),
+        ("roles", "Bytes"),
+        ("order", "Bytes"),
+    ],
+)
+def test_built_in_sources_bring_their_tokenizer_and_can_be_built(name, tokenizer):
+    data = instantiate(composed(f"+data={name}").data)
+    assert type(data.tokenizer).__name__ == tokenizer
+    assert data.name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("text", ["data.path=x"]),
+        ("labelled", ["data.path=x"]),
+        ("conll", ["data.path=x"]),
+        ("parallel", ["data.source=x", "data.target=y"]),
+    ],
+)
+def test_sources_of_files_can_be_built(name, overrides):
+    assert instantiate(composed(f"+data={name}", *overrides).data).name == name
+
+
+def test_tokenizer_and_packing_can_be_chosen():
+    overrides = ["tokenizer=bpe", "tokenizer.vocab_size=300", "packing=documents"]
+    data = instantiate(composed("+data=pydocs", *overrides).data)
+    assert data.tokenizer.vocab_size == 300
+    assert type(data.packing).__name__ == "Documents"
+    chosen = composed("+data=restore", "tokenizer=file", "tokenizer.path=tokenizer.json")
+    assert instantiate(chosen.data).tokenizer.path == "tokenizer.json"

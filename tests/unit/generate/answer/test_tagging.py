@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+import torch
+
+from lightning_transformer.build import load_run
+from lightning_transformer.data.tokenizers.bpe import BPE
+from lightning_transformer.generate.answer.tagging import WORD, answer
+from lightning_transformer.generate.arguments import Request
+from lightning_transformer.generate.output import Output
+from lightning_transformer.models.base import Transformer
+from lightning_transformer.tasks.base import Batch
+from tests.conftest import LABELS
+from tests.unit.generate.folders import make_run
+
+RUN = Path("RUN")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+def answers(model: Transformer, *texts: str) -> tuple[str, str]:
+    text, remarks = io.StringIO(), io.StringIO()
+    answer(model, Request(RUN, texts), Output(text, remarks))
+    return text.getvalue(), remarks.getvalue()
+
+
+def tags_of_tokens(model: Transformer, ids: list[int]) -> list[str]:
+    row = torch.tensor([ids])
+    with torch.no_grad():
+        features = model.features(Batch(row, row, torch.tensor(1), row.numel()))
+        return [LABELS[i] for i in model.task.head(features)[0].argmax(dim=-1).tolist()]
+
+
+def test_the_tag_is_read_at_the_first_byte_of_a_word(folder: Path) -> None:
+    model = load_run(make_run(folder / "bytes", "tagging"))
+    text = "é über,f(x) 日 ."
+    said, remarks = answers(model, text, "", "a")
+    tags = tags_of_tokens(model, list(text.encode()[:16]))
+    places = [(w, text.index(w)) for w in ("é", "über", "f", "x", "日", ".")]
+    bytes_before = [(w, len(text[:at].encode())) for w, at in places]
+    expected = [f"{w}\t{tags[at]}" for w, at in bytes_before if at < 16]
+    assert len(expected) == 5
+    assert len(set(tags)) > 1
+    assert said == "\n".join(expected) + f"\n\n\na\t{tags_of_tokens(model, [97])[0]}\n\n"
+    assert remarks == "text 1: 19 tokens; the model reads only the first 16\n"
+
+
+def test_a_token_that_starts_with_a_space_counts_for_its_word(folder: Path) -> None:
+    vocabulary = BPE(vocab_size=280).train(["the cat sat on the mat"] * 9)
+    model = load_run(make_run(folder / "bpe", "tagging", vocabulary=vocabulary))
+    ids, starts = vocabulary.encode_with_starts("the cat")
+    at = starts.tolist().index(3)  # the token " cat", or its first part
+    assert (
+        answers(model, "the cat")[0].split("\n")[1]
+        == f"cat\t{tags_of_tokens(model, ids.tolist())[at]}"
+    )
+
+
+def test_words() -> None:
+    assert WORD.findall("def f(x_1): return os.path - y , 'z'.") == [
+        "def", "f", "x_1", "return", "os", "path", "-", "y", ",", "z",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["--top-k", "--batch-size"])
+def test_options_without_effect_are_refused(folder: Path, option: str) -> None:
+    request = Request(RUN, ("a",), typed=frozenset([option]))
+    with pytest.raises(ValueError, match=f"{option} has no effect"):
+        answer(None, request, Output())

@@ -1,0 +1,183 @@
+"""Training: where the loss begins, that one batch is learned by heart, that every option trains."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from lightning_transformer.models.base import Transformer
+from lightning_transformer.tasks.base import Batch
+from tests.conftest import (
+    TINY,
+    build_tiny,
+    compose_config,
+    exchanged,
+    options,
+    tiny,
+    training_kernels,
+)
+from tests.contracts.conformance.design import refused
+from tests.unit.tasks.drawn import drawn_batch
+
+# Each task on an architecture that suits it; both encoders and decoders see every option below.
+PAIRINGS = {
+    "causal_lm": "decoder_only",
+    "multi_token": "decoder_only",
+    "masked_lm": "encoder_only",
+    "seq2seq": "encoder_decoder",
+    "classification": "encoder_only",
+    "tagging": "encoder_only",
+}
+
+# Groups whose options are exchanged in the composed configuration of an architecture.
+GROUPS = (
+    "norm",
+    "qk_norm",
+    "activation",
+    "ffn",
+    "position",
+    "kernel",
+    "attention",
+    "pattern",
+    "residual",
+    "block",
+    "depth",
+    "embedding",
+    "init",
+    "loss",
+    "optimizer",
+    "schedule",
+)
+
+# What an option cannot do without, at this size.
+NEEDS = {
+    ("init", "mup"): ("optimizer=adamw",),
+    ("attention", "gated_deltanet"): ("position=none",),
+    ("attention", "linear"): ("position=none",),
+    ("attention", "mamba2"): ("position=none",),
+    ("attention", "hybrid"): ("position=none", "attention.n_first=1"),
+    ("pattern", "prefix"): ("pattern.n_prefix=8",),
+}
+COMPOSED = {"hybrid", "both"}  # have defaults of their own
+
+
+def loss_of(model: Transformer, batch: Batch) -> torch.Tensor:
+    return model.task(model.features(batch), batch).objective / batch.n_targets
+
+
+def optimizer_steps(model: Transformer, batches: list[Batch], total: int) -> list[float]:
+    """One optimizer step per batch, with the model's own optimizer and schedule; the losses."""
+    optimizer = model.make_optimizer(model)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    losses = []
+    for step, batch in enumerate(batches):
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * model.schedule(step, total)
+        optimizer.zero_grad()
+        loss = loss_of(model, batch)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses
+
+
+def test_every_task_has_an_architecture() -> None:
+    assert set(PAIRINGS) == set(options("task"))
+    assert set(PAIRINGS.values()) == set(options("model"))
+
+
+@pytest.mark.parametrize("task", PAIRINGS)
+def test_an_untrained_model_guesses_evenly(task: str) -> None:
+    model = tiny(f"model={PAIRINGS[task]}", f"task={task}")
+    n_classes = model.task.head.out_features
+    batch = drawn_batch(model.task, 32)
+    with torch.no_grad():
+        loss = float(model.task(model.features(batch), batch).nll / batch.n_targets)
+    assert abs(loss - math.log(n_classes)) < 0.1
+
+
+@pytest.mark.parametrize("task", PAIRINGS)
+def test_one_batch_is_learned_by_heart(task: str) -> None:
+    # Two tokens ahead: the four of the default take more than these 200 steps.
+    more = ["task.n_future=2"] if task == "multi_token" else []
+    model = tiny(
+        f"model={PAIRINGS[task]}",
+        f"task={task}",
+        *more,
+        "optimizer=adamw",
+        "optimizer.lr=0.01",
+        "optimizer.weight_decay=0.0",
+        "schedule=linear",
+        "schedule.warmup_steps=20",
+        dtype=torch.float32,
+    ).train()
+    batch = drawn_batch(model.task, 4)
+    losses = optimizer_steps(model, [batch] * 200, 200)
+    assert losses[-1] < 0.01
+
+
+def cases() -> list[Any]:
+    return [
+        pytest.param(kind, group, option, id=f"{kind}-{group}={option}")
+        for kind in options("model")
+        for group in GROUPS
+        for option in (training_kernels() if group == "kernel" else options(group))
+        if f"{group}={option}" not in refused()[kind]
+    ]
+
+
+@pytest.mark.parametrize(("kind", "group", "option"), cases())
+def test_two_steps_with_every_option(kind: str, group: str, option: str) -> None:
+    if (group, option) in NEEDS or option in COMPOSED:
+        more = (f"{group}={option}", *NEEDS.get((group, option), ()))
+        cfg = compose_config(*TINY, f"model={kind}", *more)
+    else:
+        cfg = exchanged(compose_config(*TINY, f"model={kind}"), **{group: option})
+    cfg.schedule.warmup_steps = 1
+    model = build_tiny(cfg, torch.float32).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    batches = [drawn_batch(model.task, seed=seed) for seed in (0, 1)]
+    losses = optimizer_steps(model, batches, 10)
+    assert all(map(math.isfinite, losses))
+    moved = [not torch.equal(value, before[name]) for name, value in model.state_dict().items()]
+    assert any(moved)
+    assert all(bool(value.isfinite().all()) for value in model.state_dict().values())
+
+
+@pytest.mark.parametrize("pooling", options("pooling"))
+def test_two_steps_with_every_pooling(pooling: str) -> None:
+    base = compose_config(*TINY, "model=encoder_only", "task=classification")
+    model = build_tiny(exchanged(base, pooling=pooling), torch.float32).train()
+    losses = optimizer_steps(model, [drawn_batch(model.task, seed=s) for s in (0, 1)], 1000)
+    assert all(map(math.isfinite, losses))
+
+
+@pytest.mark.parametrize("preset", options("preset"))
+def test_two_steps_with_every_preset(preset: str) -> None:
+    model = tiny(f"preset={preset}", dtype=torch.float32).train()
+    losses = optimizer_steps(model, [drawn_batch(model.task, seed=s) for s in (0, 1)], 1000)
+    assert all(map(math.isfinite, losses))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_two_steps_in_other_precisions(dtype: torch.dtype) -> None:
+    model = tiny("norm=layernorm", dtype=dtype).train()
+    losses = optimizer_steps(model, [drawn_batch(model.task, seed=s) for s in (0, 1)], 1000)
+    exact = tiny("norm=layernorm", dtype=torch.float64).train()
+    wanted = optimizer_steps(exact, [drawn_batch(exact.task, seed=s) for s in (0, 1)], 1000)
+    assert losses == pytest.approx(wanted, abs=2e-2)
+
+
+def test_dropout_draws_from_the_global_generator_and_stops_in_evaluation() -> None:
+    model: Any = tiny("model.dropout=0.3", "residual.dropout=0.3", "attention.dropout=0.3")
+    batch = drawn_batch(model.task)
+    assert torch.equal(model.features(batch), model.features(batch))
+    model.train()
+    torch.manual_seed(0)
+    first = model.features(batch)
+    assert not torch.equal(model.features(batch), first)
+    torch.manual_seed(0)
+    assert torch.equal(model.features(batch), first)

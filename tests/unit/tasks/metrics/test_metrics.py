@@ -1,0 +1,98 @@
+"""Metrics do not depend on how a split is cut into batches; loss is the mean over targets."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lightning_transformer.tasks.base import IGNORE, Batch, Task
+from tests.conftest import noise, options, tiny
+from tests.unit.tasks.drawn import examples
+
+MODEL = {
+    "causal_lm": "decoder_only",
+    "multi_token": "decoder_only",
+    "seq2seq": "encoder_decoder",
+}
+
+
+def task_of(option: str) -> Task:
+    model = MODEL.get(option, "encoder_only")
+    more = ["task.n_generated=0"] if option == "seq2seq" else []
+    return tiny(f"model={model}", f"task={option}", *more).task
+
+
+def cut(batch: Batch, first: int, last: int) -> Batch:
+    """Rows first .. last - 1, as a collator would have made them but for the width."""
+    parts = [x[first:last] if isinstance(x, Tensor) and x.ndim else x for x in batch]
+    part = Batch(*parts)
+    return part._replace(n_targets=(part.labels != IGNORE).sum())
+
+
+def metrics_of(
+    task: Task, batch: Batch, features: torch.Tensor, cuts: list[int]
+) -> dict[str, float]:
+    metrics = nn.ModuleDict(task.metrics())
+    for first, last in itertools.pairwise(cuts):
+        task.update(metrics, features[first:last], cut(batch, first, last))
+    return {name: float(value) for name, value in task.compute(metrics).items()}
+
+
+@pytest.mark.parametrize("option", options("task"))
+def test_a_short_last_batch_counts_by_its_targets(option: str) -> None:
+    task = task_of(option)
+    batch = task.collator("val")(examples(task.example, 12), list(range(12)))
+    features = 3 * noise(*batch.input_ids.shape, 32)
+    with torch.no_grad():
+        whole = metrics_of(task, batch, features, [0, 12])
+        pieces = metrics_of(task, batch, features, [0, 5, 10, 11, 12])
+    assert pieces == pytest.approx(whole, rel=1e-6)
+
+
+@pytest.mark.parametrize("option", options("task"))
+def test_loss_is_the_mean_of_the_targets_and_blind_to_smoothing(option: str) -> None:
+    task = task_of(option)
+    batch = task.collator("val")(examples(task.example, 6), list(range(6)))
+    features = noise(*batch.input_ids.shape, 32)
+    scores, labels = task.scores(features, batch)
+    real = labels != IGNORE
+    nll = -scores.log_softmax(-1)[real].gather(1, labels[real][:, None])
+    task.loss.label_smoothing, task.loss.z_loss = 0.1, 0.01
+    with torch.no_grad():
+        loss = metrics_of(task, batch, features, [0, 6])["loss"]
+    assert loss == pytest.approx(float(nll.detach().mean()), rel=1e-9)
+    assert int(batch.n_targets) == int(real.sum())
+
+
+@pytest.mark.parametrize("option", options("task"))
+def test_a_batch_without_targets_changes_no_metric(option: str) -> None:
+    task = task_of(option)
+    batch = task.collator("val")(examples(task.example, 6), list(range(6)))
+    if batch.labels.ndim == 1:
+        pytest.skip("each row of a classification has its target")
+    features = noise(*batch.input_ids.shape, 32)
+    metrics = nn.ModuleDict(task.metrics())
+    with torch.no_grad():
+        task.update(metrics, features, batch)
+        before = {n: float(v) for n, v in task.compute(metrics).items()}
+        empty = batch._replace(
+            labels=torch.full_like(batch.labels, IGNORE), n_targets=torch.tensor(0)
+        )
+        task.update(metrics, features, empty)
+        after = {n: float(v) for n, v in task.compute(metrics).items()}
+    assert after == before
+
+
+@pytest.mark.parametrize("option", options("task"))
+def test_a_diverged_batch_is_not_left_out(option: str) -> None:
+    task = task_of(option)
+    batch = task.collator("val")(examples(task.example, 6), list(range(6)))
+    features = noise(*batch.input_ids.shape, 32)
+    features[4:] = float("nan")
+    with torch.no_grad():
+        values = metrics_of(task, batch, features, [0, 4, 6])
+    assert math.isnan(values["loss"])
