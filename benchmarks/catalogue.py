@@ -43,7 +43,7 @@ AXES = {
     name: Axis(name)
     for name in (
         *("norm", "qk_norm", "activation", "ffn", "position", "pattern", "residual"),
-        *("block", "depth", "embedding", "schedule"),
+        *("block", "layer_sharing", "embedding", "schedule"),
     )
 }
 AXES |= {

@@ -120,7 +120,7 @@ def provenance(report: dict[str, Any]) -> str:
     minutes = sum(run["seconds"] or 0 for run in report["runs"]) / 60
     return (
         f"<sub>{len(report['seeds'])} seeds; learning rate {facts['learning rate']}; band of "
-        f"equality {report['rope']['percent']} % of the baseline. {minutes:.1f} CPU minutes of "
+        f"equality {report['margin']['percent']} % of the baseline. {minutes:.1f} CPU minutes of "
         f"training in the reported runs, one thread each, on {facts['device']} "
         f"({platform.machine()}); Python {facts['python']}, torch {facts['torch']}, commit "
         f"{facts['commit']}, data {facts['data']} ({facts['data sha256']}). "

@@ -21,11 +21,11 @@ import torch
 from lightning_transformer.build import build, build_model
 from lightning_transformer.config.compose import composed, composer, register
 from lightning_transformer.optim.schedule.apply import lambda_lr
-from lightning_transformer.training.callbacks.checkpointing import Saving
-from lightning_transformer.training.callbacks.graceful_stop import Stop
-from lightning_transformer.training.callbacks.metric_logger import Meter
+from lightning_transformer.training.callbacks.checkpointing import Checkpointing
+from lightning_transformer.training.callbacks.graceful_stop import GracefulStop
+from lightning_transformer.training.callbacks.metric_logger import MetricLogger
 from lightning_transformer.training.callbacks.progress import Display
-from lightning_transformer.training.callbacks.resume_lr import Rates
+from lightning_transformer.training.callbacks.resume_lr import ResumeLR
 from lightning_transformer.training.lightning_warnings import quiet_lightning
 from lightning_transformer.training.loggers.csv import History
 
@@ -148,8 +148,14 @@ def run_ours(steps: int) -> float:
         clock = Clock()
         display, every = Display(), cfg.trainer.log_every
         guard = build(cfg, "guard", log_every=every, say=display.say)
-        saving = Saving(folder / "checkpoints", val_every=steps, save_every=None)
-        own = [guard, Meter(display, every), Rates(), Stop(saving, display.say), saving]
+        checkpointing = Checkpointing(folder / "checkpoints", val_every=steps, save_every=None)
+        own = [
+            guard,
+            MetricLogger(display, every),
+            ResumeLR(),
+            GracefulStop(checkpointing, display.say),
+            checkpointing,
+        ]
         callbacks = [clock, *own]
         loggers = [History(folder), *build(cfg, "logger")(folder)]
         trainer = build(cfg, "trainer", folder=folder, logger=loggers, callbacks=callbacks)

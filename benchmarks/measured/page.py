@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from lightning_transformer.build import load_run
 from lightning_transformer.config.compose import composed, composer, register
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.training.run import Job
+from lightning_transformer.training.run import RunRequest
 from lightning_transformer.training.run import run as train
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "claims"
@@ -84,5 +84,5 @@ def trained(*overrides: str) -> tuple[Transformer, dict[str, float | None]]:
     """The best model of a run that leaves nothing behind, and its metrics."""
     quiet = ("callbacks=none", "logger=none", "trainer=cpu")
     with tempfile.TemporaryDirectory() as folder:
-        result = train(config(*overrides, *quiet), Job(Path(folder), in_sweep=True))
+        result = train(config(*overrides, *quiet), RunRequest(Path(folder), in_sweep=True))
         return load_run(Path(folder)), result.metrics

@@ -5,7 +5,7 @@ import torch
 
 from benchmarks.measured.page import Page, axes, config, trained
 from lightning_transformer.build import build
-from lightning_transformer.decoding.decode import stream
+from lightning_transformer.decoding.decode import stream_tokens
 from lightning_transformer.models.base import Transformer
 
 PLACES = 48
@@ -19,7 +19,7 @@ def accuracies(model: Transformer, pairs: list, places: int) -> tuple[np.ndarray
     targets = batch.labels
     forced = model.task.head(model.features(batch)).argmax(dim=-1)
     sources = [np.asarray(pair.source) for pair in pairs]
-    said = torch.stack(list(stream(model, sources, max_new_tokens=targets.shape[1])), dim=1)
+    said = torch.stack(list(stream_tokens(model, sources, max_new_tokens=targets.shape[1])), dim=1)
     free = torch.full_like(targets, -1)
     free[:, : said.shape[1]] = said[:, : targets.shape[1]]
     real = targets != -100

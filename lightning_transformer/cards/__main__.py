@@ -13,7 +13,7 @@ from lightning_transformer.paths import PROGRAM
 
 # Groups that change what a model computes: their options have a cost.
 PRICED = (
-    *("activation", "attention", "block", "depth", "embedding", "ffn", "norm"),
+    *("activation", "attention", "block", "layer_sharing", "embedding", "ffn", "norm"),
     *("pattern", "position", "qk_norm", "residual"),
 )
 # What is written: these, and those that change how a model is computed or trained.

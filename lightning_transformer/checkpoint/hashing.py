@@ -17,7 +17,7 @@ def digest(path: Path) -> dict[str, Any]:
     return {"sha256": sha.hexdigest(), "bytes": path.stat().st_size}
 
 
-class Following:
+class StreamingHash:
     """The digest of a file, made while it is being written from front to back.
 
     with Following(path) as digest: write all of the file, and put it on the disk
@@ -30,7 +30,7 @@ class Following:
         self._written = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
-    def __enter__(self) -> "Following":
+    def __enter__(self) -> "StreamingHash":
         self.path.write_bytes(b"")
         self._thread.start()
         return self

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import CheckpointIO
 
-from lightning_transformer.checkpoint.hashing import Following
+from lightning_transformer.checkpoint.hashing import StreamingHash
 from lightning_transformer.checkpoint.sharded import is_sharded, load_sharded
 from lightning_transformer.runs.untrusted import check_archive
 
@@ -29,7 +29,7 @@ class SafeCheckpointIO(CheckpointIO):
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".{target.name}.tmp-{os.getpid()}")
         try:
-            with Following(beside) as digest, beside.open("wb") as file:
+            with StreamingHash(beside) as digest, beside.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())

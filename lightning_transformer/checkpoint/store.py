@@ -27,7 +27,7 @@ from lightning_transformer.runs.result import sync_folder, write_atomically
 
 SCHEMA = 1
 FOLDER, MANIFEST, STATE = "checkpoints", "manifest.json", "state.ckpt"
-ASIDE, LITTER = "aside-", "."  # what the names of folders that do not count begin with
+QUARANTINE, TEMP_PREFIX = "aside-", "."  # what the names of folders that do not count begin with
 KEEP = 2  # valid checkpoints that stay besides the best one, so that one may turn out damaged
 _NAME = re.compile(r"step-(\d+)\Z")
 
@@ -65,7 +65,7 @@ def reached(point: str) -> None:
 def begin(folder: Path, step: int) -> Path:
     """Make the folder in which the files of a step are to be written, and return it."""
     assert not (folder / _name(step)).exists(), f"{folder / _name(step)} is there already"
-    temporary = folder / f"{LITTER}{_name(step)}.tmp"
+    temporary = folder / f"{TEMP_PREFIX}{_name(step)}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     reached("begun")
@@ -127,16 +127,16 @@ def prune(folder: Path, keep: int = KEEP) -> None:
     for old in found[keep:]:
         if best is None or old.step != best.step:
             # A name that does not count comes first: half a checkpoint must not be found.
-            doomed = old.path.with_name(f"{LITTER}{old.path.name}.old")
-            os.rename(old.path, doomed)
+            removed = old.path.with_name(f"{TEMP_PREFIX}{old.path.name}.old")
+            os.rename(old.path, removed)
             reached("doomed")
-            shutil.rmtree(doomed)
+            shutil.rmtree(removed)
             reached("pruned")
 
 
 def clean(folder: Path) -> None:
     """Remove what crashes have left half written or half removed."""
-    for path in folder.glob(f"{LITTER}step-*"):
+    for path in folder.glob(f"{TEMP_PREFIX}step-*"):
         shutil.rmtree(path)
 
 
@@ -144,10 +144,10 @@ def set_aside_after(folder: Path, step: int | None) -> list[str]:
     """Rename what claims to be newer than a step that training goes on from; return old names."""
     newer = [path for number, path in _steps(folder).items() if step is None or number > step]
     for path in newer:
-        number, aside = 1, folder / f"{ASIDE}{path.name}"
+        number, aside = 1, folder / f"{QUARANTINE}{path.name}"
         while aside.exists():
             number += 1
-            aside = folder / f"{ASIDE}{path.name}~{number}"
+            aside = folder / f"{QUARANTINE}{path.name}~{number}"
         os.rename(path, aside)
     return [path.name for path in newer]
 
@@ -183,7 +183,7 @@ def verify(path: Path) -> Checkpoint:
     there = {
         file.relative_to(path).as_posix()
         for file in path.rglob("*")
-        if file.is_file() and not file.name.startswith(LITTER)
+        if file.is_file() and not file.name.startswith(TEMP_PREFIX)
     }
     if extra := sorted(there - {MANIFEST} - set(found.files)):
         raise ValueError(f"{path}: {extra[0]} is not in the manifest")

@@ -128,13 +128,13 @@ def _job(cfg: DictConfig) -> float | None:
         # machine. Read when torch is loaded; a policy of the user's own stands.
         if "OMP_WAIT_POLICY" not in os.environ:
             os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-        from lightning_transformer.training.run import Job, run
+        from lightning_transformer.training.run import RunRequest, run
 
         choices = {k: str(v) for k, v in info.runtime.choices.items() if "/" not in k and v}
         overrides = redacted_overrides(list(info.overrides.task))
         differing = dict(o.split("=", 1) for o in differing_overrides(overrides))
         chosen = {k: v for k, v in choices.items() if any(o.startswith(f"{k}=") for o in overrides)}
-        job = Job(folder, choices, overrides, chosen, resume, in_sweep, differing)
+        job = RunRequest(folder, choices, overrides, chosen, resume, in_sweep, differing)
         result = run(cfg, job)
     except KeyboardInterrupt:
         sys.exit(130)

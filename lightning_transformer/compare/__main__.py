@@ -40,7 +40,7 @@ def _report(asked: argparse.Namespace) -> int:
         metric=asked.metric,
         baseline=asked.baseline,
         better=asked.better,
-        rope_percent=asked.rope,
+        margin_percent=asked.margin,
         mixing="split" if asked.split else "force" if asked.force else "refuse",
         page_only=asked.html,
         out=asked.out,
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--metric", help="default test/loss")
     add("--baseline", metavar="KEY=VALUE,..", help="what the others are compared with")
     add("--better", choices=("lower", "higher"), help="for a metric whose name does not tell")
-    add("--rope", type=_percent, default=0.5, metavar="PERCENT",
+    add("--margin", type=_percent, default=0.5, metavar="PERCENT",
         help="differences up to here do not matter (default 0.5, of the baseline)")  # fmt: skip
     mixing = parser.add_mutually_exclusive_group()
     mixing.add_argument("--split", action="store_true",

@@ -16,7 +16,7 @@ def greedy(scores: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def stream(
+def stream_tokens(
     model: Any, rows: Sequence[np.ndarray], *, max_new_tokens: int, sampler: Sampler = greedy
 ) -> Iterator[Tensor]:
     """Yield the next token of every row, (B,) long on the model's device, max_new_tokens times.
@@ -28,7 +28,7 @@ def stream(
     """
     assert all(len(row) for row in rows), "an empty prompt has no last token to go on from"
     eos_id = model.task.vocabulary.eos_id
-    never = _never_said(model)
+    mask = _special_mask(model)
     if model.slides:
         rows = [_tail(row, model.max_len) for row in rows]
     done = torch.zeros(len(rows), dtype=torch.bool, device=model.device)
@@ -39,10 +39,10 @@ def stream(
             if not model.slides:
                 return
             # Everything said so far is a prompt now.
-            rows, said = _prolonged(rows, said, done, model), []
+            rows, said = _restart_prompt(rows, said, done, model), []
             state, ids, padding = model.begin(rows)
         features = model.decode(ids, state, padding)[:, -1]
-        scores = model.task.head(features).float() + never
+        scores = model.task.head(features).float() + mask
         new = sampler(scores).masked_fill(done, eos_id)
         done = done | (new == eos_id)
         yield new
@@ -52,13 +52,13 @@ def stream(
         ids, padding = new[:, None], None
 
 
-def _never_said(model: Any) -> Tensor:
+def _special_mask(model: Any) -> Tensor:
     """(V,) to add to the scores: -inf for special tokens other than EOS, else 0."""
     vocabulary = model.task.vocabulary
-    never = torch.zeros(vocabulary.size, device=model.device)
-    never[vocabulary.n_text :] = float("-inf")
-    never[vocabulary.eos_id] = 0.0
-    return never
+    mask = torch.zeros(vocabulary.size, device=model.device)
+    mask[vocabulary.n_text :] = float("-inf")
+    mask[vocabulary.eos_id] = 0.0
+    return mask
 
 
 def _tail(row: np.ndarray, max_len: int) -> np.ndarray:
@@ -66,7 +66,7 @@ def _tail(row: np.ndarray, max_len: int) -> np.ndarray:
     return row if len(row) <= max_len else row[-max(1, max_len // 2) :]
 
 
-def _prolonged(
+def _restart_prompt(
     rows: Sequence[np.ndarray], said: Sequence[Tensor], done: Tensor, model: Any
 ) -> list[np.ndarray]:
     """Rows with what they said; of a finished one its EOS is enough, and what a prompt needs."""
@@ -79,13 +79,13 @@ def _prolonged(
     return longer
 
 
-def respond(
+def generate_tokens(
     model: Any, rows: Sequence[np.ndarray], *, max_new_tokens: int, sampler: Sampler = greedy
 ) -> list[list[int]]:
     """All of stream at once: token ids per row, cut before EOS."""
     if not rows:
         return []
-    columns = list(stream(model, rows, max_new_tokens=max_new_tokens, sampler=sampler))
+    columns = list(stream_tokens(model, rows, max_new_tokens=max_new_tokens, sampler=sampler))
     if not columns:
         return [[] for _ in rows]
     eos = model.task.vocabulary.eos_id

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_transformer.decoding.decode import Sampler, greedy, respond
+from lightning_transformer.decoding.decode import Sampler, generate_tokens, greedy
 from lightning_transformer.decoding.sampling import Sampling
 
 BLOCK = 256  # random numbers per row that are drawn, and moved to the device, at once
@@ -73,13 +73,13 @@ def make_sampler(sampling: Sampling, seeds: Sequence[int]) -> Sampler:
     return greedy if sampling.temperature == 0 else _RowSampler(sampling, seeds)
 
 
-def spoken(
+def sample_tokens(
     model: Any, rows: Sequence[np.ndarray], *, max_new_tokens: int, temperature: float = 0.0
 ) -> list[list[int]]:
     """Token ids per row; temperature 0 is greedy."""
     seeds = [row_seed(0, number) for number in range(len(rows))]
     sampler = make_sampler(Sampling(temperature), seeds)
-    return respond(model, rows, max_new_tokens=max_new_tokens, sampler=sampler)
+    return generate_tokens(model, rows, max_new_tokens=max_new_tokens, sampler=sampler)
 
 
 class _RowSampler:

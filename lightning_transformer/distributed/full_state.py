@@ -13,7 +13,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 
-def whole_weights(model: nn.Module, *, cut: bool = False) -> dict[str, Any]:
+def full_state_dict(model: nn.Module, *, cut: bool = False) -> dict[str, Any]:
     """The state dict with whole tensors, on the CPU; call it on every process.
 
     cut: leave DTensors as they are, for a checkpoint of which each process writes its part.

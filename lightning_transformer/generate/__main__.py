@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from lightning_transformer.generate.arguments import Request, parse, with_piped
+from lightning_transformer.generate.arguments import GenerateRequest, parse, with_piped
 from lightning_transformer.generate.output import Output
 from lightning_transformer.generate.run_folder import check_run
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _answer(request: Request, output: Output) -> None:
+def _answer(request: GenerateRequest, output: Output) -> None:
     # Only now, because torch takes seconds.
     from lightning_transformer.generate.answer import (
         causal_lm,
@@ -60,7 +60,7 @@ def _answer(request: Request, output: Output) -> None:
     )
 
 
-def _load(request: Request) -> Any:
+def _load(request: GenerateRequest) -> Any:
     import torch
 
     from lightning_transformer.build import load_run

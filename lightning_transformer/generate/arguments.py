@@ -52,7 +52,7 @@ the same text. Without a prompt a decoder reads what is piped in, or starts a ne
 
 
 @dataclass(frozen=True)
-class Request:
+class GenerateRequest:
     """What was asked for; None = not given, so that an answer can tell and choose its default."""
 
     run: Path
@@ -190,7 +190,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def parse(arguments: Sequence[str]) -> Request:
+def parse(arguments: Sequence[str]) -> GenerateRequest:
     """Arguments to a request; exits with status 2 and one line if they are wrong.
 
     Raises ValueError for options that do not go together, and for a file that cannot be read.
@@ -202,7 +202,7 @@ def parse(arguments: Sequence[str]) -> Request:
         texts = tuple(_lines(source or ""))
         if not texts:
             raise ValueError(f"--file={given.file} is empty; it must hold one text per line")
-    request = Request(
+    request = GenerateRequest(
         run=given.run,
         texts=texts,
         checkpoint=given.checkpoint,
@@ -221,7 +221,7 @@ def parse(arguments: Sequence[str]) -> Request:
     return request
 
 
-def with_piped(request: Request) -> Request:
+def with_piped(request: GenerateRequest) -> GenerateRequest:
     """The request with what is piped in, if it has no texts; waits for the end of the pipe."""
     if request.texts is not None or sys.stdin is None or sys.stdin.isatty():
         return request

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.data.tokenizers.base import Vocabulary
-from lightning_transformer.decoding.decode import respond
+from lightning_transformer.decoding.decode import generate_tokens
 from lightning_transformer.distributed.grad_norm import add_up_parts, clip_with_norm, global_norm
 from lightning_transformer.distributed.parallelize import (
     gather_blocks,
@@ -22,8 +22,8 @@ from lightning_transformer.distributed.ranks import data_ranks
 from lightning_transformer.models.expert_load import ExpertLoad
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.cache import StackCache
-from lightning_transformer.nn.depth.base import Depth
 from lightning_transformer.nn.init.base import Init, initialise
+from lightning_transformer.nn.layer_sharing.base import LayerSharing
 from lightning_transformer.nn.pattern.base import Pattern
 from lightning_transformer.nn.stack import Stack
 from lightning_transformer.nn.types import ModuleFactory, NormFactory
@@ -84,7 +84,7 @@ class Transformer(L.LightningModule):
         position: ModuleFactory,
         norm: NormFactory,
         pattern: Pattern,
-        depth: Depth,
+        layer_sharing: LayerSharing,
         stochastic_depth: float,
         init: Init,
         task: Task,
@@ -111,7 +111,7 @@ class Transformer(L.LightningModule):
             position=position,
             norm=norm,
             pattern=pattern,
-            depth=depth,
+            layer_sharing=layer_sharing,
             stochastic_depth=stochastic_depth,
             dropout=dropout,
         )
@@ -295,7 +295,7 @@ class Transformer(L.LightningModule):
         if batch.step_targets is None:
             return  # only company for processes that have a batch left
         self.task.update(self.evaluation, features, batch, rows)
-        self.task.generate_metrics(self, batch, respond, self.evaluation)
+        self.task.generate_metrics(self, batch, generate_tokens, self.evaluation)
 
     def _log_metrics(self, split: str) -> None:
         values = self.task.compute(self.evaluation)

@@ -12,8 +12,8 @@ from torch.utils.checkpoint import checkpoint
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext, unrotated
 from lightning_transformer.nn.cache import StackCache
-from lightning_transformer.nn.depth.base import Depth
-from lightning_transformer.nn.layer_info import Place, settle
+from lightning_transformer.nn.layer_info import LayerInfo, configure_layer
+from lightning_transformer.nn.layer_sharing.base import LayerSharing
 from lightning_transformer.nn.pattern.base import Causal, Pattern
 from lightning_transformer.nn.pattern.full import Full
 from lightning_transformer.nn.position.base import PositionEncoding
@@ -47,7 +47,7 @@ class Stack(nn.Module):
         position: ModuleFactory,
         norm: NormFactory,
         pattern: Pattern,
-        depth: Depth,
+        layer_sharing: LayerSharing,
         dropout: float,
         causal: bool,
         stochastic_depth: float = 0.0,
@@ -57,19 +57,19 @@ class Stack(nn.Module):
         super().__init__()
         checks.between("n_layers", n_layers, 1, MAX_LAYERS)
         checks.fraction("stochastic_depth", stochastic_depth)
-        self.order = depth.order(n_layers)
+        self.order = layer_sharing.order(n_layers)
         self.d_model, self.n_layers, self.causal = d_model, len(self.order), causal
         self.reads_source = cross
-        self.n_readers = len(depth.order(n_readers)) if n_readers else 0
+        self.n_readers = len(layer_sharing.order(n_readers)) if n_readers else 0
         blocks = [block(d_model, cross=cross) for _ in range(max(self.order) + 1)]
-        place = Place(0, self.n_layers, causal, reads_source=cross, n_readers=self.n_readers)
+        place = LayerInfo(0, self.n_layers, causal, reads_source=cross, n_readers=self.n_readers)
         runs = Counter(self.order)
         self.blocks = nn.ModuleList(
-            settle(made, replace(place, layer=self.order.index(i), n_runs=runs[i]))
+            configure_layer(made, replace(place, layer=self.order.index(i), n_runs=runs[i]))
             for i, made in enumerate(blocks)
         )
         n_heads, head_dim = _score_sizes(self.blocks)
-        placed = settle(
+        placed = configure_layer(
             position(d_model=d_model, n_heads=n_heads, head_dim=head_dim, max_len=max_len), place
         )
         assert isinstance(placed, PositionEncoding)
@@ -131,7 +131,7 @@ class Stack(nn.Module):
         places = torch.arange(past + x.shape[1], device=x.device)
         positions = _positions(places, padding, documents)  # (S,) or (B, S)
         x = self.dropout(self.position.embed(x, positions[..., past:]))
-        x = self._residuals[0].enter(x)
+        x = self._residuals[0].split_stream(x)
         contexts = self._contexts(x, places, positions, past, padding, documents)
         memory_context = None if memory is None else _memory_context(memory_padding)
         # A row that grows would be compiled anew at each length.
@@ -144,7 +144,7 @@ class Stack(nn.Module):
                 x = _dropped(x, y, rate) if rate and self.training else y
         if cache is not None:
             cache.advance(positions.shape[-1] - past)
-        return self._residuals[-1].leave(x, self.final_norm)
+        return self._residuals[-1].merge_stream(x, self.final_norm)
 
     def _contexts(
         self,

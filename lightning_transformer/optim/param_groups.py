@@ -63,7 +63,7 @@ def param_groups(
             f"{type(model).__name__} has no trainable parameter; an optimizer needs at least one"
         )
     scheme = getattr(model, "init", None)  # a plain module has none
-    return _by_rate(groups, {} if scheme is None else scheme.rates(model), lr)
+    return _by_rate(groups, {} if scheme is None else scheme.lr_scales(model), lr)
 
 
 def _by_rate(

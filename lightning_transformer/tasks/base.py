@@ -55,7 +55,7 @@ class Sample(NamedTuple):
 
 
 Collator = Callable[[Sequence[Any], Sequence[int]], Batch]
-Respond = Callable[..., list[list[int]]]  # see decoding/decode.py
+GenerateTokens = Callable[..., list[list[int]]]  # see decoding/decode.py
 
 
 class Task(nn.Module):
@@ -149,14 +149,16 @@ class Task(nn.Module):
         return {name: value(metrics, name) for name in metrics}
 
     def generate_metrics(
-        self, model: Any, batch: Batch, respond: Respond, metrics: nn.ModuleDict
+        self, model: Any, batch: Batch, generate_tokens: GenerateTokens, metrics: nn.ModuleDict
     ) -> None:
         """Add what needs generated output; most tasks have nothing of the kind.
 
         model.data_ranks is (rank, number) of this process among those that evaluate other rows.
         """
 
-    def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
+    def demonstrate(
+        self, model: Any, examples: Sequence[Any], generate_tokens: GenerateTokens
+    ) -> list[Sample]:
         """What the model makes of some examples, to be read by a person."""
         raise NotImplementedError
 

@@ -12,7 +12,7 @@ from lightning_transformer.tasks.base import (
     IGNORE,
     Batch,
     Collator,
-    Respond,
+    GenerateTokens,
     Sample,
     Task,
     pad,
@@ -117,11 +117,13 @@ class CausalLM(Task):
         loss, bits = value(metrics, "loss"), value(metrics, "bits_per_byte")
         return {"loss": loss, "perplexity": loss.exp(), "bits_per_byte": bits}
 
-    def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
+    def demonstrate(
+        self, model: Any, examples: Sequence[Any], generate_tokens: GenerateTokens
+    ) -> list[Sample]:
         rows = [e.ids for e in examples if len(e.ids) > self.n_prefix]
         prompts = [np.asarray(ids[: max(1, self.n_prefix, len(ids) // 2)]) for ids in rows]
         # The likeliest token alone makes a small model say one phrase for ever.
-        outputs = respond(model, prompts, max_new_tokens=200, temperature=0.7)
+        outputs = generate_tokens(model, prompts, max_new_tokens=200, temperature=0.7)
         return [
             Sample(self.vocabulary.decode(prompt), self.vocabulary.decode(output))
             for prompt, output in zip(prompts, outputs, strict=True)

@@ -17,7 +17,7 @@ from lightning_transformer.nn.types import ModuleFactory
 from lightning_transformer.tasks.base import (
     Batch,
     Collator,
-    Respond,
+    GenerateTokens,
     Sample,
     Task,
     on_device,
@@ -82,7 +82,9 @@ class Classification(Task):
         update(metrics, "ece", scores.float().softmax(dim=-1), labels)
 
     @torch.no_grad()
-    def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
+    def demonstrate(
+        self, model: Any, examples: Sequence[Any], generate_tokens: GenerateTokens
+    ) -> list[Sample]:
         batch = self.collator("val")(examples, [0] * len(examples))
         batch = on_device(batch, self.head.weight.device)
         chances = self.scores(model.features(batch), batch)[0].softmax(dim=-1).cpu()

@@ -14,7 +14,7 @@ from lightning_transformer.tasks.base import (
     IGNORE,
     Batch,
     Collator,
-    Respond,
+    GenerateTokens,
     Sample,
     Task,
     pad,
@@ -138,7 +138,9 @@ class MaskedLM(Task):
         scores = self.head(self.transform(model.features(batch)))[..., : self.vocabulary.n_text]
         return torch.where(ids == self.vocabulary.mask_id, scores.argmax(dim=-1), ids)
 
-    def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
+    def demonstrate(
+        self, model: Any, examples: Sequence[Any], generate_tokens: GenerateTokens
+    ) -> list[Sample]:
         device = self.head.weight.device
         samples = []
         for number, example in enumerate(examples):

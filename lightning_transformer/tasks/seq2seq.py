@@ -11,7 +11,7 @@ from lightning_transformer.tasks.base import (
     IGNORE,
     Batch,
     Collator,
-    Respond,
+    GenerateTokens,
     Sample,
     Task,
     pad,
@@ -94,7 +94,7 @@ class Seq2Seq(Task):
         return super().metrics() | (generated if self.n_generated else {})
 
     def generate_metrics(
-        self, model: Any, batch: Batch, respond: Respond, metrics: nn.ModuleDict
+        self, model: Any, batch: Batch, generate_tokens: GenerateTokens, metrics: nn.ModuleDict
     ) -> None:
         if not self.n_generated:
             return
@@ -109,18 +109,20 @@ class Seq2Seq(Task):
         sources = [row[row != words.pad_id].cpu().numpy() for row in batch.source_ids[:room]]
         targets = [row[row != IGNORE].cpu().numpy() for row in batch.labels[:room]]
         longest = max(len(row) for row in targets)
-        outputs = respond(model, sources, max_new_tokens=longest + longest // 4 + 8)
+        outputs = generate_tokens(model, sources, max_new_tokens=longest + longest // 4 + 8)
         said, wanted = list(map(words.decode, outputs)), list(map(words.decode, targets))
         update(metrics, "chrf", said, wanted)
         update(metrics, "chrf_of_source", list(map(words.decode, sources)), wanted)
         n_equal = sum(a == b for a, b in zip(said, wanted, strict=True))
         update(metrics, "exact_match", n_equal, len(said))
 
-    def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
+    def demonstrate(
+        self, model: Any, examples: Sequence[Any], generate_tokens: GenerateTokens
+    ) -> list[Sample]:
         words = self.vocabulary
         sources = [np.append(e.source, words.eos_id) for e in examples]
         longest = max(len(source) for source in sources)
-        outputs = respond(model, sources, max_new_tokens=longest + longest // 4 + 8)
+        outputs = generate_tokens(model, sources, max_new_tokens=longest + longest // 4 + 8)
         return [
             Sample(words.decode(e.source), words.decode(output), words.decode(e.target))
             for e, output in zip(examples, outputs, strict=True)

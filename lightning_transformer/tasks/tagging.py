@@ -13,7 +13,7 @@ from lightning_transformer.tasks.base import (
     IGNORE,
     Batch,
     Collator,
-    Respond,
+    GenerateTokens,
     Sample,
     Task,
     on_device,
@@ -70,7 +70,9 @@ class Tagging(Task):
         update(metrics, "f1", guesses, labels)
 
     @torch.no_grad()
-    def demonstrate(self, model: Any, examples: Sequence[Any], respond: Respond) -> list[Sample]:
+    def demonstrate(
+        self, model: Any, examples: Sequence[Any], generate_tokens: GenerateTokens
+    ) -> list[Sample]:
         batch = self.collator("val")(examples, [0] * len(examples))
         batch = on_device(batch, self.head.weight.device)
         guesses = self.head(model.features(batch)).argmax(dim=-1).cpu().numpy()

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.attention.kernels.base import Kernel, TrainsInPlaces
+from lightning_transformer.nn.attention.kernels.base import Kernel, LimitedTraining
 from lightning_transformer.nn.attention.kernels.eager import Eager
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.pattern.base import Causal, Pattern
 from lightning_transformer.nn.position.base import PositionEncoding
 from lightning_transformer.nn.types import LayerFactory
@@ -106,8 +106,8 @@ def check_attention(factory: LayerFactory) -> None:
         return
     tril = AttentionContext(torch.ones(T, T).tril().bool()[None, None])
     require(near(run(module, x, tril), full), "attention: is_causal differs from the same mask")
-    place = replace(SECOND, cross=True, causal=False)
-    module, run = fresh(lambda: factory(D), place).double().eval(), _above(factory, place)
+    info = replace(SECOND, cross=True, causal=False)
+    module, run = fresh(lambda: factory(D), info).double().eval(), _above(factory, info)
     seen = AttentionContext(torch.tensor([True] * 3 + [False] * 2)[None, None, None])
     read = run(module, x, seen, memory=memory)
     short = run(module, x, AttentionContext(), memory=memory[:, :3])
@@ -159,7 +159,7 @@ def check_kernel(kernel: Kernel) -> None:
 
 
 def _check_training(kernel: Kernel, dropout: float) -> None:
-    if isinstance(kernel, TrainsInPlaces):
+    if isinstance(kernel, LimitedTraining):
         kernel.check_training("cpu", dropout)
 
 
@@ -171,12 +171,12 @@ def _refuses(run: Callable[[], object]) -> bool:
     return False
 
 
-def _above(factory: LayerFactory, place: Place) -> Callable[..., Tensor]:
+def _above(factory: LayerFactory, info: LayerInfo) -> Callable[..., Tensor]:
     """Call a layer as the second of a stack, where the first has left what it carries."""
-    first = fresh(lambda: factory(D), replace(place, layer=0)).eval()
+    first = fresh(lambda: factory(D), replace(info, layer=0)).eval()
 
     def run(module: Any, x: Tensor, context: AttentionContext, **given: Any) -> Tensor:
-        context = replace(context, carried={})
+        context = replace(context, cache={})
         with torch.no_grad():
             first.to(x.dtype)(x, context, memory=given.get("memory"))
         y = module(x, context, **given)

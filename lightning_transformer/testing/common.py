@@ -8,14 +8,14 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.init.base import Init, Site, initialise
+from lightning_transformer.nn.init.base import Init, StackInfo, initialise
 from lightning_transformer.nn.init.normal import Normal
-from lightning_transformer.nn.layer_info import Place, settle
+from lightning_transformer.nn.layer_info import LayerInfo, configure_layer
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 EXACT = 1e-10  # largest difference of two orders of the same float64 arithmetic
 B, T, S, D, H, K = 2, 6, 5, 16, 4, 4
-SECOND = Place(layer=1, n_layers=2)
+SECOND = LayerInfo(layer=1, n_layers=2)
 
 Run = Callable[[Any, Tensor], Tensor]
 
@@ -37,9 +37,9 @@ def near(a: Tensor, b: Tensor, tolerance: float = EXACT) -> bool:
     return a.shape == b.shape and bool(((a - b).abs() <= tolerance).all())
 
 
-def fresh(make: Callable[[], Any], place: Place = SECOND) -> Any:
+def fresh(make: Callable[[], Any], info: LayerInfo = SECOND) -> Any:
     """A module with the weights that a model would give it, by default in the second layer."""
-    module = settle(make(), place)
+    module = configure_layer(make(), info)
     initialise(module, Normal(std=0.3, embedding_std=0.3), 0)
     return module
 
@@ -101,10 +101,10 @@ class _Outputs(Init):
 
     n = 0
 
-    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
+    def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         nn.init.zeros_(weight)
 
-    def residual_out(self, weight: Tensor, site: Site, generator: Generator) -> None:
+    def residual_out(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         nn.init.zeros_(weight)
         self.n += 1
 

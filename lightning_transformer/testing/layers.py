@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.embedding.base import MakesHead
-from lightning_transformer.nn.layer_info import settle
+from lightning_transformer.nn.layer_info import configure_layer
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.nn.norm.layernorm import LayerNorm
 from lightning_transformer.nn.residual.base import Residual
@@ -101,10 +101,10 @@ def check_residual(factory: Factory) -> None:
     """factory(dim, norm=): called with (x, f), calls f once; says whether a final norm is due."""
 
     def make() -> Any:
-        return settle(factory(D, norm=LayerNorm), SECOND)
+        return configure_layer(factory(D, norm=LayerNorm), SECOND)
 
     def run(module: Any, x: Tensor, f: Sublayer = torch.tanh) -> Tensor:
-        return module.leave(module(module.enter(x), f), nn.Identity())
+        return module.merge_stream(module(module.split_stream(x), f), nn.Identity())
 
     require(isinstance(make(), Residual), "residual: must be a Residual")
     require(isinstance(make().needs_final_norm, bool), "residual: needs_final_norm must be a bool")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor, nn
 
-from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.init.base import Init, StackInfo
 from lightning_transformer.optim.schedule.base import Schedule
 from lightning_transformer.testing.common import finite, near, noise, require
 
@@ -14,9 +14,9 @@ from lightning_transformer.testing.common import finite, near, noise, require
 def check_init(init: Init) -> None:
     """Fills a weight from the given generator alone, with finite numbers, whatever its role."""
     roles: dict[str, Callable[[Tensor, Generator], None]] = {
-        "linear": lambda w, g: init.linear(w, Site(4, 2), g),
-        "query_key": lambda w, g: init.query_key(w, Site(4, 2), g),
-        "residual_out": lambda w, g: init.residual_out(w, Site(4, 2), g),
+        "linear": lambda w, g: init.linear(w, StackInfo(4, 2), g),
+        "query_key": lambda w, g: init.query_key(w, StackInfo(4, 2), g),
+        "residual_out": lambda w, g: init.residual_out(w, StackInfo(4, 2), g),
         "head": init.head,
         "embedding": init.embedding,
     }

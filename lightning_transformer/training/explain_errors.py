@@ -12,7 +12,7 @@ from lightning_transformer.errors import TrainingError
 
 
 @contextmanager
-def explaining(cfg: DictConfig) -> Iterator[None]:
+def explain_errors(cfg: DictConfig) -> Iterator[None]:
     """Within, a machine that is out of memory, workers or ports is a TrainingError of one line."""
     try:
         yield

@@ -26,7 +26,7 @@ def notices(cfg: DictConfig, model: Transformer, pattern: Pattern) -> Iterator[s
     if axis != "none":
         yield f"match={axis} changes nothing in a run by itself; compare run solves for it"
     kernels = (getattr(module, "kernel", None) for module in model.modules())
-    yield from dict.fromkeys(kernel.choice() for kernel in kernels if isinstance(kernel, Auto))
+    yield from dict.fromkeys(kernel.describe() for kernel in kernels if isinstance(kernel, Auto))
     window = getattr(pattern, "window", None)
     longest = int(cfg.data.seq_len) + model.task.n_extra_tokens
     stacks = [module for module in model.modules() if isinstance(module, Stack)]
@@ -52,7 +52,7 @@ def sees_all(pattern: Pattern, length: int) -> bool:
     return bool(pattern(ends, places).all())
 
 
-def reached(result: RunResult, say: Say) -> str:
+def log_summary(result: RunResult, say: Say) -> str:
     """Say status and metrics of the last split that there are metrics of; return its name."""
     splits = [name for name in ("test", "val") if f"{name}/loss" in result.metrics]
     split = splits[0] if splits else "train"

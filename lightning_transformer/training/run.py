@@ -17,7 +17,7 @@ from lightning_transformer.checkpoint.safetensors import write_weights
 from lightning_transformer.config.validate import check, plain
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.loading.train_loader import check_batch_size
-from lightning_transformer.decoding.sampler import spoken
+from lightning_transformer.decoding.sampler import sample_tokens
 from lightning_transformer.distributed.rank_zero import is_first
 from lightning_transformer.distributed.ranks import n_data_ranks
 from lightning_transformer.errors import ConfigError, TrainingError
@@ -26,13 +26,17 @@ from lightning_transformer.models.size import measure
 from lightning_transformer.models.summary import summary
 from lightning_transformer.runs.result import HISTORY_FILE, RunResult, config_sha256, read
 from lightning_transformer.training import environment, messages
-from lightning_transformer.training.callbacks.checkpointing import Saving
-from lightning_transformer.training.callbacks.graceful_stop import Stop, Stopped, stop_on_signals
-from lightning_transformer.training.callbacks.metric_logger import Meter
+from lightning_transformer.training.callbacks.checkpointing import Checkpointing
+from lightning_transformer.training.callbacks.graceful_stop import (
+    GracefulStop,
+    Stopped,
+    stop_on_signals,
+)
+from lightning_transformer.training.callbacks.metric_logger import MetricLogger
 from lightning_transformer.training.callbacks.progress import Display, make_display
-from lightning_transformer.training.callbacks.resume_lr import Rates
-from lightning_transformer.training.callbacks.schedule_free import Averages
-from lightning_transformer.training.explain_errors import explaining
+from lightning_transformer.training.callbacks.resume_lr import ResumeLR
+from lightning_transformer.training.callbacks.schedule_free import AveragedWeights
+from lightning_transformer.training.explain_errors import explain_errors
 from lightning_transformer.training.guard.rewind import RewindAsked
 from lightning_transformer.training.lightning_warnings import quiet_lightning
 from lightning_transformer.training.loggers.csv import History
@@ -47,7 +51,7 @@ TRACEBACK_FILE = "traceback.txt"
 
 
 @dataclass
-class Job:
+class RunRequest:
     """Where a run writes, and what the user asked for in words."""
 
     folder: Path
@@ -60,7 +64,7 @@ class Job:
     signum: int = 0  # the signal that stopped it, set by run
 
 
-def run(cfg: DictConfig, job: Job) -> RunResult:
+def run(cfg: DictConfig, job: RunRequest) -> RunResult:
     """Train, test and report one configuration; the result is also in folder/result.json.
 
     Raises what went wrong, after writing a result with status failed.
@@ -81,7 +85,7 @@ def run(cfg: DictConfig, job: Job) -> RunResult:
     if writes:
         result.write(job.folder)
     try:
-        with quiet_lightning(), explaining(cfg):
+        with quiet_lightning(), explain_errors(cfg):
             check(cfg, job.chosen)
             _run(cfg, job, result, display)
     except BaseException as error:
@@ -114,21 +118,21 @@ def _signal_of(error: BaseException) -> int:
 class Session:
     """What a run consists of while it lasts."""
 
-    job: Job
+    job: RunRequest
     result: RunResult
     display: Display
     data: DataModule
     model: Transformer
     trainer: L.Trainer
     files: RunFiles
-    meter: Meter
+    metric_logger: MetricLogger
     history: History
-    saving: Saving
-    stop: Stop
+    checkpointing: Checkpointing
+    stop: GracefulStop
     start: store.Checkpoint | None  # to go on from
 
 
-def _run(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> None:
+def _run(cfg: DictConfig, job: RunRequest, result: RunResult, display: Display) -> None:
     environment.reset_peak_memory()
     session = _prepare(cfg, job, result, display)
     trainer, loggers = session.trainer, session.trainer.loggers
@@ -141,23 +145,28 @@ def _run(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> None
             result.status = "finished"
     log_end(loggers, result)
     result.peak_memory_bytes = environment.peak_memory(trainer.strategy.root_device)
-    _say_how_it_went(session)
+    _log_summary(session)
 
 
-def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> Session:
+def _prepare(cfg: DictConfig, job: RunRequest, result: RunResult, display: Display) -> Session:
     """Everything up to the first step, cheap refusals first."""
     data = build(cfg, "data")
     assert isinstance(data, DataModule)
     check_build(cfg, data, job.choices)
-    meter, history = Meter(display, cfg.trainer.log_every), History(job.folder)
+    metric_logger, history = MetricLogger(display, cfg.trainer.log_every), History(job.folder)
     files = RunFiles(job.folder)
-    saving = Saving(
+    checkpointing = Checkpointing(
         files.checkpoints, val_every=cfg.trainer.val_every, save_every=cfg.trainer.save_every
     )
-    stop = Stop(saving, display.say)
+    stop = GracefulStop(checkpointing, display.say)
     guard = build(cfg, "guard", log_every=cfg.trainer.log_every, say=display.say)
     result.guard = guard.counts  # goes on counting
-    trainer = _trainer(cfg, job, history, [guard, meter, Rates(), Averages(), stop, saving])
+    trainer = _trainer(
+        cfg,
+        job,
+        history,
+        [guard, metric_logger, ResumeLR(), AveragedWeights(), stop, checkpointing],
+    )
     result.precision = str(trainer.precision)
     result.device = environment.device_name(trainer.strategy.root_device)
     with refusing(cfg, "data"):
@@ -168,7 +177,7 @@ def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> 
         start = _starting_point(files, trainer.max_steps, display) if job.resume else None
         check_same_data(start, data.identity.sha256)
     result.data = asdict(data.identity)
-    saving.facts = {
+    checkpointing.facts = {
         "config_sha256": result.config_sha256,
         "data_sha256": data.identity.sha256,
         "versions": result.versions,
@@ -197,11 +206,24 @@ def _prepare(cfg: DictConfig, job: Job, result: RunResult, display: Display) -> 
         accumulate=trainer.accumulate_grad_batches,
     )
     return Session(
-        job, result, display, data, model, trainer, files, meter, history, saving, stop, start
+        job,
+        result,
+        display,
+        data,
+        model,
+        trainer,
+        files,
+        metric_logger,
+        history,
+        checkpointing,
+        stop,
+        start,
     )
 
 
-def _trainer(cfg: DictConfig, job: Job, history: History, own: list[L.Callback]) -> L.Trainer:
+def _trainer(
+    cfg: DictConfig, job: RunRequest, history: History, own: list[L.Callback]
+) -> L.Trainer:
     """The trainer with all loggers and callbacks.
 
     The guard comes first, so that the meter logs nothing of a run that it ends; stop and saving
@@ -244,7 +266,7 @@ def _check_disk(files: RunFiles, n_params: int) -> None:
 
 def _fit(s: Session) -> None:
     if s.job.resume:
-        _return_to(s)
+        _rollback(s)
     while True:
         path = None if s.start is None else s.start.state
         try:
@@ -256,28 +278,31 @@ def _fit(s: Session) -> None:
             continue
         break
     result, step = s.result, s.trainer.global_step
-    tokens = s.meter.tokens_seen
+    tokens = s.metric_logger.tokens_seen
     result.steps, result.tokens_seen = step, tokens
     result.samples_sha256 = s.data.samples_sha256(step)
-    result.seconds, result.tokens_per_second = s.meter.seconds, tokens / max(s.meter.seconds, 1e-9)
+    result.seconds, result.tokens_per_second = (
+        s.metric_logger.seconds,
+        tokens / max(s.metric_logger.seconds, 1e-9),
+    )
     if result.status != "stopped":
-        _validate_what_is_left(s)
+        _final_validation(s)
     result.metrics = _metrics(s.trainer)
 
 
-def _return_to(s: Session) -> None:
+def _rollback(s: Session) -> None:
     """Put the run folder into the state in which it was at the step that training goes on from."""
     step = None if s.start is None else s.start.step
     if s.trainer.is_global_zero and s.files.checkpoints.is_dir():
         store.clean(s.files.checkpoints)
         for name in store.set_aside_after(s.files.checkpoints, step):
-            s.display.say(f"{name} is kept as {store.ASIDE}{name}")
+            s.display.say(f"{name} is kept as {store.QUARANTINE}{name}")
     s.history.truncate(-1 if step is None else step)
     at = "step 0: there is no checkpoint yet" if step is None else f"step {step:,}"
     s.display.say(f"resuming at {at}")
     if s.start is not None:
         validated = "val" not in s.data.splits or bool(s.start.metrics)
-        s.saving.due = not validated and s.start.step % s.saving.val_every == 0
+        s.checkpointing.due = not validated and s.start.step % s.checkpointing.val_every == 0
 
 
 def _rewind(s: Session, asked: RewindAsked) -> None:
@@ -295,13 +320,13 @@ def _rewind(s: Session, asked: RewindAsked) -> None:
     s.start = store.newest(folder, s.display.say)
     assert s.start is not None
     s.data.left_out.leave_out(s.start.step, asked.n_left_out(s.start.step))
-    _return_to(s)
+    _rollback(s)
 
 
-def _validate_what_is_left(s: Session) -> None:
+def _final_validation(s: Session) -> None:
     """What the last steps give, where training itself has not shown it."""
     if "val" not in s.data.splits:
-        s.saving.save(s.trainer, {})  # elsewhere each validation writes it
+        s.checkpointing.save(s.trainer, {})  # elsewhere each validation writes it
     elif "val/loss" not in s.trainer.callback_metrics:  # there was no step left to do
         s.trainer.validate(s.model, datamodule=s.data, verbose=False)
 
@@ -335,12 +360,12 @@ def _data_line(data: DataModule) -> str:
     )
 
 
-def _say_how_it_went(s: Session) -> None:
+def _log_summary(s: Session) -> None:
     """What was reached, a sample, and what to type next; a sweep's table says it for its jobs."""
-    split = messages.reached(s.result, s.display.say)
+    split = messages.log_summary(s.result, s.display.say)
     if s.job.in_sweep:
         return
     if s.result.status == "finished" and s.trainer.world_size == 1:  # shards are of no use here
         example = s.data.spread(split, 1)
-        s.display.sample(*s.model.task.demonstrate(s.model.eval(), example, spoken)[0])
+        s.display.sample(*s.model.task.demonstrate(s.model.eval(), example, sample_tokens)[0])
     messages.next_commands(s.result, s.job.folder, s.display.say)

@@ -16,11 +16,11 @@ from lightning_transformer.checkpoint.sharded import (
     save_sharded,
 )
 from lightning_transformer.distributed.full_state import (
+    full_state_dict,
     load_optimizer,
     load_weights,
     ordered,
     whole_optimizer,
-    whole_weights,
 )
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn import checks
@@ -70,7 +70,7 @@ class ModelParallel(ModelParallelStrategy):
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
         assert self.lightning_module is not None
-        return whole_weights(self.lightning_module, cut=self.sharded_checkpoints)
+        return full_state_dict(self.lightning_module, cut=self.sharded_checkpoints)
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
         assert self.lightning_module is not None

@@ -16,7 +16,7 @@ from lightning.pytorch.profilers import PassThroughProfiler
 
 from lightning_transformer.checkpoint.io import SafeCheckpointIO
 from lightning_transformer.nn import checks
-from lightning_transformer.training.callbacks.compile_blocks import Blocks
+from lightning_transformer.training.callbacks.compile_blocks import CompileBlocks
 from lightning_transformer.training.preflight.precision import device_kind, has_bf16
 from lightning_transformer.training.strategy import ModelParallel
 
@@ -76,7 +76,7 @@ def trainer(
     every = min(val_every, max_steps)
     options = _as_plugin(_precision(precision, accelerator))
     options["plugins"] += plugins or []
-    blocks = Blocks(activation_checkpointing=activation_checkpointing, compile=compile)
+    blocks = CompileBlocks(activation_checkpointing=activation_checkpointing, compile=compile)
     timer = [] if max_minutes is None else [Timer(timedelta(minutes=max_minutes))]
     make = partial(
         L.Trainer,

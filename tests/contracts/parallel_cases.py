@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.training.run import Job, run
+from lightning_transformer.training.run import RunRequest, run
 from tests.conftest import compose_config
 from tests.helpers.short_runs import ROOT, environment
 
@@ -42,7 +42,7 @@ def run_exactly(folder: Path, typed: list[str]) -> None:
 
     Transformer._log_metrics, Transformer.configure_gradient_clipping = log_metrics, clipping
     try:
-        run(compose_config(*typed), Job(folder, overrides=typed, resume=resume))
+        run(compose_config(*typed), RunRequest(folder, overrides=typed, resume=resume))
     finally:
         Transformer._log_metrics, Transformer.configure_gradient_clipping = compute, clip
     rank = os.environ.get("RANK", "0")

@@ -55,20 +55,24 @@ def test_one_result_on_two_processes(tmp_path: Path) -> None:
         "looped": short(
             tmp_path,
             *FLOAT64,
-            "depth=looped",
+            "layer_sharing=looped",
             "model.n_layers=2",
             "residual=hyper_connections",
             "trainer.activation_checkpointing=true",
         ),
         "streams": short(
-            tmp_path, *FLOAT64, "depth=shared", "model.n_layers=3", "residual=residual_dual"
+            tmp_path,
+            *FLOAT64,
+            "layer_sharing=sequence",
+            "model.n_layers=3",
+            "residual=residual_dual",
         ),
         # Both feed-forward layers of a block by their columns, and shared besides.
         "macaron": short(
             tmp_path,
             *FLOAT64,
             "block=macaron",
-            "depth=cycle",
+            "layer_sharing=cycle",
             "model.n_layers=2",
             "residual=normformer",
         ),

@@ -89,7 +89,7 @@ def assemble(
         position=chosen("position", "none"),
         norm=norm,
         pattern=chosen("pattern", "full"),
-        depth=chosen("depth", "plain"),
+        layer_sharing=chosen("layer_sharing", "none"),
         stochastic_depth=0.0,
         init=init,
         task=TASKS[kind](loss=built("loss", "cross_entropy"), tie_embeddings=tied),

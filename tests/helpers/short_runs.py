@@ -21,7 +21,7 @@ from lightning_transformer.checkpoint.run_files import RunFiles
 from lightning_transformer.cli.main import main
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.runs.result import RunResult
-from lightning_transformer.training.run import Job, run
+from lightning_transformer.training.run import RunRequest, run
 from tests.conftest import compose_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +79,7 @@ def short_pairs(folder: Path, *overrides: str) -> list[str]:
 
 def start(folder: Path, typed: Sequence[str], **job: Any) -> RunResult:
     """Run what is typed in this process, without the command line."""
-    return run(compose_config(*typed), Job(folder, overrides=list(typed), **job))
+    return run(compose_config(*typed), RunRequest(folder, overrides=list(typed), **job))
 
 
 def short_run(folder: Path, *overrides: str, **job: Any) -> RunResult:

@@ -123,11 +123,13 @@ PART_BUGS = [
     PartBug("nn/residual/mix_ln.py", "< n_post", "<= n_post"),
     PartBug("nn/residual/hyper_connections.py", "place.layer % self.n", "0"),
     PartBug("nn/residual/reordered.py", "self.norm(f(x))", "f(self.norm(x))"),
-    # block, depth
+    # block, layer_sharing
     PartBug("nn/block/parallel.py", "+ self.ffn(h)", "+ self.ffn(x)"),
     PartBug("nn/block/macaron.py", "0.5 * self.first_ffn(h)", "self.first_ffn(h)"),
-    PartBug("nn/depth/cycle.py", "layer % self.n_blocks", "layer // self.n_blocks"),
-    PartBug("nn/depth/shared.py", "layer * self.n_blocks // n_layers", "layer % self.n_blocks"),
+    PartBug("nn/layer_sharing/cycle.py", "layer % self.n_blocks", "layer // self.n_blocks"),
+    PartBug(
+        "nn/layer_sharing/sequence.py", "layer * self.n_blocks // n_layers", "layer % self.n_blocks"
+    ),
     # embedding, head
     PartBug("nn/embedding/scaled.py", "d_model**0.5", "d_model"),
     PartBug("nn/embedding/factorised.py", "self.up.weight.t())", "self.up.weight.t()) * 0.5"),

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from lightning_transformer.checkpoint import store
 from lightning_transformer.runs.result import read, read_history
-from lightning_transformer.training.run import Job, run
+from lightning_transformer.training.run import RunRequest, run
 from tests.conftest import compose_config
 from tests.helpers.short_runs import DROPOUT, difference, history, short
 
@@ -48,7 +48,7 @@ def child(folder: Path, overrides: tuple[str, ...], before: Callable[[], None]) 
         os.dup2(os.open(folder.parent / "out.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
         os.dup2(1, 2)
         before()
-        job = Job(folder, resume=(folder / "result.json").exists())
+        job = RunRequest(folder, resume=(folder / "result.json").exists())
         result = run(compose_config(*short(folder.parent, *overrides)), job)
         code = 128 + job.signum if result.status == "stopped" else 0
     except BaseException:

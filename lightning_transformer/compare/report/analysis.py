@@ -26,12 +26,12 @@ from lightning_transformer.compare.report.statistics import (
 
 SCHEMA = 1
 LOSSES = "document_losses.npy"  # of a run: (loss, count) of each test example
-ROPE_PERCENT = 0.5
+MARGIN_PERCENT = 0.5
 PARAMS_TOLERANCE = 0.02
 STATES = ("ok", "diverged", "failed", "stopped", "running", "missing")
 
 
-def analyse(design: Design, *, title: str, rope_percent: float = ROPE_PERCENT,
+def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCENT,
             warnings: Sequence[str] = ()) -> dict[str, Any]:  # fmt: skip
     """Everything, from the runs of a design."""
     labels, seeds = design.labels, design.seeds
@@ -41,13 +41,13 @@ def analyse(design: Design, *, title: str, rope_percent: float = ROPE_PERCENT,
     used = [s for s in seeds if all(s in ok[label] for label in clean)] if clean else []
     compared = dict.fromkeys(clean, used) if used else {}
     base_values = values_of(design, design.baseline, ok[design.baseline])
-    rope = abs(mean(base_values)) * rope_percent / 100 if base_values else 0.0
-    found = _effects(design, compared, rope)
+    margin = abs(mean(base_values)) * margin_percent / 100 if base_values else 0.0
+    found = _effects(design, compared, margin)
     rows = [
         _variant(design, label, states[label], ok[label], found.get(label), compared)
         for label in labels
     ]
-    _divergence(rows, rope, design.lower_is_better)
+    _divergence(rows, margin, design.lower_is_better)
     rows[1:] = sorted(rows[1:], key=lambda row: _order(row, design.lower_is_better))
     drawn = {row["variant"]: ok[row["variant"]] for row in rows if ok[row["variant"]]}
     runs = [design.cells[label][s] for label, some in drawn.items() for s in some]
@@ -58,14 +58,14 @@ def analyse(design: Design, *, title: str, rope_percent: float = ROPE_PERCENT,
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "title": title,
-        "stage": design.ledger.get("stage"),
+        "stage": design.comparison.get("stage"),
         "metric": design.metric,
         "better": "lower" if design.lower_is_better else "higher",
         "by": list(design.by),
         "baseline": {"variant": design.baseline, "chosen": design.chosen},
         "seeds": seeds,
         "blocks": {"used": used, "dropped": _dropped(states, clean, used, seeds)},
-        "rope": {"percent": rope_percent, "absolute": rope},
+        "margin": {"percent": margin_percent, "absolute": margin},
         "method": next((e["method"] for e in found.values()), "none"),
         "warnings": [*warnings, *_warnings(design, rows), *_other_lengths(design, rows)],
         "variants": rows,
@@ -80,18 +80,18 @@ def analyse(design: Design, *, title: str, rope_percent: float = ROPE_PERCENT,
         "ranks": None if series is None else curves.ranks(design, ranked, series),
         "factors": factors(design, compared),
         "learning_rates": learning_rates(design, rows),
-        "failures": design.ledger.get("failures", []),
+        "failures": design.comparison.get("failures", []),
     }  # fmt: skip
     return _finite(content)
 
 
-def _effects(design: Design, compared: Mapping[str, list[int]], rope: float) -> dict[str, Any]:
+def _effects(design: Design, compared: Mapping[str, list[int]], margin: float) -> dict[str, Any]:
     """Label to effect, of those that were compared seed by seed."""
     others = [label for label in compared if label != design.baseline]
     if design.baseline not in compared or not others:
         return {}
     y = np.array([values_of(design, v, compared[v]) for v in (design.baseline, *others)])
-    results = effects(y, rope=rope, lower_is_better=design.lower_is_better)
+    results = effects(y, margin=margin, lower_is_better=design.lower_is_better)
     return {label: asdict(effect) for label, effect in zip(others, results, strict=True)}
 
 
@@ -109,7 +109,7 @@ def _variant(
     values = values_of(design, label, compared.get(label) or ok)
     first = row[min(row)]
     rate = first.config.get("optimizer.lr")
-    stopped = design.ledger.get("stopped", {}).get(label)
+    stopped = design.comparison.get("stopped", {}).get(label)
     shared = [s for s in ok if design.state(design.baseline, s) == "ok"]
     ours, theirs = (
         values_of(design, label, shared),
@@ -123,7 +123,7 @@ def _variant(
         "variant": label,
         "short": ", ".join(part.partition("=")[2] or part for part in label.split(",")),
         "is_baseline": label == design.baseline,
-        "is_placebo": label == design.ledger.get("placebo"),
+        "is_placebo": label == design.comparison.get("placebo"),
         "n_runs": len(row),
         "states": {name: sum(state == name for state in states.values()) for name in STATES},
         "params": first.result.n_params_non_embedding,
@@ -214,7 +214,7 @@ def _other_lengths(design: Design, rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _divergence(rows: list[dict[str, Any]], rope: float, lower: bool) -> None:
+def _divergence(rows: list[dict[str, Any]], margin: float, lower: bool) -> None:
     """Add how surely each variant diverges more often than the baseline, and the verdict words."""
     base = rows[0]
     counts = [(row["states"]["diverged"], row["states"]["diverged"] + row["states"]["ok"])
@@ -294,7 +294,7 @@ def _warnings(design: Design, rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _matched(design: Design, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """For each axis of fairness, the largest deviation from the baseline, in percent."""
-    ledger = design.ledger.get("match", {})
+    comparison = design.comparison.get("match", {})
     base = rows[0]
     found = []
     tokens = {
@@ -314,7 +314,7 @@ def _matched(design: Design, rows: Sequence[dict[str, Any]]) -> list[dict[str, A
             "what": name,
             "worst_percent": None if worst is None else 100 * worst,
             "equal": worst is not None and worst <= 0.01,
-            "asked": ledger.get("axis") is not None and str(ledger["axis"]) in name,
+            "asked": comparison.get("axis") is not None and str(comparison["axis"]) in name,
         })  # fmt: skip
     orders = [
         len({run.result.samples_sha256 for row in design.cells.values() for s, run in row.items()
@@ -336,7 +336,7 @@ def facts(design: Design) -> list[dict[str, str]]:
         found = sorted({str(value) for value in values if value not in (None, "")})
         return {"name": name, "value": "; ".join(found) or "unknown"}
 
-    lr = design.ledger.get("lr", {})
+    lr = design.comparison.get("lr", {})
     policy = {
         "sweep3": "tuned per variant on val, with a seed of its own",
         "fixed": "not tuned per variant",

@@ -43,7 +43,7 @@ class Design:
     labels: tuple[str, ...]
     cells: dict[str, dict[int, Run]]
     chosen: str
-    ledger: dict[str, Any]
+    comparison: dict[str, Any]
     metric: str
     lower_is_better: bool
 
@@ -63,7 +63,7 @@ class Design:
         result = run.result
         if result.status == "failed":
             return "diverged" if DIVERGED.match(result.error or "") else "failed"
-        if label in self.ledger.get("stopped", {}):
+        if label in self.comparison.get("stopped", {}):
             return "stopped"
         if result.status != "finished":
             return "running"
@@ -77,14 +77,14 @@ class Design:
         if metrics[self.metric] is None or not math.isfinite(metrics[self.metric] or 0.0):
             return True
         first = dict(run.history.get("train/loss", [])).get(1)
-        start = self.ledger.get("lr", {}).get("loss_at_init", {}).get(label, first)
+        start = self.comparison.get("lr", {}).get("loss_at_init", {}).get(label, first)
         end = metrics.get("test/loss", metrics.get("val/loss"))
         return start is not None and end is not None and end > start
 
 
 def design(
     runs: Sequence[Run],
-    ledgers: Sequence[dict[str, Any]],
+    comparisons: Sequence[dict[str, Any]],
     *,
     by: Sequence[str] = (),
     baseline: str | None = None,
@@ -92,13 +92,13 @@ def design(
     better: str | None = None,
 ) -> Design:
     """Sort runs into variants and seeds. Raises ValueError, in one line, where they do not fit."""
-    ledger = ledgers[0] if len(ledgers) == 1 else {}
-    if by and ledger and list(by) != ledger.get("by"):
-        ledger = {}  # what it says goes by other labels
-    keys = tuple(by or ledger.get("by") or _swept(runs))
+    comparison = comparisons[0] if len(comparisons) == 1 else {}
+    if by and comparison and list(by) != comparison.get("by"):
+        comparison = {}  # what it says goes by other labels
+    keys = tuple(by or comparison.get("by") or _swept(runs))
     cells: dict[str, dict[int, Run]] = defaultdict(dict)
     for run in runs:
-        label = _label(run, keys, ledger)
+        label = _label(run, keys, comparison)
         other = cells[label].setdefault(run.seed, run)
         if other is not run:
             changed = _first_difference(other, run)
@@ -108,12 +108,12 @@ def design(
             )
     for label, row in cells.items():
         _check_alike(label, list(row.values()))
-    chosen, how = _baseline(cells, keys, baseline, ledger)
-    name = metric or ledger.get("metric") or "test/loss"
+    chosen, how = _baseline(cells, keys, baseline, comparison)
+    name = metric or comparison.get("metric") or "test/loss"
     _check_metric(name, runs)
     rest = sorted(label for label in cells if label != chosen)
     return Design(
-        keys, (chosen, *rest), dict(cells), how, ledger, name, _lower_is_better(name, better)
+        keys, (chosen, *rest), dict(cells), how, comparison, name, _lower_is_better(name, better)
     )
 
 
@@ -144,20 +144,23 @@ def _has(run: Run, key: str) -> bool:
     return key in run.overrides or key in run.result.choices or key in run.config
 
 
-def _label(run: Run, keys: Sequence[str], ledger: dict[str, Any]) -> str:
-    if ledger.get("placebo") and "init_seed" in run.overrides:
-        return str(ledger["placebo"])
+def _label(run: Run, keys: Sequence[str], comparison: dict[str, Any]) -> str:
+    if comparison.get("placebo") and "init_seed" in run.overrides:
+        return str(comparison["placebo"])
     return ",".join(f"{key}={run.value(key)}" for key in keys) or "run"
 
 
 def _baseline(
-    cells: dict[str, dict[int, Run]], keys: Sequence[str], asked: str | None, ledger: dict[str, Any]
+    cells: dict[str, dict[int, Run]],
+    keys: Sequence[str],
+    asked: str | None,
+    comparison: dict[str, Any],
 ) -> tuple[str, str]:
     if asked is not None:
         if asked not in cells:
             raise ValueError(f"--baseline {asked} is not one of {'; '.join(sorted(cells))}")
         return asked, "as asked"
-    told = ledger.get("baseline")
+    told = comparison.get("baseline")
     if told:
         label = ",".join(f"{key}={told.get(key)}" for key in keys)
         if label in cells:
@@ -205,7 +208,9 @@ def identity(run: Run) -> dict[str, str]:
     }
 
 
-def mixed(runs: Iterable[Run], by: Sequence[str], ledger: dict[str, Any]) -> dict[str, list[str]]:
+def mixed(
+    runs: Iterable[Run], by: Sequence[str], comparison: dict[str, Any]
+) -> dict[str, list[str]]:
     """What differs between runs: name to the values; without what was swept or matched."""
     seen: dict[str, dict[str, int]] = {name: defaultdict(int) for name in SAME}
     for run in runs:
@@ -213,7 +218,7 @@ def mixed(runs: Iterable[Run], by: Sequence[str], ledger: dict[str, Any]) -> dic
             continue
         for name, value in identity(run).items():
             seen[name][value] += 1
-    axis = ledger.get("match", {}).get("axis", "none")
+    axis = comparison.get("match", {}).get("axis", "none")
     found = {}
     for name, values in seen.items():
         swept = any(key.split(".")[0] in SAME[name] for key in by)

@@ -60,7 +60,7 @@ def factors(design: Design, compared: Mapping[str, list[int]]) -> dict[str, Any]
 
 def learning_rates(design: Design, rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """Loss over learning rate per variant, from the screening, or from runs that swept the rate."""
-    lr = design.ledger.get("lr", {})
+    lr = design.comparison.get("lr", {})
     found = []
     for label, losses in sorted(lr.get("screening", {}).items()):
         points = sorted((float(rate), loss) for rate, loss in losses.items())

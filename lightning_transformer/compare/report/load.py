@@ -74,8 +74,10 @@ def load(paths: Iterable[Path]) -> tuple[list[Run], list[dict[str, Any]]]:
             "outputs/sweeps/norms"
         )
     runs = [_run(file.parent, sections) for file in files]
-    ledgers = [_ledger(path / COMPARISON) for path in paths if (path / COMPARISON).is_file()]
-    return runs, ledgers
+    comparisons = [
+        _read_comparison(path / COMPARISON) for path in paths if (path / COMPARISON).is_file()
+    ]
+    return runs, comparisons
 
 
 def _is_apart(file: Path) -> bool:
@@ -124,7 +126,7 @@ def _flatten(content: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
         yield prefix, content
 
 
-def _ledger(file: Path) -> dict[str, Any]:
+def _read_comparison(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:

@@ -51,24 +51,24 @@ class Effect:
     verdict: str
 
 
-def effects(y: Any, *, rope: float, lower_is_better: bool = True) -> list[Effect]:
+def effects(y: Any, *, margin: float, lower_is_better: bool = True) -> list[Effect]:
     """Compare each row of y (k, n) with the first; columns are seeds.
 
     A t-test of d for each row: SE = sd(d) / sqrt(n), n - 1 degrees of freedom (Student 1908). Noise
     is not pooled over variants: where the baseline's is larger than the others', which no fallback
     notices, a pool errs three times as often as it says.
 
-    rope: differences up to here, in units of the metric, are of no interest (Kruschke 2018); a
-    variant is better or worse if p_holm < 0.05 and |delta| > rope, equal if two one-sided tests
-    say that it is within rope. Raises ValueError for less than two rows or values not finite.
+    margin: differences up to here, in units of the metric, are of no interest (Kruschke 2018); a
+    variant is better or worse if p_holm < 0.05 and |delta| > margin, equal if two one-sided tests
+    say that it is within margin. Raises ValueError for less than two rows or values not finite.
     """
     table = np.asarray(y, dtype=float)
     if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 1:
         raise ValueError(f"y of shape {table.shape} must be (variants, seeds), at least (2, 1)")
     if not np.isfinite(table).all():
         raise ValueError("y must be finite; leave out what diverged, and count it")
-    if not rope >= 0:
-        raise ValueError(f"rope={rope} must be >= 0, for example 0.005")
+    if not margin >= 0:
+        raise ValueError(f"margin={margin} must be >= 0, for example 0.005")
     d = table[1:] - table[0]
     delta, n = d.mean(axis=1), table.shape[1]
     if n == 1:
@@ -80,8 +80,8 @@ def effects(y: Any, *, rope: float, lower_is_better: bool = True) -> list[Effect
     found = []
     for v in range(len(delta)):
         x, error, adjusted = float(delta[v]), float(se[v]), float(p_holm[v])
-        settled = equivalent(x, error, df, rope)
-        verdict = _verdict(x, adjusted, settled, n, rope, lower_is_better)
+        settled = equivalent(x, error, df, margin)
+        verdict = _verdict(x, adjusted, settled, n, margin, lower_is_better)
         open_ = verdict == "unresolved"
         effect = Effect(
             delta=x,
@@ -93,7 +93,7 @@ def effects(y: Any, *, rope: float, lower_is_better: bool = True) -> list[Effect
             p_holm=adjusted,
             n=n,
             method="paired",
-            n_needed=_needed(error * math.sqrt(n), x, rope, n) if open_ else None,
+            n_needed=_needed(error * math.sqrt(n), x, margin, n) if open_ else None,
             verdict=verdict,
         )
         found.append(effect)
@@ -113,20 +113,20 @@ def _two_sided(delta: Array, se: Array, df: float) -> Array:
 
 
 def _verdict(
-    delta: float, p: float, settled: bool, n: int, rope: float, lower_is_better: bool
+    delta: float, p: float, settled: bool, n: int, margin: float, lower_is_better: bool
 ) -> str:
     if n == 2:
         return "withheld"
-    if p < ALPHA and abs(delta) > rope:
+    if p < ALPHA and abs(delta) > margin:
         return "better" if (delta < 0) == lower_is_better else "worse"
     return "equal" if settled else "unresolved"
 
 
-def _needed(sd: float, delta: float, rope: float, n: int) -> int | None:
-    """Seeds for a difference, or, within rope, where none can be found, for equality."""
-    if abs(delta) > rope:
+def _needed(sd: float, delta: float, margin: float, n: int) -> int | None:
+    """Seeds for a difference, or, within margin, where none can be found, for equality."""
+    if abs(delta) > margin:
         return max(n + 1, seeds_needed(sd, delta))
-    room = rope - abs(delta)
+    room = margin - abs(delta)
     if room == 0.0 or sd == 0.0:
         return None
     # 2.49 = z of 95 %, one-sided, + z of 80 %
@@ -154,12 +154,12 @@ def paired_t(d: Any) -> tuple[float, float, float]:
     return (0.0 if delta == 0.0 else float(np.divide(delta, se))), n - 1.0, float(p)
 
 
-def equivalent(delta: float, se: float, df: float, rope: float) -> bool:
-    """Whether the 90 % interval of delta is within +-rope: two one-sided tests.
+def equivalent(delta: float, se: float, df: float, margin: float) -> bool:
+    """Whether the 90 % interval of delta is within +-margin: two one-sided tests.
 
     Schuirmann 1987.
     """
-    return bool(abs(delta) + stdtrit(df, 1 - ALPHA) * se < rope) or delta == se == 0.0
+    return bool(abs(delta) + stdtrit(df, 1 - ALPHA) * se < margin) or delta == se == 0.0
 
 
 def seeds_needed(sd: float, delta: float) -> int:

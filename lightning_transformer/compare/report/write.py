@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lightning_transformer.compare.report.analysis import ROPE_PERCENT, analyse
+from lightning_transformer.compare.report.analysis import MARGIN_PERCENT, analyse
 from lightning_transformer.compare.report.design import design, identity, mixed, refuse_mixed
 from lightning_transformer.compare.report.load import Run, load
 from lightning_transformer.runs.result import write_atomically
@@ -21,7 +21,7 @@ class Wanted:
 
     Attributes:
         better: ``lower`` or ``higher``, for metrics whose name does not tell.
-        rope_percent: of the baseline's mean; differences up to here do not matter.
+        margin_percent: of the baseline's mean; differences up to here do not matter.
         mixing: ``refuse``, ``split`` or ``force``, for runs that differ in what must be equal.
         page_only: leave out plots as files, Markdown and CSV.
     """
@@ -30,7 +30,7 @@ class Wanted:
     metric: str | None = None
     baseline: str | None = None
     better: str | None = None
-    rope_percent: float = ROPE_PERCENT
+    margin_percent: float = MARGIN_PERCENT
     mixing: str = "refuse"
     page_only: bool = False
     out: Path | None = None
@@ -45,13 +45,13 @@ def write(
     """
     wanted, console = wanted or Wanted(), console or Console(highlight=False)
     paths = [Path(path) for path in paths]
-    runs, ledgers = load(paths)
+    runs, comparisons = load(paths)
     out = wanted.out or _place(paths)
     groups = _groups(runs, wanted)
     pages = []
     for i, group in enumerate(groups, start=1):
         folder = out if len(groups) == 1 else out / f"split-{i}"
-        content = contents(group, ledgers, wanted, out.resolve().name)
+        content = contents(group, comparisons, wanted, out.resolve().name)
         files(content, folder, page_only=wanted.page_only)
         _show(content, console)
         pages.append(folder / "report.html")
@@ -60,26 +60,26 @@ def write(
 
 
 def contents(
-    runs: Sequence[Run], ledgers: Sequence[dict[str, Any]], wanted: Wanted, title: str
+    runs: Sequence[Run], comparisons: Sequence[dict[str, Any]], wanted: Wanted, title: str
 ) -> dict[str, Any]:
     """The content of report.json."""
     found = design(
         runs,
-        ledgers,
+        comparisons,
         by=wanted.by,
         baseline=wanted.baseline,
         metric=wanted.metric,
         better=wanted.better,
     )
-    different = mixed(runs, found.by, found.ledger)
+    different = mixed(runs, found.by, found.comparison)
     if wanted.mixing == "refuse":
         refuse_mixed(different)
     warnings = [
         f"The runs differ in {name}: {', '.join(values)}." for name, values in different.items()
     ]
-    if len(ledgers) > 1:
+    if len(comparisons) > 1:
         warnings.append("Several comparisons: their learning rates and stops are not shown.")
-    return analyse(found, title=title, rope_percent=wanted.rope_percent, warnings=warnings)
+    return analyse(found, title=title, margin_percent=wanted.margin_percent, warnings=warnings)
 
 
 def _groups(runs: Sequence[Run], wanted: Wanted) -> list[list[Run]]:

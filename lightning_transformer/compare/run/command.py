@@ -25,7 +25,7 @@ from lightning_transformer.compare.run.scheduler import Pool, Start
 from lightning_transformer.compare.run.state import (
     Locks,
     comparison,
-    open_journal,
+    open_state,
     write_comparison,
 )
 from lightning_transformer.compare.run.variants import changed, read_variants
@@ -81,27 +81,27 @@ def compare(argv: Sequence[str], console: Console, start: Start | None = None) -
     plan = Plan(asked, read_variants(asked))
     folder = ROOT / asked.name
     n_jobs = len(plan.rest({}))
-    journal = open_journal(folder, plan, 0)
-    machine = machine_for(plan.variants, n_jobs, asked.workers, journal.threads or None)
-    journal.threads = machine.threads
+    state = open_state(folder, plan, 0)
+    machine = machine_for(plan.variants, n_jobs, asked.workers, state.threads or None)
+    state.threads = machine.threads
     if plan.baseline.axis != "none":
-        journal.matches = journal.matches or solve(plan, machine.environment(0), console)
-        plan = Plan(asked, [changed(v, journal.matches[v.label]["changes"]) for v in plan.variants])
-    pool = Pool(plan, folder, journal, start or _no_start, machine.n_workers)
+        state.matches = state.matches or solve(plan, machine.environment(0), console)
+        plan = Plan(asked, [changed(v, state.matches[v.label]["changes"]) for v in plan.variants])
+    pool = Pool(plan, folder, state, start or _no_start, machine.n_workers)
     if asked.dry_run:
-        pool.look_back()
+        pool.load_outcomes()
         show_plan(console, plan, pool, machine, folder)
-        _print_matches(plan, journal.matches, console)
+        _print_matches(plan, state.matches, console)
         return 0
     locks = Locks(folder, console.print)
     launcher = process.launcher(locks.jobs, gpus=bool(machine.gpus))
     try:
-        journal.write(folder)
+        state.write(folder)
         if start is None:
             pool.start = starter(asked, folder, machine, launcher)
-        pool.look_back()
+        pool.load_outcomes()
         show_plan(console, plan, pool, machine, folder)
-        _print_matches(plan, journal.matches, console)
+        _print_matches(plan, state.matches, console)
         return _work(plan, pool, folder, console)
     finally:
         launcher.close()
@@ -209,9 +209,9 @@ def starter(asked: Request, folder: Path, machine: Machine, launcher: process.La
     """What starts a job as a process: on from its newest checkpoint, or from the start."""
     flags = [text for name in asked.config_dirs for text in ("--config-dir", name)]
 
-    def start(job: Job, worker: int) -> process.Job:
-        place = f"hydra.run.dir={quoted(folder / job.folder)}"
-        arguments = [*flags, *job.overrides, "resume=auto", place]
+    def start(job: Job, worker: int) -> process.Process:
+        slot = f"hydra.run.dir={quoted(folder / job.folder)}"
+        arguments = [*flags, *job.overrides, "resume=auto", slot]
         log = folder / "logs" / f"{job.folder}.txt"
         return launcher.start(arguments, machine.environment(worker), log)
 

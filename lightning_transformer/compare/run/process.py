@@ -22,11 +22,11 @@ HOUSE = "lightning_transformer.compare.run"
 class Launcher(Protocol):
     """Starts what would be typed after `python -m lightning_transformer`, its words in a file."""
 
-    def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "Job": ...
+    def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "Process": ...
     def close(self) -> None: ...
 
 
-class Job(Protocol):
+class Process(Protocol):
     """A run's process."""
 
     def code(self) -> int | None: ...

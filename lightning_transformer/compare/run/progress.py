@@ -84,9 +84,9 @@ class Clock:
         seconds = 0.0
         for job in self.plan.rest(self.pool.outcomes):
             seconds += START_UP + job.steps * speeds[job.label]
-        for place in self.pool.places.values():
-            spent = time.monotonic() - place.since
-            seconds -= min(spent, START_UP + place.job.steps * speeds[place.job.label])
+        for slot in self.pool.slots.values():
+            spent = time.monotonic() - slot.since
+            seconds -= min(spent, START_UP + slot.job.steps * speeds[slot.job.label])
         return seconds / self.pool.n_workers, source
 
     def _speeds(self) -> tuple[dict[str, float] | None, str]:
@@ -161,8 +161,8 @@ class Screen:
             return
         self._next = time.monotonic() + 1.0
         table = Table(box=None, pad_edge=False, show_header=False)
-        for place in self.pool.places.values():
-            job, done = place.job, steps_done(self.folder / place.job.folder)
+        for slot in self.pool.slots.values():
+            job, done = slot.job, steps_done(self.folder / slot.job.folder)
             bar = ProgressBar(total=job.steps, completed=min(done, job.steps), width=20)
             table.add_row(bar, f"{done:,}/{job.steps:,}", escape(job.folder))
         n_left = len(self.plan.rest(self.pool.outcomes))

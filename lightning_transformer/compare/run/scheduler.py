@@ -12,7 +12,7 @@ from typing import Protocol
 
 from lightning_transformer.compare.run.outcome import Outcome, outcome_of
 from lightning_transformer.compare.run.plan import Job, Key, Plan
-from lightning_transformer.compare.run.state import Failure, Journal
+from lightning_transformer.compare.run.state import Failure, State
 
 ATTEMPTS = 2
 PATIENCE = 0.1  # seconds between two looks at the processes
@@ -31,7 +31,7 @@ Start = Callable[[Job, int], Running]  # job and number of the worker
 
 
 @dataclass
-class Place:
+class Slot:
     """A worker and what it is doing."""
 
     job: Job
@@ -45,29 +45,29 @@ class Pool:
     Attributes:
         outcomes: of the jobs that have ended, those of earlier starts included.
         failures: jobs given up after a second attempt, by folder.
-        places: worker number to what it is doing.
+        slots: worker number to what it is doing.
         signum: the signal that ended it, 0 = none.
     """
 
     def __init__(
-        self, plan: Plan, folder: Path, journal: Journal, start: Start, n_workers: int
+        self, plan: Plan, folder: Path, state: State, start: Start, n_workers: int
     ) -> None:  # fmt: skip
-        self.plan, self.folder, self.journal = plan, folder, journal
+        self.plan, self.folder, self.state = plan, folder, state
         self.start, self.n_workers = start, n_workers
         self.outcomes: dict[Key, Outcome] = {}
         self.failures: dict[str, Failure] = {}
-        self.places: dict[int, Place] = {}
+        self.slots: dict[int, Slot] = {}
         self.signum = 0
         self._attempts: Counter[Key] = Counter()
         self._n_signals = self._n_told = 0
 
-    def look_back(self) -> None:
+    def load_outcomes(self) -> None:
         """Learn what has been done before. A run that failed then gets another chance."""
         found = True
         while found:
             found = False
             for job in self.plan.todo(self.outcomes):
-                outcome = self.journal.outcome(*job.key) or self._read(job)
+                outcome = self.state.outcome(*job.key) or self._read(job)
                 if outcome.ended and outcome.state != "failed":
                     self._note(job, outcome)
                     found = True
@@ -77,35 +77,35 @@ class Pool:
 
         changed is called with a line for people after each job; tick several times a second.
         """
-        with self._heeding_signals():
+        with self._signal_handlers():
             while True:
                 if not self.signum:
                     self._fill()
-                if not self.places:
+                if not self.slots:
                     return
                 time.sleep(PATIENCE)
-                self._hand_on()
-                for number, place in list(self.places.items()):
-                    code = place.process.code()
+                self._forward_signals()
+                for number, slot in list(self.slots.items()):
+                    code = slot.process.code()
                     if code is not None:
-                        del self.places[number]
-                        changed(self._ended(place, code))
+                        del self.slots[number]
+                        changed(self._ended(slot, code))
                 tick()
 
     def _fill(self) -> None:
         """Start what can be started; a second attempt after all first ones."""
-        busy = {place.job.folder for place in self.places.values()}
+        busy = {slot.job.folder for slot in self.slots.values()}
         todo = [job for job in self.plan.todo(self.outcomes) if job.folder not in busy]
         todo.sort(key=lambda job: self._attempts[job.key])  # stable
         for number in range(self.n_workers):
-            if number not in self.places and todo:
+            if number not in self.slots and todo:
                 job = todo.pop(0)
                 self._attempts[job.key] += 1
-                self.places[number] = Place(job, self.start(job, number), time.monotonic())
+                self.slots[number] = Slot(job, self.start(job, number), time.monotonic())
 
-    def _ended(self, place: Place, code: int) -> str:
+    def _ended(self, slot: Slot, code: int) -> str:
         """Note what became of a job, and say it."""
-        job = place.job
+        job = slot.job
         outcome = self._read(job)
         if outcome.ended and outcome.state != "failed":
             self._note(job, outcome)
@@ -113,7 +113,7 @@ class Pool:
             return f"{outcome.state:9} {job.folder}{loss}"
         if self.signum:
             return f"stopped   {job.folder}"
-        error = outcome.error or _why(code, place.process.last_line())
+        error = outcome.error or _why(code, slot.process.last_line())
         if self._attempts[job.key] < ATTEMPTS:
             return f"failed    {job.folder}: {error} (once more later)"
         self._note(job, Outcome("failed", error=error))
@@ -123,8 +123,8 @@ class Pool:
     def _note(self, job: Job, outcome: Outcome) -> None:
         self.outcomes[job.key] = outcome
         if outcome.state == "paused":
-            self.journal.reached(job.folder, job.steps, outcome.loss)
-            self.journal.write(self.folder)
+            self.state.reached(job.folder, job.steps, outcome.loss)
+            self.state.write(self.folder)
 
     def _read(self, job: Job) -> Outcome:
         outcome = outcome_of(self.folder / job.folder, job.overrides, job.until)
@@ -134,15 +134,15 @@ class Pool:
             )
         return outcome
 
-    def _hand_on(self) -> None:
+    def _forward_signals(self) -> None:
         """Tell the jobs of signals that have come."""
         while self._n_told < self._n_signals:
             self._n_told += 1
-            for place in self.places.values():
-                place.process.stop(at_once=self._n_told > 1)
+            for slot in self.slots.values():
+                slot.process.stop(at_once=self._n_told > 1)
 
     @contextmanager
-    def _heeding_signals(self) -> Iterator[None]:
+    def _signal_handlers(self) -> Iterator[None]:
         """Within, a signal lets the jobs stop with a checkpoint, and a second one ends them."""
 
         def handle(signum: int, frame: FrameType | None) -> None:
@@ -153,8 +153,8 @@ class Pool:
         try:
             yield
         except BaseException:
-            for place in self.places.values():
-                place.process.stop(at_once=True)
+            for slot in self.slots.values():
+                slot.process.stop(at_once=True)
             raise
         finally:
             for number, handler in before.items():

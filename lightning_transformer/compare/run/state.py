@@ -33,7 +33,7 @@ class Failure:
 
 
 @dataclass
-class Journal:
+class State:
     """What was asked, by which configurations, with how many threads; losses at rungs; matches."""
 
     asked: dict[str, Any]
@@ -58,13 +58,13 @@ class Journal:
         return Outcome("paused", known[str(step)], step=step)
 
 
-def open_journal(folder: Path, plan: Plan, threads: int) -> Journal:
+def open_state(folder: Path, plan: Plan, threads: int) -> State:
     """The journal of this comparison, new or as it was left; not written yet.
 
     Raises ConfigError where another comparison has this name, or its configurations have changed.
     """
     digests = {variant.label: variant.digest for variant in plan.variants}
-    new = Journal(plan.asked.identity, digests, threads)
+    new = State(plan.asked.identity, digests, threads)
     path = folder / JOURNAL
     if not path.exists():
         if folder.is_dir() and any(folder.glob("*/result.json")):
@@ -74,7 +74,7 @@ def open_journal(folder: Path, plan: Plan, threads: int) -> Journal:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("schema") != SCHEMA:
             raise ValueError
-        old = Journal(**content)
+        old = State(**content)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(f"{path} cannot be read; choose another name=") from None
     changes = list(differences(old.asked, new.asked))

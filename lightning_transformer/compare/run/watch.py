@@ -51,41 +51,43 @@ def main(argv: Sequence[str]) -> int:
 
 def look(folder: Path) -> Group:
     """The table as of now, one row per variant, and the line about the whole."""
-    ledger = _ledger(folder)
+    comparison = _read_comparison(folder)
     rows: dict[str, list[tuple[Path, RunResult]]] = defaultdict(list)
     for path, result in _runs(folder):
-        rows[_label(path.name, ledger)].append((path, result))
+        rows[_label(path.name, comparison)].append((path, result))
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("variant", overflow="fold")
     for name in ("runs", "step", "val/loss", "±", "test/loss", "lr"):
         table.add_column(name, justify="right")
     table.add_column("")
-    for label in [*ledger.get("lr", {}).get("screening", {}), *rows]:
+    for label in [*comparison.get("lr", {}).get("screening", {}), *rows]:
         rows.setdefault(label, [])
     for label, found in sorted(rows.items(), key=lambda item: _rank(item[1])):
-        table.add_row(escape(label), *_cells(label, found, ledger))
+        table.add_row(escape(label), *_cells(label, found, comparison))
     n = sum(len(found) for found in rows.values())
     done = sum(r.status == "finished" for found in rows.values() for _, r in found)
-    stage = f"stage {ledger['stage']}, " if ledger else ""
+    stage = f"stage {comparison['stage']}, " if comparison else ""
     screened = len(list((folder / "screening").glob(f"*/{RESULT_FILE}")))
     screening = f", {screened} screening runs begun" if screened else ""
-    failures = [f"failed  {f['run']}: {f['error']}" for f in ledger.get("failures", [])]
+    failures = [f"failed  {f['run']}: {f['error']}" for f in comparison.get("failures", [])]
     lines = [f"{stage}{done} of {n} begun runs finished{screening}", *failures]
     return Group(table, *map(escape, lines))
 
 
-def _cells(label: str, found: list[tuple[Path, RunResult]], ledger: dict[str, Any]) -> list[str]:
+def _cells(
+    label: str, found: list[tuple[Path, RunResult]], comparison: dict[str, Any]
+) -> list[str]:
     finished = sum(result.status == "finished" for _, result in found)
     steps = [result.steps or steps_done(path) for path, result in found]
     losses = [loss for path, result in found if (loss := _loss(path, result)) is not None]
     tests = [value for _, r in found if (value := r.metrics.get("test/loss")) is not None]
-    rate = ledger.get("lr", {}).get("chosen", {}).get(label)
-    stopped = ledger.get("stopped", {}).get(label)
+    rate = comparison.get("lr", {}).get("chosen", {}).get(label)
+    stopped = comparison.get("stopped", {}).get(label)
     failed = sum(result.status == "failed" for _, result in found)
     notes = [f"stopped at step {stopped['step']}"] if stopped else []
     notes += [f"{failed} failed or diverged"] if failed else []
     return [
-        f"{finished}/{len(ledger.get('seeds', found))}",
+        f"{finished}/{len(comparison.get('seeds', found))}",
         f"{min(steps):,}" if steps else "-",
         f"{statistics.mean(losses):.4f}" if losses else "-",
         f"{statistics.stdev(losses):.4f}" if len(losses) > 1 else "",
@@ -114,12 +116,12 @@ def _runs(folder: Path) -> list[tuple[Path, RunResult]]:
     return [(path, read(path)) for path in found if path.name not in APART]
 
 
-def _label(name: str, ledger: dict[str, Any]) -> str:
+def _label(name: str, comparison: dict[str, Any]) -> str:
     """The variant that a folder's name tells: all but its seed."""
-    if ledger.get("placebo") and "init_seed=" in name:
-        return str(ledger["placebo"])
+    if comparison.get("placebo") and "init_seed=" in name:
+        return str(comparison["placebo"])
     parts = [part for part in name.split(",") if not part.startswith("seed=")]
-    by = ledger.get("by", [])
+    by = comparison.get("by", [])
     ordered = sorted(parts, key=lambda part: _place(part.split("=")[0], by))
     return ",".join(ordered) or name
 
@@ -128,7 +130,7 @@ def _place(key: str, by: Sequence[str]) -> int:
     return by.index(key) if key in by else len(by)
 
 
-def _ledger(folder: Path) -> dict[str, Any]:
+def _read_comparison(folder: Path) -> dict[str, Any]:
     path = folder / "comparison.json"
     if not path.is_file():
         return {}
@@ -140,7 +142,7 @@ def _ledger(folder: Path) -> dict[str, Any]:
 
 
 def _is_done(folder: Path) -> bool:
-    return _ledger(folder).get("stage") == "done" or not os.path.isdir(folder)
+    return _read_comparison(folder).get("stage") == "done" or not os.path.isdir(folder)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,7 +21,7 @@ from lightning_transformer.data.loading.skipped_steps import LeftOut
 from lightning_transformer.data.split import Split
 
 
-class Batch(Protocol):
+class CountedBatch(Protocol):
     """What the loader needs of a batch: a NamedTuple with `n_targets` and `step_targets`."""
 
     @property
@@ -31,7 +31,7 @@ class Batch(Protocol):
 
 
 Collate = Callable[[Sequence[Any], Sequence[int]], Any]
-"""(examples, one random integer below 2**63 per example) -> Batch."""
+"""(examples, one random integer below 2**63 per example) -> CountedBatch."""
 
 
 def order(seed: int, epoch: int, n: int) -> np.ndarray:

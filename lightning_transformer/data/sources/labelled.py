@@ -16,7 +16,7 @@ from lightning_transformer.data.tokenizers.base import Tokenizer
 log = logging.getLogger(__name__)
 
 
-class Labelled(DataModule):
+class LabelledText(DataModule):
     """Texts with one label each, from .jsonl, .json, .csv or .tsv files.
 
     Equal texts go to the same split, by their hash. val_path and test_path, if given, take the

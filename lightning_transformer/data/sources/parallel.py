@@ -41,7 +41,7 @@ def read_pairs(source: str, target: str, prefix: str) -> list[Record]:
     return kept
 
 
-class Parallel(DataModule):
+class ParallelText(DataModule):
     """Pairs from two text files, line by line, as for translation.
 
     Pairs with the same source go to the same split, by its hash. val_source with val_target, and

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from lightning_transformer.decoding.decode import respond, stream
+from lightning_transformer.decoding.decode import generate_tokens, stream_tokens
 from lightning_transformer.decoding.sampler import make_sampler, row_seed
 from lightning_transformer.generate import prompt
-from lightning_transformer.generate.arguments import SEED, TEMPERATURE, Request
+from lightning_transformer.generate.arguments import SEED, TEMPERATURE, GenerateRequest
 from lightning_transformer.generate.output import Output
 from lightning_transformer.generate.text_stream import TextStream
 
 
-def answer(model: Any, request: Request, output: Output) -> None:
+def answer(model: Any, request: GenerateRequest, output: Output) -> None:
     """Each prompt with its continuation, n_samples times; token by token on a terminal.
 
     An empty prompt starts a document. Without a terminal batch_size texts are written at once.
@@ -44,7 +44,7 @@ def answer(model: Any, request: Request, output: Output) -> None:
             output.prompt(texts[batch[0][0]])
             _write_stream(model, ids[0], options, output)
         else:
-            for (i, _), said in zip(batch, respond(model, ids, **options), strict=True):
+            for (i, _), said in zip(batch, generate_tokens(model, ids, **options), strict=True):
                 text = TextStream(model.task.vocabulary, rows[i])
                 output.write(texts[i] + text.push(said) + text.end() + "\n")
 
@@ -70,7 +70,7 @@ def _name(job: tuple[int, int], n_texts: int, n_samples: int) -> str:
 def _write_stream(model: Any, row: np.ndarray, options: dict[str, Any], output: Output) -> None:
     text = TextStream(model.task.vocabulary, row)
     try:
-        for new in stream(model, [row], **options):
+        for new in stream_tokens(model, [row], **options):
             output.write(text.push(new.tolist()))  # the end-of-text token has no text
     finally:  # also when interrupted
         output.write(text.end() + "\n")

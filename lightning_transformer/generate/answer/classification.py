@@ -8,13 +8,13 @@ import torch
 
 from lightning_transformer.data.examples import Labelled
 from lightning_transformer.generate import prompt
-from lightning_transformer.generate.arguments import WRITING, Request
+from lightning_transformer.generate.arguments import WRITING, GenerateRequest
 from lightning_transformer.generate.output import Output
 from lightning_transformer.tasks.base import on_device
 
 
 @torch.no_grad()
-def answer(model: Any, request: Request, output: Output) -> None:
+def answer(model: Any, request: GenerateRequest, output: Output) -> None:
     """One line per text: the likeliest label, a tab, its probability. Empty line for empty text."""
     request.refuse("a classification run names a label", *WRITING)
     lines = request.lines()

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from lightning_transformer.generate import prompt
-from lightning_transformer.generate.arguments import WRITING, Request
+from lightning_transformer.generate.arguments import WRITING, GenerateRequest
 from lightning_transformer.generate.output import Output
 
 
-def answer(model: Any, request: Request, output: Output) -> None:
+def answer(model: Any, request: GenerateRequest, output: Output) -> None:
     """Each text with every [MASK] replaced by its likeliest token. An empty line stays empty.
 
     Raises ValueError for a text without [MASK], or with none in what the model can read.

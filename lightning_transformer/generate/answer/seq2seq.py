@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from lightning_transformer.decoding.decode import respond
+from lightning_transformer.decoding.decode import generate_tokens
 from lightning_transformer.decoding.sampler import make_sampler, row_seed
 from lightning_transformer.generate import prompt
-from lightning_transformer.generate.arguments import SEED, Request
+from lightning_transformer.generate.arguments import SEED, GenerateRequest
 from lightning_transformer.generate.output import Output
 
 WINDOW = 16  # batches that are sorted by length together, and written together
 
 
-def answer(model: Any, request: Request, output: Output) -> None:
+def answer(model: Any, request: GenerateRequest, output: Output) -> None:
     """One line per source, in their order; line breaks in an answer become spaces.
 
     Sources of like length go through the model together. An empty source gives an empty line.
@@ -34,7 +34,7 @@ def answer(model: Any, request: Request, output: Output) -> None:
         for at in range(0, len(order), request.batch_size):
             batch = order[at : at + request.batch_size]
             sampler = make_sampler(sampling, [row_seed(seed, i, 0) for i in batch])
-            outputs = respond(
+            outputs = generate_tokens(
                 model,
                 [rows[i] for i in batch],
                 max_new_tokens=request.max_new_tokens,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lightning_transformer.generate import prompt
-from lightning_transformer.generate.arguments import WRITING, Request
+from lightning_transformer.generate.arguments import WRITING, GenerateRequest
 from lightning_transformer.generate.output import Output
 from lightning_transformer.tasks.base import IGNORE, Batch
 
@@ -18,7 +18,7 @@ WORD = re.compile(r"\w+|(?<!\S)[^\w\s]+(?!\S)")
 
 
 @torch.no_grad()
-def answer(model: Any, request: Request, output: Output) -> None:
+def answer(model: Any, request: GenerateRequest, output: Output) -> None:
     """Per text a line for each word: the word, a tab, its tag; then an empty line."""
     request.refuse("a tagging run names tags", *WRITING)
     request.refuse("texts are tagged one by one", "--batch-size")

@@ -27,4 +27,4 @@ class AttentionContext:
     is_causal: bool = False
     padding: Tensor | None = None
     documents: Tensor | None = None
-    carried: dict[str, Any] = field(default_factory=dict)
+    cache: dict[str, Any] = field(default_factory=dict)

@@ -6,8 +6,8 @@ from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
-from lightning_transformer.nn.init.base import Init, Site
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.init.base import Init, StackInfo
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.norm.rmsnorm import RMSNorm
 
 
@@ -38,11 +38,11 @@ class Differential(MultiHeadAttention):
         self.pair_norm = RMSNorm(2 * self.head_dim, eps=1e-5)
         self.lam_init = 0.2
 
-    def settle(self, place: Place) -> nn.Module:
-        self.lam_init = 0.8 - 0.6 * math.exp(-0.3 * place.alone("attention=differential"))
+    def configure_layer(self, info: LayerInfo) -> nn.Module:
+        self.lam_init = 0.8 - 0.6 * math.exp(-0.3 * info.unshared_layer("attention=differential"))
         return self
 
-    def draw_weights(self, scheme: Init, site: Site, generator: Generator) -> None:
+    def init_weights(self, scheme: Init, info: StackInfo, generator: Generator) -> None:
         """The vectors of lam have a standard deviation of 0.1 under any scheme."""
         for vector in (self.lam_q1, self.lam_k1, self.lam_q2, self.lam_k2):
             vector.copy_(0.1 * torch.randn(vector.shape, generator=generator))

@@ -1,7 +1,7 @@
 from torch import nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.layer_info import Place, settle
+from lightning_transformer.nn.layer_info import LayerInfo, configure_layer
 from lightning_transformer.nn.types import LayerFactory
 
 
@@ -30,10 +30,10 @@ class Hybrid(nn.Module):
         self.dim, self.n_first = dim, n_first
         self.first, self.then = first, then
 
-    def settle(self, place: Place) -> nn.Module:
-        turn = place.alone("attention=hybrid") % (self.n_first + 1)
+    def configure_layer(self, info: LayerInfo) -> nn.Module:
+        turn = info.unshared_layer("attention=hybrid") % (self.n_first + 1)
         kind = self.then if turn == self.n_first else self.first
         layer = kind(self.dim)
         if isinstance(layer, Hybrid):
             raise ValueError("attention=hybrid has no hybrid as a part; choose another attention")
-        return settle(layer, place)
+        return configure_layer(layer, info)

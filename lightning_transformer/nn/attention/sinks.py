@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.attention.kernels.base import Scoring, require
+from lightning_transformer.nn.attention.kernels.base import ScoreMods, require
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 
 
@@ -26,4 +26,4 @@ class Sinks(MultiHeadAttention):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:
         dropout = self.dropout if self.training else 0.0
-        return self.kernel(q, k, v, context, dropout, Scoring(sinks=self.sinks))
+        return self.kernel(q, k, v, context, dropout, ScoreMods(sinks=self.sinks))

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.attention.kernels.base import Scoring, require
+from lightning_transformer.nn.attention.kernels.base import ScoreMods, require
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 
 
@@ -20,7 +20,9 @@ class Softcap(MultiHeadAttention):
         super().__init__(dim, **heads)
         checks.positive("cap", cap, 50.0)
         require(self.kernel, "softcap", "softcap")
-        self.scoring = Scoring(softcap=cap)
+        self.score_mods = ScoreMods(softcap=cap)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:
-        return self.kernel(q, k, v, context, self.dropout if self.training else 0.0, self.scoring)
+        return self.kernel(
+            q, k, v, context, self.dropout if self.training else 0.0, self.score_mods
+        )

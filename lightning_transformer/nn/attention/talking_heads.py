@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.attention.kernels.base import Scoring, require
+from lightning_transformer.nn.attention.kernels.base import ScoreMods, require
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 
 
@@ -28,10 +28,10 @@ class TalkingHeads(MultiHeadAttention):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:
         dropout = self.dropout if self.training else 0.0
-        scoring = Scoring(
+        score_mods = ScoreMods(
             mix_scores=lambda s: _mixed(self.before, s), mix_weights=lambda w: _mixed(self.after, w)
         )
-        return self.kernel(q, k, v, context, dropout, scoring)
+        return self.kernel(q, k, v, context, dropout, score_mods)
 
     def flops(self, keys: float) -> float:
         """Of the two mixings besides scores and weighted sum, for one query."""

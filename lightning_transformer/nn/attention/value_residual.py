@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 
 FIRST = "value_residual"  # the values of the first layer, in what layers leave for those above
 
@@ -27,8 +27,8 @@ class ValueResidual(MultiHeadAttention):
         super().__init__(dim, **heads)
         self.register_parameter("mix", None)
 
-    def settle(self, place: Place) -> nn.Module:
-        if place.alone("attention=value_residual"):
+    def configure_layer(self, info: LayerInfo) -> nn.Module:
+        if info.unshared_layer("attention=value_residual"):
             self.mix = nn.Parameter(torch.full((2,), 0.5))
         return self
 
@@ -36,11 +36,11 @@ class ValueResidual(MultiHeadAttention):
         own = super().values(source, context)
         if self.mix is None:
             # Where it is computed again for its gradient, the others keep what they were given.
-            context.carried.setdefault(FIRST, own)
+            context.cache.setdefault(FIRST, own)
             return own
-        if FIRST not in context.carried:
+        if FIRST not in context.cache:
             raise ValueError(
                 "attention=value_residual mixes in the values of the first layer, which must have "
                 "this attention too"
             )
-        return self.mix[0] * own + self.mix[1] * context.carried[FIRST]
+        return self.mix[0] * own + self.mix[1] * context.cache[FIRST]

@@ -7,7 +7,7 @@ from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import LayerFactory, ModuleFactory, NormFactory
 
 
-class Parallel(Block):
+class ParallelBlock(Block):
     """Attention and feed-forward read the same input and are added: one residual step per layer.
 
     x + attention(norm(x)) + ffn(norm(x)) with residual=pre_norm (Wang & Komatsuzaki 2021, GPT-J;

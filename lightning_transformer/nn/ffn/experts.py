@@ -2,7 +2,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.init.base import Init, StackInfo
 from lightning_transformer.nn.types import ActivationFactory
 
 
@@ -27,15 +27,15 @@ class Experts(nn.Module):
         self.up = nn.Parameter(torch.empty(n_experts, self.activation.n_inputs * hidden, dim))
         self.down = nn.Parameter(torch.empty(n_experts, dim, hidden))
 
-    def draw_weights(self, scheme: Init, site: Site, generator: Generator) -> None:
+    def init_weights(self, scheme: Init, info: StackInfo, generator: Generator) -> None:
         """Each expert is drawn as the two or three linear layers that it is."""
         for expert in range(self.n_experts):
             for part in self.up[expert].chunk(self.activation.n_inputs):
                 drawn = torch.empty(part.shape)
-                scheme.linear(drawn, site, generator)
+                scheme.linear(drawn, info, generator)
                 part.copy_(drawn)
             drawn = torch.empty(self.down.shape[1:])
-            scheme.residual_out(drawn, site, generator)
+            scheme.residual_out(drawn, info, generator)
             self.down[expert].copy_(drawn)
 
     def flops(self, keys: float) -> float:

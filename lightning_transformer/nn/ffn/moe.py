@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.ffn.dense import Dense, hidden_width
 from lightning_transformer.nn.ffn.experts import Experts
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.types import ActivationFactory
 
 MULTIPLE = 8  # sizes in which GPUs multiply grouped matrices
@@ -95,14 +95,14 @@ class MoE(nn.Module):
         # Filled while a training step listens; not when a block is computed again for its gradient.
         self.routings: list[Routing] | None = None
 
-    def settle(self, place: Place) -> nn.Module:
+    def configure_layer(self, info: LayerInfo) -> nn.Module:
         """Itself, or a dense layer where experts are not due."""
-        if self.first >= place.n_layers:
+        if self.first >= info.n_layers:
             raise ValueError(
-                f"ffn.first={self.first} leaves no layer of {place.n_layers} with experts; "
-                f"use at most {place.n_layers - 1}"
+                f"ffn.first={self.first} leaves no layer of {info.n_layers} with experts; "
+                f"use at most {info.n_layers - 1}"
             )
-        due = place.layer >= self.first and (place.layer - self.first) % self.every == 0
+        due = info.layer >= self.first and (info.layer - self.first) % self.every == 0
         return self if due else self._dense(self.top_k + self.n_shared)
 
     def _dense(self, n: int) -> Dense:

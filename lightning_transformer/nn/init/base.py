@@ -17,7 +17,7 @@ from lightning_transformer.nn.stack import Stack
 
 
 @dataclass(frozen=True)
-class Site:
+class StackInfo:
     """The stack that a weight is part of.
 
     width: of its residual stream, 0 outside of stacks. n_residuals: additions to it. n_layers:
@@ -33,64 +33,65 @@ class Site:
 
 
 @runtime_checkable
-class DrawsWeights(Protocol):
+class InitsWeights(Protocol):
     """A module with weights that are neither linear layers nor embeddings and want random numbers.
 
     The generator is its own: seeded by (seed, qualified name of the module).
     """
 
-    def draw_weights(self, scheme: "Init", site: Site, generator: Generator) -> None: ...
+    def init_weights(self, scheme: "Init", info: StackInfo, generator: Generator) -> None: ...
 
 
 class Init:
     """Contract of an initialisation scheme: fill one weight, by what its layer is for.
 
-    A parametrisation may also say how modules compute (`adapt`) and how weights learn (`rate`).
+    A parametrisation may also set how modules compute (`configure_model`) and scale the learning
+    rates of weights (`lr_scale`).
     """
 
-    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
+    def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         """A linear layer inside a stack."""
         raise NotImplementedError
 
-    def query_key(self, weight: Tensor, site: Site, generator: Generator) -> None:
+    def query_key(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         """A linear layer that makes queries or keys."""
-        self.linear(weight, site, generator)
+        self.linear(weight, info, generator)
 
-    def residual_out(self, weight: Tensor, site: Site, generator: Generator) -> None:
+    def residual_out(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         """A linear layer whose output is added to the residual stream."""
-        self.linear(weight, site, generator)
+        self.linear(weight, info, generator)
 
     def head(self, weight: Tensor, generator: Generator) -> None:
         """The output layer, where it is not tied to the embedding."""
-        self.linear(weight, Site(), generator)
+        self.linear(weight, StackInfo(), generator)
 
     def embedding(self, weight: Tensor, generator: Generator) -> None:
         """A table of token or position vectors."""
         raise NotImplementedError
 
-    def embedding_at(self, weight: Tensor, site: Site, generator: Generator) -> None:
+    def embedding_at(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         """The same, for schemes to which the depth of what the table feeds matters."""
         self.embedding(weight, generator)
 
-    def adapt(self, model: nn.Module) -> None:
+    def configure_model(self, model: nn.Module) -> None:
         """Set multipliers of modules, before weights are filled; ValueError where it cannot."""
 
-    def rate(self, module: nn.Module, site: Site) -> float:
+    def lr_scale(self, module: nn.Module, info: StackInfo) -> float:
         """The factor of the learning rate of this module's weight; embeddings have 1."""
         return 1.0
 
-    def rates(self, model: nn.Module) -> dict[int, float]:
+    def lr_scales(self, model: nn.Module) -> dict[int, float]:
         """The factors that are not 1, by the id of the weight."""
         found: dict[int, float] = {}
-        for _, module, site in _modules(model):
-            if isinstance(module, DrawsWeights):
+        for _, module, info in _modules(model):
+            if isinstance(module, InitsWeights):
                 weights: list[Tensor] = [p for p in module.parameters(recurse=False) if p.ndim >= 2]
             elif isinstance(module, nn.Linear | nn.Embedding):
                 weights = [module.weight]
             else:
                 continue
             for weight in weights:  # a tied weight belongs to the module that comes first
-                found.setdefault(id(weight), self.rate(module, site))
+                found.setdefault(id(weight), self.lr_scale(module, info))
         return {key: factor for key, factor in found.items() if factor != 1.0}
 
 
@@ -101,13 +102,13 @@ def initialise(model: nn.Module, scheme: Init, seed: int) -> None:
     Other parameters (gains, scalars) keep what their module set. Weights on the meta device are
     left alone.
     """
-    scheme.adapt(model)
+    scheme.configure_model(model)
     seen: set[int] = set()  # a tied weight belongs to the module that comes first
-    for name, module, site in _modules(model):
+    for name, module, info in _modules(model):
         weight = getattr(module, "weight", None)
-        if isinstance(module, DrawsWeights):
+        if isinstance(module, InitsWeights):
             if not any(p.is_meta for p in module.parameters(recurse=False)):
-                module.draw_weights(scheme, site, _generator(seed, name))
+                module.init_weights(scheme, info, _generator(seed, name))
             continue
         if not isinstance(module, nn.Linear | nn.Embedding):
             continue
@@ -119,40 +120,40 @@ def initialise(model: nn.Module, scheme: Init, seed: int) -> None:
         seen.add(id(weight))
         # Drawn on the CPU in float32: the same numbers on any device and in any precision.
         drawn = torch.empty(weight.shape)
-        _fill(scheme, module, drawn, site, _generator(seed, f"{name}.weight"))
+        _fill(scheme, module, drawn, info, _generator(seed, f"{name}.weight"))
         weight.copy_(drawn)
 
 
 def _fill(
-    scheme: Init, module: nn.Module, weight: Tensor, site: Site, generator: Generator
+    scheme: Init, module: nn.Module, weight: Tensor, info: StackInfo, generator: Generator
 ) -> None:
     if isinstance(module, nn.Embedding):
-        scheme.embedding_at(weight, site, generator)
+        scheme.embedding_at(weight, info, generator)
     elif isinstance(module, Head):
         scheme.head(weight, generator)
     elif isinstance(module, ResidualOut):
-        scheme.residual_out(weight, site, generator)
+        scheme.residual_out(weight, info, generator)
     elif isinstance(module, QueryKey):
-        scheme.query_key(weight, site, generator)
+        scheme.query_key(weight, info, generator)
     else:
-        scheme.linear(weight, site, generator)
+        scheme.linear(weight, info, generator)
 
 
-def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, Site]]:
+def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, StackInfo]]:
     """Every module with its qualified name and the stack that it is part of.
 
-    A table outside of all stacks feeds them: its site is the last, where there is one the decoder.
+    A table outside of all stacks feeds them: its stack is the last, where there is one the decoder.
     """
-    stacks = {name: _site(m) for name, m in model.named_modules() if isinstance(m, Stack)}
-    last = next(reversed(stacks.values()), Site())
+    stacks = {name: _stack_info(m) for name, m in model.named_modules() if isinstance(m, Stack)}
+    last = next(reversed(stacks.values()), StackInfo())
     for name, module in model.named_modules():
-        outside = last if isinstance(module, nn.Embedding) else Site()
-        site = next((s for stack, s in stacks.items() if name.startswith(f"{stack}.")), outside)
-        yield name, module, site
+        outside = last if isinstance(module, nn.Embedding) else StackInfo()
+        info = next((s for stack, s in stacks.items() if name.startswith(f"{stack}.")), outside)
+        yield name, module, info
 
 
-def _site(stack: Stack) -> Site:
-    return Site(
+def _stack_info(stack: Stack) -> StackInfo:
+    return StackInfo(
         stack.n_residuals, stack.n_layers, stack.reads_source, stack.n_readers, stack.d_model
     )
 

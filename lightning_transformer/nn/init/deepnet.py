@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.init.base import Init, StackInfo
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,15 @@ class DeepNet(Init):
     def __post_init__(self) -> None:
         checks.positive("embedding_std", self.embedding_std, 0.02)
 
-    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
-        n = site.n_layers
-        if site.n_readers:
-            beta = 0.87 * (n**4 * site.n_readers) ** (-1 / 16)
+    def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
+        n = info.n_layers
+        if info.n_readers:
+            beta = 0.87 * (n**4 * info.n_readers) ** (-1 / 16)
         else:
-            beta = ((12 if site.reads_source else 8) * n) ** (-1 / 4)
+            beta = ((12 if info.reads_source else 8) * n) ** (-1 / 4)
         nn.init.xavier_normal_(weight, gain=beta, generator=generator)
 
-    def query_key(self, weight: Tensor, site: Site, generator: Generator) -> None:
+    def query_key(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         nn.init.xavier_normal_(weight, generator=generator)
 
     def head(self, weight: Tensor, generator: Generator) -> None:

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.init.base import Init, StackInfo
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Fixup(Init):
     def __post_init__(self) -> None:
         checks.positive("embedding_std", self.embedding_std, 0.02)
 
-    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
-        nn.init.xavier_uniform_(weight, gain=site.n_residuals**-0.5, generator=generator)
+    def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
+        nn.init.xavier_uniform_(weight, gain=info.n_residuals**-0.5, generator=generator)
 
-    def residual_out(self, weight: Tensor, site: Site, generator: Generator) -> None:
+    def residual_out(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         nn.init.zeros_(weight)
 
     def head(self, weight: Tensor, generator: Generator) -> None:

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import DrawsWeights, Init, Site
+from lightning_transformer.nn.init.base import Init, InitsWeights, StackInfo
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.nn.stack import Stack
 
@@ -36,9 +36,9 @@ class Mup(Init):
         checks.positive("std", self.std, 0.02)
         checks.positive("embedding_std", self.embedding_std, 0.02)
 
-    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
+    def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         # a matrix beside the stacks, such as a pooling's, has its own number of inputs
-        width = site.width or weight.shape[1]
+        width = info.width or weight.shape[1]
         std = self.std * (self.base_width / width) ** 0.5
         nn.init.normal_(weight, std=std, generator=generator)
 
@@ -48,13 +48,13 @@ class Mup(Init):
     def embedding(self, weight: Tensor, generator: Generator) -> None:
         nn.init.normal_(weight, std=self.embedding_std, generator=generator)
 
-    def rate(self, module: nn.Module, site: Site) -> float:
+    def lr_scale(self, module: nn.Module, info: StackInfo) -> float:
         if isinstance(module, Head | nn.Embedding):
             return 1.0
         inputs = module.in_features if isinstance(module, nn.Linear) else self.base_width
-        return self.base_width / (site.width or inputs)
+        return self.base_width / (info.width or inputs)
 
-    def adapt(self, model: nn.Module) -> None:
+    def configure_model(self, model: nn.Module) -> None:
         widths = [stack.d_model for stack in model.modules() if isinstance(stack, Stack)]
         for module in model.modules():
             if isinstance(module, Head):
@@ -91,6 +91,6 @@ class Mup(Init):
     def _known(model: nn.Module) -> set[int]:
         found: set[int] = set()
         for module in model.modules():
-            if isinstance(module, nn.Linear | nn.Embedding | DrawsWeights):
+            if isinstance(module, nn.Linear | nn.Embedding | InitsWeights):
                 found.update(id(p) for p in module.parameters(recurse=False))
         return found

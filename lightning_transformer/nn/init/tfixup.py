@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn
 
-from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.init.base import Init, StackInfo
 
 
 @dataclass(frozen=True)
@@ -17,21 +17,21 @@ class TFixup(Init):
     cross-attention, and its own N in place of M for its embeddings.
     """
 
-    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
-        n = site.n_layers
-        gain = (9 * n) ** -0.25 if site.reads_source else 0.67 * n**-0.25
+    def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
+        n = info.n_layers
+        gain = (9 * n) ** -0.25 if info.reads_source else 0.67 * n**-0.25
         nn.init.xavier_uniform_(weight, gain=gain, generator=generator)
 
-    def query_key(self, weight: Tensor, site: Site, generator: Generator) -> None:
+    def query_key(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         nn.init.xavier_uniform_(weight, generator=generator)
 
     def head(self, weight: Tensor, generator: Generator) -> None:
         nn.init.xavier_uniform_(weight, generator=generator)
 
     def embedding(self, weight: Tensor, generator: Generator) -> None:
-        self.embedding_at(weight, Site(), generator)
+        self.embedding_at(weight, StackInfo(), generator)
 
-    def embedding_at(self, weight: Tensor, site: Site, generator: Generator) -> None:
-        n = site.n_readers or site.n_layers
+    def embedding_at(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
+        n = info.n_readers or info.n_layers
         std = weight.shape[1] ** -0.5 * (9 * n) ** -0.25
         nn.init.normal_(weight, std=std, generator=generator)

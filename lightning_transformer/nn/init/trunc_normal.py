@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.init.base import Init, StackInfo
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class TruncNormal(Init):
             raise ValueError(f"cut={self.cut} cuts nothing; use init=normal, or cut=2.0")
         checks.positive("embedding_std", self.embedding_std, 0.02)
 
-    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
+    def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         self._fill(weight, self.std, generator)
 
     def embedding(self, weight: Tensor, generator: Generator) -> None:

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.init.base import Init, StackInfo
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class ZeroOut(Init):
         checks.positive("std", self.std, 0.02)
         checks.positive("embedding_std", self.embedding_std, 0.02)
 
-    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
+    def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         nn.init.normal_(weight, std=self.std, generator=generator)
 
-    def residual_out(self, weight: Tensor, site: Site, generator: Generator) -> None:
+    def residual_out(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         nn.init.zeros_(weight)
 
     def embedding(self, weight: Tensor, generator: Generator) -> None:

@@ -7,7 +7,7 @@ from lightning_transformer.nn.pattern.base import Pattern
 
 
 @dataclass(frozen=True)
-class Block(Pattern):
+class BlockPattern(Pattern):
     """Keys of the same block: i // block_len = j // block_len (Qiu et al. 2020).
 
     Nothing passes from one block to the next.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.position.base import PositionEncoding
 
 
@@ -42,9 +42,9 @@ class T5Bias(PositionEncoding):
         self.n_buckets, self.max_distance, self.causal = n_buckets, max_distance, True
         self.table = nn.Embedding(n_buckets, n_heads)
 
-    def settle(self, place: Place) -> nn.Module:
+    def configure_layer(self, info: LayerInfo) -> nn.Module:
         """Learn whether there are keys to the right."""
-        self.causal = place.causal
+        self.causal = info.causal
         return self
 
     def bias(self, queries: Tensor, keys: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 
 
 @dataclass
@@ -22,7 +22,7 @@ class RecurrentCache:
 
 
 @dataclass(frozen=True)
-class Row:
+class RowOrder:
     """The new tokens in the order in which a recurrence reads them: pads behind all others.
 
     So a pad on the left, or between, is never met by a real token. All are (B, T) or None.
@@ -37,7 +37,7 @@ class Row:
     documents: Tensor | None = None
 
     @classmethod
-    def of(cls, context: AttentionContext) -> "Row":
+    def of(cls, context: AttentionContext) -> "RowOrder":
         if context.padding is None:
             return cls(documents=context.documents)
         order = context.padding.int().argsort(dim=1, stable=True)
@@ -70,11 +70,11 @@ class Recurrent(nn.Module):
     n_heads: int
     head_dim: int
 
-    def settle(self, place: Place) -> nn.Module:
+    def configure_layer(self, info: LayerInfo) -> nn.Module:
         instead = "use attention=linear, attention=mha or model=decoder_only"
-        if place.cross:
+        if info.cross:
             raise ValueError(f"attention={self.option} cannot read a source; {instead}")
-        if not place.causal:
+        if not info.causal:
             raise ValueError(
                 f"attention={self.option} sees only the past, an encoder looks both ways; {instead}"
             )
@@ -92,16 +92,16 @@ class Recurrent(nn.Module):
         cache: RecurrentCache | None = None,
     ) -> Tensor:
         assert memory is None
-        row, past = Row.of(context), cache or RecurrentCache()
+        row, past = RowOrder.of(context), cache or RecurrentCache()
         assert past.state is None or row.documents is None, "packed rows are not decoded"
         return row.restore(self.mix(row.arrange(x), row, past))
 
-    def mix(self, x: Tensor, row: Row, past: RecurrentCache) -> Tensor:
+    def mix(self, x: Tensor, row: RowOrder, past: RecurrentCache) -> Tensor:
         """(B, T, D) -> same, as `row` orders it; leaves in `past` what the next tokens need."""
         raise NotImplementedError
 
 
-def wide(x: Tensor) -> Tensor:
+def to_float32(x: Tensor) -> Tensor:
     """In float32 at least: states and sums of logarithms lose too much in 16 bits."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 

@@ -3,14 +3,14 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.init.base import Init, StackInfo
 from lightning_transformer.nn.linear import QueryKey, ResidualOut
 from lightning_transformer.nn.recurrent.base import (
     Recurrent,
     RecurrentCache,
-    Row,
+    RowOrder,
     head_width,
-    wide,
+    to_float32,
 )
 from lightning_transformer.nn.recurrent.chunked_scan import delta_rule
 from lightning_transformer.nn.recurrent.mamba2 import draw_decay
@@ -74,7 +74,7 @@ class GatedDeltaNet(Recurrent):
         self.gain = nn.Parameter(torch.ones(self.head_dim))
         self.out = ResidualOut(values, dim, bias=bias)
 
-    def draw_weights(self, scheme: Init, site: Site, generator: Generator) -> None:
+    def init_weights(self, scheme: Init, info: StackInfo, generator: Generator) -> None:
         """A_log and dt_bias as Mamba-2 draws them, whatever the scheme."""
         draw_decay(self.A_log, self.dt_bias, DECAY, generator)
 
@@ -86,14 +86,16 @@ class GatedDeltaNet(Recurrent):
         size, width = min(self.chunk_size, 2 * keys - 1), self.head_dim
         return self.n_v_heads * (6 * size * width + 2 * size * width + 6 * width**2)
 
-    def mix(self, x: Tensor, row: Row, past: RecurrentCache) -> Tensor:
+    def mix(self, x: Tensor, row: RowOrder, past: RecurrentCache) -> Tensor:
         gate, a, b = self.g(x), self.a(x), self.b(x)
         mixed = F.silu(self.conv(torch.cat((self.q(x), self.k(x), self.v(x)), dim=-1), row, past))
         keys = self.n_heads * self.head_dim
         q, k, v = (self._heads(part) for part in mixed.split((keys, keys, gate.shape[-1]), dim=-1))
         with torch.autocast(x.device.type, enabled=False):
-            rate = wide(b).sigmoid()
-            log_decay = -wide(self.A_log).exp() * F.softplus(wide(a) + wide(self.dt_bias))
+            rate = to_float32(b).sigmoid()
+            log_decay = -to_float32(self.A_log).exp() * F.softplus(
+                to_float32(a) + to_float32(self.dt_bias)
+            )
             if row.real is not None:  # a pad neither writes nor lets decay
                 rate, log_decay = rate * row.real[..., None], log_decay * row.real[..., None]
             n_shared = self.n_v_heads // self.n_heads
@@ -107,13 +109,13 @@ class GatedDeltaNet(Recurrent):
                 state=past.state,
                 chunk_size=self.chunk_size,
             )
-            y = F.rms_norm(y, y.shape[-1:], eps=self.eps) * wide(self.gain)
-            y = y.transpose(1, 2).flatten(2) * F.silu(wide(gate))
+            y = F.rms_norm(y, y.shape[-1:], eps=self.eps) * to_float32(self.gain)
+            y = y.transpose(1, 2).flatten(2) * F.silu(to_float32(gate))
         return self.out(y.to(x.dtype))
 
     def _heads(self, x: Tensor) -> Tensor:
         """(B, T, H*K) -> (B, H, T, K)"""
-        return wide(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        return to_float32(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
 
 
 def _unit(x: Tensor) -> Tensor:

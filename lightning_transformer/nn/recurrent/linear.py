@@ -4,14 +4,14 @@ from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.linear import QueryKey, ResidualOut
 from lightning_transformer.nn.recurrent.base import (
     Recurrent,
     RecurrentCache,
-    Row,
+    RowOrder,
     head_width,
-    wide,
+    to_float32,
 )
 from lightning_transformer.nn.recurrent.chunked_scan import decayed_sums
 
@@ -45,8 +45,8 @@ class LinearAttention(Recurrent):
         self.q, self.k = QueryKey(dim, dim, bias=bias), QueryKey(dim, dim, bias=bias)
         self.v, self.out = nn.Linear(dim, dim, bias=bias), ResidualOut(dim, dim, bias=bias)
 
-    def settle(self, place: Place) -> nn.Module:
-        self.causal = place.causal
+    def configure_layer(self, info: LayerInfo) -> nn.Module:
+        self.causal = info.causal
         return self
 
     def flops(self, keys: float) -> float:
@@ -76,7 +76,7 @@ class LinearAttention(Recurrent):
             sums = q @ past.state
         return self._read(sums, x)
 
-    def mix(self, x: Tensor, row: Row, past: RecurrentCache) -> Tensor:
+    def mix(self, x: Tensor, row: RowOrder, past: RecurrentCache) -> Tensor:
         q, k, v = self._features(self.q(x)), self._keys(x, row.real), self._values(x)
         with torch.autocast(x.device.type, enabled=False):
             if self.causal:
@@ -104,7 +104,7 @@ class LinearAttention(Recurrent):
 
     def _features(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, H, T, K), elu(x) + 1 without the rounding of exp(x) - 1 + 1."""
-        heads = wide(self._heads(x))
+        heads = to_float32(self._heads(x))
         return heads.clamp(max=0).exp() + heads.relu()
 
     def _keys(self, x: Tensor, real: Tensor | None) -> Tensor:
@@ -114,7 +114,7 @@ class LinearAttention(Recurrent):
 
     def _values(self, x: Tensor) -> Tensor:
         """(B, S, D) -> (B, H, S, K + 1): values, and a 1 that adds up to the divisor."""
-        return F.pad(wide(self._heads(self.v(x))), (0, 1), value=1.0)
+        return F.pad(to_float32(self._heads(self.v(x))), (0, 1), value=1.0)
 
     def _read(self, sums: Tensor, x: Tensor) -> Tensor:
         """Sums (B, H, T, K + 1), the last of them the divisor -> (B, T, D)."""

@@ -5,14 +5,14 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.init.base import Init, StackInfo
 from lightning_transformer.nn.linear import QueryKey, ResidualOut
 from lightning_transformer.nn.recurrent.base import (
     Recurrent,
     RecurrentCache,
-    Row,
+    RowOrder,
     head_width,
-    wide,
+    to_float32,
 )
 from lightning_transformer.nn.recurrent.chunked_scan import decayed_sums
 from lightning_transformer.nn.recurrent.short_convolution import ShortConvolution
@@ -75,7 +75,7 @@ class Mamba2(Recurrent):
         self.gain = nn.Parameter(torch.ones(inner))
         self.out = ResidualOut(inner, dim, bias=bias)
 
-    def draw_weights(self, scheme: Init, site: Site, generator: Generator) -> None:
+    def init_weights(self, scheme: Init, info: StackInfo, generator: Generator) -> None:
         """A_log and dt_bias by the paper's own rule, whatever the scheme."""
         draw_decay(self.A_log, self.dt_bias, DECAY, generator)
 
@@ -84,13 +84,13 @@ class Mamba2(Recurrent):
         size, inner = min(self.chunk_size, 2 * keys - 1), self.n_heads * self.head_dim
         return 2 * size * (self.n_groups * self.d_state + inner) + 4 * inner * self.d_state
 
-    def mix(self, x: Tensor, row: Row, past: RecurrentCache) -> Tensor:
+    def mix(self, x: Tensor, row: RowOrder, past: RecurrentCache) -> Tensor:
         z, dt = self.z(x), self.dt(x)
         mixed = F.silu(self.conv(torch.cat((self.u(x), self.b(x), self.c(x)), dim=-1), row, past))
         shared = self.n_groups * self.d_state
-        u, b, c = wide(mixed).split((self.n_heads * self.head_dim, shared, shared), dim=-1)
+        u, b, c = to_float32(mixed).split((self.n_heads * self.head_dim, shared, shared), dim=-1)
         with torch.autocast(x.device.type, enabled=False):
-            step = F.softplus(wide(dt) + wide(self.dt_bias))
+            step = F.softplus(to_float32(dt) + to_float32(self.dt_bias))
             if row.real is not None:
                 step = step * row.real[..., None]  # a pad neither writes nor lets decay
             u = u.unflatten(-1, (self.n_heads, self.head_dim))
@@ -98,18 +98,20 @@ class Mamba2(Recurrent):
                 c.unflatten(-1, (self.n_groups, self.d_state)).transpose(1, 2),
                 b.unflatten(-1, (self.n_groups, self.d_state)).transpose(1, 2),
                 (u * step[..., None]).transpose(1, 2),
-                (-step * wide(self.A_log).exp()).transpose(1, 2),
+                (-step * to_float32(self.A_log).exp()).transpose(1, 2),
                 documents=row.documents,
                 state=past.state,
                 chunk_size=self.chunk_size,
             )
-            y = y.transpose(1, 2) + wide(self.skip)[:, None] * u
-            y = self._normed(y.flatten(2) * F.silu(wide(z)))
+            y = y.transpose(1, 2) + to_float32(self.skip)[:, None] * u
+            y = self._normed(y.flatten(2) * F.silu(to_float32(z)))
         return self.out(y.to(x.dtype))
 
     def _normed(self, y: Tensor) -> Tensor:
         groups = y.unflatten(-1, (self.n_groups, -1))
-        return F.rms_norm(groups, groups.shape[-1:], eps=self.eps).flatten(-2) * wide(self.gain)
+        return F.rms_norm(groups, groups.shape[-1:], eps=self.eps).flatten(-2) * to_float32(
+            self.gain
+        )
 
 
 def draw_decay(

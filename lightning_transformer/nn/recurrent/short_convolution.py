@@ -3,8 +3,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, Site
-from lightning_transformer.nn.recurrent.base import RecurrentCache, Row
+from lightning_transformer.nn.init.base import Init, StackInfo
+from lightning_transformer.nn.recurrent.base import RecurrentCache, RowOrder
 
 
 class ShortConvolution(nn.Module):
@@ -22,14 +22,14 @@ class ShortConvolution(nn.Module):
         self.weight = nn.Parameter(torch.zeros(channels, size))  # the newest token's is the last
         self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
 
-    def draw_weights(self, scheme: Init, site: Site, generator: Generator) -> None:
+    def init_weights(self, scheme: Init, info: StackInfo, generator: Generator) -> None:
         bound = self.size**-0.5
         drawn = torch.empty(self.weight.shape).uniform_(-bound, bound, generator=generator)
         self.weight.copy_(drawn)
         if self.bias is not None:
             self.bias.zero_()
 
-    def forward(self, x: Tensor, row: Row, past: RecurrentCache) -> Tensor:
+    def forward(self, x: Tensor, row: RowOrder, past: RecurrentCache) -> Tensor:
         n_tokens, n_before = x.shape[1], self.size - 1
         before = x.new_zeros(x.shape[0], n_before, x.shape[2]) if past.tail is None else past.tail
         known = torch.cat((before, x), dim=1)
@@ -43,7 +43,7 @@ class ShortConvolution(nn.Module):
             y = y + shifted * self.weight[:, -1 - back].to(x.dtype)
         return y if self.bias is None else y + self.bias.to(x.dtype)
 
-    def _last(self, known: Tensor, row: Row) -> Tensor:
+    def _last(self, known: Tensor, row: RowOrder) -> Tensor:
         """The inputs that the next token needs; pads, which stand last, are left out."""
         n_before = self.size - 1
         if row.real is None:

@@ -6,16 +6,17 @@ from lightning_transformer.nn.types import Sublayer
 class Residual(nn.Module):
     """Contract: how a layer's output f(x) joins the residual stream.
 
-    The stream is what `enter` makes of the embeddings, (B, T, D) or (B, T, n, D); `leave` makes
-    (B, T, D) of it after the last layer. needs_final_norm: what leaves has not been normalised.
+    `split_stream` turns embeddings (B, T, D) into the stream, (B, T, D) or (B, T, n, D);
+    `merge_stream` turns it back after the last layer. needs_final_norm: its output is not
+    normalised.
     """
 
     needs_final_norm: bool
 
-    def enter(self, x: Tensor) -> Tensor:
+    def split_stream(self, x: Tensor) -> Tensor:
         return x
 
-    def leave(self, x: Tensor, final_norm: nn.Module) -> Tensor:
+    def merge_stream(self, x: Tensor, final_norm: nn.Module) -> Tensor:
         y = final_norm(x)
         assert isinstance(y, Tensor)
         return y

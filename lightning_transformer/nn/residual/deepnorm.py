@@ -1,7 +1,7 @@
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
@@ -27,12 +27,12 @@ class DeepNorm(Residual):
         checks.fraction("dropout", dropout)
         self.norm, self.dropout, self.alpha = norm(dim), nn.Dropout(dropout), 1.0
 
-    def settle(self, place: Place) -> nn.Module:
-        n = place.n_layers
-        if place.n_readers:
-            self.alpha = 0.81 * (n**4 * place.n_readers) ** (1 / 16)
+    def configure_layer(self, info: LayerInfo) -> nn.Module:
+        n = info.n_layers
+        if info.n_readers:
+            self.alpha = 0.81 * (n**4 * info.n_readers) ** (1 / 16)
         else:
-            self.alpha = ((3 if place.reads_source else 2) * n) ** (1 / 4)
+            self.alpha = ((3 if info.reads_source else 2) * n) ** (1 / 4)
         return self
 
     def forward(self, x: Tensor, f: Sublayer) -> Tensor:

@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
@@ -46,8 +46,8 @@ class HyperConnections(Residual):
             self.weight = nn.Parameter(torch.zeros(dim, n_streams + 2))
             self.sizes = nn.Parameter(torch.full((2,), 0.01))
 
-    def settle(self, place: Place) -> nn.Module:
-        self._start(place.layer % self.n)
+    def configure_layer(self, info: LayerInfo) -> nn.Module:
+        self._start(info.layer % self.n)
         return self
 
     @torch.no_grad()
@@ -56,10 +56,10 @@ class HyperConnections(Residual):
         start = torch.cat((read, torch.eye(self.n), torch.ones(self.n, 1)), dim=1)
         self.static.copy_(start.flatten())
 
-    def enter(self, x: Tensor) -> Tensor:
+    def split_stream(self, x: Tensor) -> Tensor:
         return x.unsqueeze(2).expand(-1, -1, self.n, -1)
 
-    def leave(self, x: Tensor, final_norm: nn.Module) -> Tensor:
+    def merge_stream(self, x: Tensor, final_norm: nn.Module) -> Tensor:
         y = final_norm(x.sum(dim=2))
         assert isinstance(y, Tensor)
         return y

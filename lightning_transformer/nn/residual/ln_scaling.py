@@ -1,7 +1,7 @@
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
@@ -22,8 +22,8 @@ class LNScaling(Residual):
         checks.fraction("dropout", dropout)
         self.norm, self.dropout, self.scale = norm(dim), nn.Dropout(dropout), 1.0
 
-    def settle(self, place: Place) -> nn.Module:
-        self.scale = (place.alone("residual=ln_scaling") + 1) ** -0.5
+    def configure_layer(self, info: LayerInfo) -> nn.Module:
+        self.scale = (info.unshared_layer("residual=ln_scaling") + 1) ** -0.5
         return self
 
     def forward(self, x: Tensor, f: Sublayer) -> Tensor:

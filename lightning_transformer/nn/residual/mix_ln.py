@@ -1,7 +1,7 @@
 from torch import nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.residual.post_norm import PostNorm
 from lightning_transformer.nn.residual.pre_norm import PreNorm
@@ -28,8 +28,8 @@ class MixLN(Residual):
         self._pre = PreNorm(dim, norm=norm, dropout=dropout)
         self.share = share
 
-    def settle(self, place: Place) -> nn.Module:
-        if place.n_layers == 1:
+    def configure_layer(self, info: LayerInfo) -> nn.Module:
+        if info.n_layers == 1:
             raise ValueError("residual=mix_ln needs two layers or more; use residual=post_norm")
-        n_post = max(1, int(self.share * place.n_layers))
-        return self._post if place.alone("residual=mix_ln") < n_post else self._pre
+        n_post = max(1, int(self.share * info.n_layers))
+        return self._post if info.unshared_layer("residual=mix_ln") < n_post else self._pre

@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
@@ -29,11 +29,11 @@ class NormFormer(Residual):
         self.norm, self.norm_out, self.dropout = norm(dim), norm(dim), nn.Dropout(dropout)
         self.scale: nn.Parameter | float = nn.Parameter(torch.ones(dim))
 
-    def settle(self, place: Place) -> nn.Module:
-        if place.sublayer in ("attention", "cross"):
+    def configure_layer(self, info: LayerInfo) -> nn.Module:
+        if info.sublayer in ("attention", "cross"):
             del self.scale
             self.scale = 1.0
-        elif place.sublayer:
+        elif info.sublayer:
             self.norm_out = nn.Identity()
         return self
 

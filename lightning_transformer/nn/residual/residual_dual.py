@@ -24,10 +24,10 @@ class ResidualDual(Residual):
         checks.fraction("dropout", dropout)
         self.norm, self.dropout = norm(dim), nn.Dropout(dropout)
 
-    def enter(self, x: Tensor) -> Tensor:
+    def split_stream(self, x: Tensor) -> Tensor:
         return torch.stack((x, x), dim=2)
 
-    def leave(self, x: Tensor, final_norm: nn.Module) -> Tensor:
+    def merge_stream(self, x: Tensor, final_norm: nn.Module) -> Tensor:
         u, v = x.unbind(2)
         y = u + final_norm(v)
         assert isinstance(y, Tensor)

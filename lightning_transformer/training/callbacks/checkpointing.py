@@ -10,7 +10,7 @@ from lightning_transformer.checkpoint import store
 from lightning_transformer.optim.optimizers.schedule_free import averaged
 
 
-class Saving(LightningCheckpoint):
+class Checkpointing(LightningCheckpoint):
     """Writes a checkpoint after every validation, every `save_every` steps, and when told to.
 
     facts are put into every manifest. due: whether the step that training goes on from should have

@@ -9,7 +9,7 @@ from lightning_transformer.nn.ffn.moe import MoE
 from lightning_transformer.nn.stack import Stack
 
 
-class Blocks(L.Callback):
+class CompileBlocks(L.Callback):
     """How the blocks of a model are computed: again in the backward pass, compiled, or neither.
 
     Lightning sets callbacks up before it shards the model, which is the order that is needed:

@@ -11,7 +11,7 @@ import lightning as L
 import torch
 from torch import distributed
 
-from lightning_transformer.training.callbacks.checkpointing import Saving
+from lightning_transformer.training.callbacks.checkpointing import Checkpointing
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -49,7 +49,7 @@ class AgreedSignal:
         return known
 
 
-class Stop(L.Callback):
+class GracefulStop(L.Callback):
     """Ends training between optimizer steps: at the last one, or once a signal has come.
 
     At the last step Lightning is told to stop, which makes it validate first, also where max_steps
@@ -57,8 +57,8 @@ class Stop(L.Callback):
     an interrupted run has the same validations as an undisturbed one.
     """
 
-    def __init__(self, saving: Saving, say: Callable[[str], None]) -> None:
-        self.saving, self.say = saving, say
+    def __init__(self, checkpointing: Checkpointing, say: Callable[[str], None]) -> None:
+        self.checkpointing, self.say = checkpointing, say
         self.signum = 0  # 0 = none has come
         self.answers = False  # whether signals come to `handle`
         self._training = False
@@ -92,7 +92,7 @@ class Stop(L.Callback):
         if trainer.global_step >= trainer.max_steps:
             trainer.should_stop = True  # nothing is left to do but to validate
         elif signum:
-            self.saving.save(trainer, {})
+            self.checkpointing.save(trainer, {})
             raise Stopped(signum)
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
@@ -109,7 +109,7 @@ class Stop(L.Callback):
 
 
 @contextmanager
-def stop_on_signals(stop: Stop) -> Iterator[None]:
+def stop_on_signals(stop: GracefulStop) -> Iterator[None]:
     """Within, SIGINT and SIGTERM are answered by `stop`."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python lets only the main thread handle signals

@@ -12,7 +12,7 @@ from lightning_transformer.models.base import Transformer
 from lightning_transformer.training.callbacks.progress import Display
 
 
-class Meter(L.Callback):
+class MetricLogger(L.Callback):
     """Logs train/loss, optim/lr, optim/grad_norm and perf/tokens_per_s, and feeds the display.
 
     Between two logs it costs a comparison: reading a number from a device would make the step wait.

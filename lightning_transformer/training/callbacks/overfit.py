@@ -5,7 +5,7 @@ import lightning as L
 from lightning_transformer.nn import checks
 
 
-class Head:
+class FirstExamples:
     """The first n examples of a split, the same in every epoch."""
 
     def __init__(self, split: Any, n: int) -> None:
@@ -30,5 +30,5 @@ class Overfit(L.Callback):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if stage == "fit":
-            head = Head(data.splits["train"], self.n_steps * data.batch_size)
+            head = FirstExamples(data.splits["train"], self.n_steps * data.batch_size)
             data.splits = {**data.splits, "train": head, "val": head}

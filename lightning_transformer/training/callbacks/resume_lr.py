@@ -4,7 +4,7 @@ import lightning as L
 from torch.optim.lr_scheduler import LambdaLR
 
 
-class Rates(L.Callback):
+class ResumeLR(L.Callback):
     """Applies the configured learning rates and length of the schedule to a resumed run.
 
     Lightning restores optimizer and schedule as they were saved, and with them the old rates: a new

@@ -9,7 +9,7 @@ from lightning_transformer.errors import ConfigError
 from lightning_transformer.optim.optimizers.schedule_free import ScheduleFreeAdamW
 
 
-class Averages(L.Callback):
+class AveragedWeights(L.Callback):
     """Has optimizer=schedule_free put its average into the model, but for the training itself.
 
     Validation sees the average, and so does whoever comes after the training. Checkpoints have it

@@ -20,7 +20,7 @@ class NonFinite(TrainingError):
     """A loss or a gradient was not finite."""
 
 
-class Stop(Guard):
+class StopOnNonFinite(Guard):
     """Raises NonFinite before the first update whose loss or gradient is not finite.
 
     Weights and optimizer are those of the step before. On a GPU no further update happens from that

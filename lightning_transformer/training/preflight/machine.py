@@ -7,7 +7,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.attention.kernels.base import TrainsInPlaces
+from lightning_transformer.nn.attention.kernels.base import LimitedTraining
 from lightning_transformer.nn.position.learned import Learned
 from lightning_transformer.training.preflight.memory import check_activations, check_memory
 from lightning_transformer.training.preflight.precision import check_precision, device_kind
@@ -50,7 +50,7 @@ def check_machine(cfg: DictConfig, model: Transformer, data: DataModule) -> None
     device = device_kind(str(cfg.trainer.accelerator))
     for module in model.modules():
         kernel = getattr(module, "kernel", None)
-        if isinstance(kernel, TrainsInPlaces):
+        if isinstance(kernel, LimitedTraining):
             dropout = getattr(module, "dropout", 0.0)
             kernel.check_training(device, dropout if isinstance(dropout, float) else 0.0)
     check_precision(str(cfg.trainer.precision), str(cfg.trainer.accelerator), shards=shards)

@@ -26,7 +26,7 @@ GROUPS = (
     "qk_norm",
     "ffn",
     "block",
-    "depth",
+    "layer_sharing",
     "embedding",
     "init",
 )

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.nn.attention.kernels.base import TrainsInPlaces
+from lightning_transformer.nn.attention.kernels.base import LimitedTraining
 from tests.conftest import noise, options
 from tests.contracts.conformance.models import (
     IDS,
@@ -127,7 +127,7 @@ def kernels_agree(model: Transformer, choices: Mapping[str, str], kind: str) -> 
 
 def gradients_reach_all(model: Transformer) -> None:
     """Finite, for every parameter of the stacks."""
-    if any(isinstance(getattr(m, "kernel", None), TrainsInPlaces) for m in model.modules()):
+    if any(isinstance(getattr(m, "kernel", None), LimitedTraining) for m in model.modules()):
         with pytest.raises(ValueError, match=r"^kernel=flex has no gradient on a CPU"):
             features(model, IDS)
         return

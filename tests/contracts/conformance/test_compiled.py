@@ -11,7 +11,7 @@ from torch import nn
 
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn.stack import Stack
-from lightning_transformer.training.callbacks.compile_blocks import Blocks
+from lightning_transformer.training.callbacks.compile_blocks import CompileBlocks
 from tests.conftest import options, tiny
 from tests.contracts.conformance.design import every_option, refused
 from tests.contracts.conformance.models import IDS, features, made, near
@@ -82,7 +82,7 @@ def test_a_compiled_preset_gives_the_same_gradients(preset: str) -> None:
 
 def test_experts_are_not_left_uncompiled() -> None:
     model = tiny("ffn=moe")
-    blocks = Blocks(activation_checkpointing=True, compile=True)
+    blocks = CompileBlocks(activation_checkpointing=True, compile=True)
     with pytest.raises(ConfigError, match=r"^trainer\.compile=true with trainer\.activation_check"):
         blocks.setup(FakeTrainer(), model, "fit")
 

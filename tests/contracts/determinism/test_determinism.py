@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from lightning_transformer.training.run import Job, run
+from lightning_transformer.training.run import RunRequest, run
 from tests.conftest import compose_config, options
 from tests.contracts.determinism.reference import KINDS, N_STEPS, committed, losses
 from tests.helpers.short_runs import DROPOUT, difference, history, short, short_run
@@ -61,7 +61,7 @@ def test_the_order_of_components_in_a_configuration_changes_nothing(tmp_path: Pa
     assert isinstance(mixed, DictConfig)
     assert list(mixed) != list(plain)
     variants = {"plain": plain, "backwards": backwards, "mixed": mixed}
-    results = [run(cfg, Job(tmp_path / name)) for name, cfg in variants.items()]
+    results = [run(cfg, RunRequest(tmp_path / name)) for name, cfg in variants.items()]
     assert len({result.config_sha256 for result in results}) == 1
     for name in ("backwards", "mixed"):
         assert difference(tmp_path / "plain", tmp_path / name) == 0.0

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_transformer.decoding.decode import respond
+from lightning_transformer.decoding.decode import generate_tokens
 from lightning_transformer.decoding.sampler import choose, make_sampler
 from lightning_transformer.decoding.sampling import Sampling
 from tests.conftest import noise, options, tiny
@@ -62,9 +62,9 @@ PROMPTS = [np.array([n, 2 * n, 3]) if n % 2 else np.array([n]) for n in range(1,
 def test_invariant_36_greedy_is_deterministic_and_a_batch_is_its_rows() -> None:
     """And rows stop at their own end-of-text, cut there."""
     model = speaker()
-    together = respond(model, PROMPTS, max_new_tokens=12)
-    assert together == respond(model, PROMPTS, max_new_tokens=12)
-    assert together == [respond(model, [row], max_new_tokens=12)[0] for row in PROMPTS]
+    together = generate_tokens(model, PROMPTS, max_new_tokens=12)
+    assert together == generate_tokens(model, PROMPTS, max_new_tokens=12)
+    assert together == [generate_tokens(model, [row], max_new_tokens=12)[0] for row in PROMPTS]
     assert len({len(row) for row in together}) > 2, "rows end at different places"
     assert min(map(len, together)) < 12
     for prompt, answer in zip(PROMPTS, together, strict=True):
@@ -89,7 +89,7 @@ def by_hand(model: Any, prompt: np.ndarray, n: int) -> list[int]:
 def test_invariant_36_temperature_zero_is_greedy() -> None:
     model = speaker()
     cold = make_sampler(Sampling(0.0), range(len(PROMPTS)))
-    assert respond(model, PROMPTS, max_new_tokens=8, sampler=cold) == respond(
+    assert generate_tokens(model, PROMPTS, max_new_tokens=8, sampler=cold) == generate_tokens(
         model, PROMPTS, max_new_tokens=8
     )
 

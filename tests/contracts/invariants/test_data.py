@@ -157,11 +157,13 @@ def test_invariant_33_scores_of_text_are_sacrebleus_and_on_text() -> None:
         ]
         batch = task.collator("val")(pairs, [0] * 3)
 
-        def respond(model: Any, sources: Any, words: Any = words, **given: Any) -> list[Any]:
+        def generate_tokens(
+            model: Any, sources: Any, words: Any = words, **given: Any
+        ) -> list[Any]:
             return [words.encode(text) for text in said]
 
         metrics = nn.ModuleDict(task.metrics())
-        task.generate_metrics(model, batch, respond, metrics)
+        task.generate_metrics(model, batch, generate_tokens, metrics)
         scores.append({k: float(metrics[k].compute()) for k in ("chrf", "chrf_of_source")})
     assert scores[0] == scores[1]
     theirs = sacrebleu.CHRF(word_order=0)

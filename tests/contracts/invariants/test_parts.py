@@ -16,7 +16,7 @@ from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.kernels import eager, sdpa
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 from lightning_transformer.nn.init.normal import Normal
-from lightning_transformer.nn.layer_info import Place, settle
+from lightning_transformer.nn.layer_info import LayerInfo, configure_layer
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.nn.norm.none import NoNorm
 from tests.conftest import noise, options, tiny, training_kernels
@@ -205,11 +205,13 @@ def test_invariant_44_numerical_gradient(group: str) -> None:
             module = made()
             assert right(module, *(leaf(2, 3, seed=i) for i in range(module.n_inputs))), option
         elif group == "residual":
-            place = Place(layer=1, n_layers=2, sublayer="attention")
-            module = settle(made(4, norm=built("norm", "layernorm")), place).double().eval()
+            info = LayerInfo(layer=1, n_layers=2, sublayer="attention")
+            module = configure_layer(made(4, norm=built("norm", "layernorm")), info).double().eval()
 
             def layer(x: Tensor, module: Any = module) -> Any:
-                return module.leave(module(module.enter(x), torch.tanh), nn.Identity())
+                return module.merge_stream(
+                    module(module.split_stream(x), torch.tanh), nn.Identity()
+                )
 
             assert right(layer, leaf(1, 2, 4)), option
         elif group == "pooling":

@@ -4,7 +4,7 @@ import hashlib
 import time
 from pathlib import Path
 
-from lightning_transformer.checkpoint.hashing import BLOCK, Following, digest
+from lightning_transformer.checkpoint.hashing import BLOCK, StreamingHash, digest
 
 
 def test_digest_is_sha256_and_length(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_digest_is_sha256_and_length(tmp_path: Path) -> None:
 
 def test_a_digest_of_a_file_that_grows_slowly(tmp_path: Path) -> None:
     path = tmp_path / "slow"
-    with Following(path) as followed, path.open("wb") as file:
+    with StreamingHash(path) as followed, path.open("wb") as file:
         for part in (b"a" * 10, b"b" * (BLOCK + 3), b"", b"c"):
             file.write(part)
             file.flush()

@@ -31,7 +31,7 @@ STATE = {
         }
     ],
     "global_step": 3,
-    "callbacks": {"Meter": {"seconds": 1.5, "tensor": torch.arange(3)}},
+    "callbacks": {"MetricLogger": {"seconds": 1.5, "tensor": torch.arange(3)}},
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_transformer.decoding.decode import greedy, respond, stream
+from lightning_transformer.decoding.decode import generate_tokens, greedy, stream_tokens
 from lightning_transformer.decoding.sampler import make_sampler
 from lightning_transformer.decoding.sampling import Sampling
 from lightning_transformer.tasks.base import Batch
@@ -71,11 +71,11 @@ def test_cache_and_sliding_change_nothing(position: str, pattern: str) -> None:
     model = tiny(f"position={position}", f"pattern={pattern}", *window, *LOUD)
     for row in prompts(3, 16, 40):
         expected = continue_by_hand(model, row.tolist(), 40)
-        assert respond(model, [row], max_new_tokens=40) == [expected]
+        assert generate_tokens(model, [row], max_new_tokens=40) == [expected]
 
 
 def test_the_paths_compared_are_not_trivial() -> None:
-    said = respond(tiny(*LOUD), prompts(*LENGTHS), max_new_tokens=60, sampler=no_eos)
+    said = generate_tokens(tiny(*LOUD), prompts(*LENGTHS), max_new_tokens=60, sampler=no_eos)
     assert all(len(set(row)) > 8 for row in said)
 
 
@@ -84,9 +84,11 @@ def test_a_row_does_not_depend_on_its_batch(sampling: Sampling) -> None:
     model = tiny(*LOUD)
     rows = prompts(*LENGTHS)
     seeds = range(len(rows))
-    together = respond(model, rows, max_new_tokens=60, sampler=make_sampler(sampling, seeds))
+    together = generate_tokens(
+        model, rows, max_new_tokens=60, sampler=make_sampler(sampling, seeds)
+    )
     alone = [
-        respond(model, [row], max_new_tokens=60, sampler=make_sampler(sampling, [seed]))[0]
+        generate_tokens(model, [row], max_new_tokens=60, sampler=make_sampler(sampling, [seed]))[0]
         for row, seed in zip(rows, seeds, strict=True)
     ]
     assert together == alone
@@ -95,22 +97,22 @@ def test_a_row_does_not_depend_on_its_batch(sampling: Sampling) -> None:
 def test_a_source_does_not_depend_on_its_batch() -> None:
     model = tiny("model=encoder_decoder", *LOUD)
     rows = [np.append(row, 258) for row in prompts(1, 7, 16)]
-    together = respond(model, rows, max_new_tokens=30)
-    assert together == [respond(model, [row], max_new_tokens=30)[0] for row in rows]
+    together = generate_tokens(model, rows, max_new_tokens=30)
+    assert together == [generate_tokens(model, [row], max_new_tokens=30)[0] for row in rows]
     assert together == [answer_by_hand(model, row, 17) for row in rows]
 
 
 def test_greedy_is_deterministic_and_equals_temperature_zero() -> None:
     model = tiny(*LOUD)
-    first = respond(model, prompts(4, 9), max_new_tokens=30)
-    assert first == respond(model, prompts(4, 9), max_new_tokens=30)
+    first = generate_tokens(model, prompts(4, 9), max_new_tokens=30)
+    assert first == generate_tokens(model, prompts(4, 9), max_new_tokens=30)
     zero = make_sampler(Sampling(temperature=0.0), [1, 2])
-    assert first == respond(model, prompts(4, 9), max_new_tokens=30, sampler=zero)
+    assert first == generate_tokens(model, prompts(4, 9), max_new_tokens=30, sampler=zero)
 
 
 def test_each_row_stops_at_its_own_eos() -> None:
     model = tiny(*LOUD)
-    free = respond(model, prompts(3, 5, 7), max_new_tokens=30, sampler=no_eos)
+    free = generate_tokens(model, prompts(3, 5, 7), max_new_tokens=30, sampler=no_eos)
     step = iter(range(100))
 
     def stops(scores: Tensor) -> Tensor:
@@ -118,13 +120,13 @@ def test_each_row_stops_at_its_own_eos() -> None:
         now, ids = next(step), no_eos(scores)
         return ids.masked_fill(torch.tensor([now == 4, now == 0, now == 25]), 258)
 
-    columns = list(stream(model, prompts(3, 5, 7), max_new_tokens=30, sampler=stops))
+    columns = list(stream_tokens(model, prompts(3, 5, 7), max_new_tokens=30, sampler=stops))
     assert len(columns) == 26
     rows = torch.stack(columns, dim=1).tolist()
     for row, whole, end in zip(rows, free, (4, 0, 25), strict=True):
         assert row == whole[:end] + [258] * (26 - end)
     step = iter(range(100))
-    cut = respond(model, prompts(3, 5, 7), max_new_tokens=30, sampler=stops)
+    cut = generate_tokens(model, prompts(3, 5, 7), max_new_tokens=30, sampler=stops)
     assert cut == [free[0][:4], [], free[2][:25]]
 
 
@@ -136,38 +138,41 @@ def test_special_tokens_are_never_said() -> None:
         assert torch.isfinite(scores[:, [*range(256), 258]]).all()
         return greedy(scores)
 
-    assert len(respond(model, prompts(3), max_new_tokens=3, sampler=last_of_the_allowed)[0]) == 3
+    assert (
+        len(generate_tokens(model, prompts(3), max_new_tokens=3, sampler=last_of_the_allowed)[0])
+        == 3
+    )
 
 
 def test_an_encoder_decoder_stops_when_it_is_full() -> None:
     model = tiny("model=encoder_decoder", *LOUD)
     assert model.max_len == 17
-    said = respond(model, prompts(5, 9), max_new_tokens=100, sampler=no_eos)
+    said = generate_tokens(model, prompts(5, 9), max_new_tokens=100, sampler=no_eos)
     assert [len(row) for row in said] == [17, 17]
 
 
 def test_a_decoder_goes_on_past_its_memory() -> None:
-    said = respond(tiny(*LOUD), prompts(16), max_new_tokens=100, sampler=no_eos)
+    said = generate_tokens(tiny(*LOUD), prompts(16), max_new_tokens=100, sampler=no_eos)
     assert len(said[0]) == 100
 
 
 def test_a_memory_of_one_token_is_enough() -> None:
     model = tiny(*LOUD, "data.seq_len=1")
-    assert len(respond(model, prompts(4), max_new_tokens=9, sampler=no_eos)[0]) == 9
+    assert len(generate_tokens(model, prompts(4), max_new_tokens=9, sampler=no_eos)[0]) == 9
 
 
 def test_no_rows_and_empty_rows() -> None:
     model = tiny(*LOUD)
-    assert respond(model, [], max_new_tokens=5) == []
+    assert generate_tokens(model, [], max_new_tokens=5) == []
     with pytest.raises(AssertionError, match="empty prompt"):
-        respond(model, [np.array([], dtype=np.int64)], max_new_tokens=5)
+        generate_tokens(model, [np.array([], dtype=np.int64)], max_new_tokens=5)
 
 
 def test_the_caller_keeps_its_random_state_and_its_gradients() -> None:
     model = tiny(*LOUD)
     before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
     sampler = make_sampler(Sampling(1.0), [1])
-    for _ in stream(model, prompts(3), max_new_tokens=20, sampler=sampler):
+    for _ in stream_tokens(model, prompts(3), max_new_tokens=20, sampler=sampler):
         assert torch.is_grad_enabled()
     assert torch.equal(before, torch.get_rng_state())
     assert (numpy_before == np.random.get_state()[1]).all()

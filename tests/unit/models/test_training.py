@@ -44,7 +44,7 @@ GROUPS = (
     "pattern",
     "residual",
     "block",
-    "depth",
+    "layer_sharing",
     "embedding",
     "init",
     "loss",

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.kernels.eager import Eager
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
-from lightning_transformer.nn.block.parallel import Parallel
+from lightning_transformer.nn.block.parallel import ParallelBlock
 from lightning_transformer.nn.block.sequential import Sequential
-from lightning_transformer.nn.depth.plain import Plain
+from lightning_transformer.nn.layer_sharing.none import NoSharing
 from lightning_transformer.nn.norm.none import NoNorm
 from lightning_transformer.nn.norm.rmsnorm import RMSNorm
 from lightning_transformer.nn.pattern.full import Full
@@ -60,7 +60,7 @@ def make(kernel: Eager | None = None, **options: Any) -> Stack:
         "block": partial(Sequential, **parts(attention=attention)),
         "position": NoPosition,
         "norm": RMSNorm,
-        "depth": Plain(),
+        "layer_sharing": NoSharing(),
         "pattern": Full(),
         "dropout": 0.0,
         "causal": True,
@@ -196,7 +196,7 @@ def test_padding_of_the_source_is_hidden() -> None:
 @pytest.mark.parametrize(
     ("residual", "kind"), [(PreNorm, RMSNorm), (Sandwich, RMSNorm), (PostNorm, nn.Identity)]
 )
-@pytest.mark.parametrize("block", [Sequential, Parallel])
+@pytest.mark.parametrize("block", [Sequential, ParallelBlock])
 def test_final_norm_where_the_stream_is_not_normed(block: type, residual: type, kind: type) -> None:
     stack = make(block=partial(block, **parts(residual=residual)))
     assert type(stack.final_norm) is kind

@@ -39,17 +39,17 @@ def test_the_mean_is_the_whole_layer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_layers", "depth", "wanted"),
+    ("n_layers", "sharing", "wanted"),
     [
-        (4, "plain", [0.15, 0.3, 0.45, 0.6]),
-        (1, "plain", [0.6]),
+        (4, "none", [0.15, 0.3, 0.45, 0.6]),
+        (1, "none", [0.6]),
         (2, "looped", [0.15, 0.3, 0.45, 0.6]),
     ],
 )
 def test_rates_grow_to_that_of_the_last_layer(
-    n_layers: int, depth: str, wanted: list[float]
+    n_layers: int, sharing: str, wanted: list[float]
 ) -> None:
-    assert dropping(n_layers, depth=depth).drop_rates == pytest.approx(wanted, rel=1e-12)
+    assert dropping(n_layers, layer_sharing=sharing).drop_rates == pytest.approx(wanted, rel=1e-12)
 
 
 def test_evaluation_leaves_nothing_out() -> None:

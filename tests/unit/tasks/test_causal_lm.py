@@ -153,12 +153,12 @@ def test_samples_show_the_beginning_and_what_follows() -> None:
     model: Any = tiny("model=decoder_only")
     example = Tokens(np.frombuffer(b"abcdefgh", dtype=np.uint8))
 
-    def respond(_: Any, rows: Any, **_options: Any) -> list[list[int]]:
+    def generate_tokens(_: Any, rows: Any, **_options: Any) -> list[list[int]]:
         assert 0 < len(rows[0]) < 8
         assert bytes(rows[0]) == b"abcdefgh"[: len(rows[0])]
         return [[67, 68]]
 
-    (sample,) = model.task.demonstrate(model, [example], respond)
+    (sample,) = model.task.demonstrate(model, [example], generate_tokens)
     assert "abcdefgh".startswith(sample.given)
     assert (sample.output, sample.expected) == ("CD", "")
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.data.examples import Tokens
-from lightning_transformer.decoding.decode import respond
+from lightning_transformer.decoding.decode import generate_tokens
 from lightning_transformer.models.size import measure
 from lightning_transformer.optim.param_groups import matrices
 from lightning_transformer.tasks.base import IGNORE, Batch
@@ -117,8 +117,8 @@ def test_metrics_and_generation_are_those_of_the_next_token() -> None:
         values.append(one.task.compute(metrics))
     assert values[0] == values[1]
     prompts = [np.array([65, 66, 67])]
-    said = respond(model, prompts, max_new_tokens=5)
-    assert said == respond(plain, prompts, max_new_tokens=5)
+    said = generate_tokens(model, prompts, max_new_tokens=5)
+    assert said == generate_tokens(plain, prompts, max_new_tokens=5)
 
 
 def test_smoothing_and_softcap_reach_the_further_heads() -> None:

@@ -81,13 +81,13 @@ def evaluated(
     ranks: tuple[int, int] = (0, 1),
 ) -> tuple[Any, Any]:
     task: Any = tiny("model=encoder_decoder", f"task.n_generated={n}").task
-    metrics, respond = nn.ModuleDict(task.metrics()), Scripted(outputs)
+    metrics, generate_tokens = nn.ModuleDict(task.metrics()), Scripted(outputs)
     for first, last in itertools.pairwise(cuts):
         batch = task.collator("val")(pairs[first:last], [0] * (last - first))
         features = torch.zeros(*batch.input_ids.shape, 32, dtype=torch.float64)
         task.update(metrics, features, batch)
-        task.generate_metrics(SimpleNamespace(data_ranks=ranks), batch, respond, metrics)
-    return {name: float(v) for name, v in task.compute(metrics).items()}, respond
+        task.generate_metrics(SimpleNamespace(data_ranks=ranks), batch, generate_tokens, metrics)
+    return {name: float(v) for name, v in task.compute(metrics).items()}, generate_tokens
 
 
 def words(n: int, seed: int) -> list[str]:
@@ -111,29 +111,29 @@ def test_chrf_is_that_of_sacrebleu(seed: int) -> None:
 
 def test_only_the_first_examples_are_generated() -> None:
     pairs = [Pair(np.arange(i + 1), WORDS.encode(f"t{i}")) for i in range(8)]
-    values, respond = evaluated(pairs, ["t0", "t1", "x", "t3", "x"], 5, [0, 3, 6, 8])
+    values, generate_tokens = evaluated(pairs, ["t0", "t1", "x", "t3", "x"], 5, [0, 3, 6, 8])
     # Sources with their ends, and without the pads that made them equally long.
     sources = [[*range(i + 1), EOS] for i in range(5)]
-    assert respond.asked == [sources[:3], sources[3:]]
+    assert generate_tokens.asked == [sources[:3], sources[3:]]
     assert values["exact_match"] == pytest.approx(3 / 5)
 
 
 @pytest.mark.parametrize(("rank", "n_own"), [(0, 3), (1, 2)])
 def test_processes_together_generate_as_many_as_one(rank: int, n_own: int) -> None:
     pairs = [Pair(np.arange(i + 1), WORDS.encode(f"t{i}")) for i in range(8)][rank::2]
-    _, respond = evaluated(pairs, ["x"] * n_own, 5, [0, 2, 4], ranks=(rank, 2))
-    assert sum(map(len, respond.asked)) == n_own
+    _, generate_tokens = evaluated(pairs, ["x"] * n_own, 5, [0, 2, 4], ranks=(rank, 2))
+    assert sum(map(len, generate_tokens.asked)) == n_own
 
 
 def test_room_to_say_more_than_the_target() -> None:
-    _, respond = evaluated([pair("ab", "c" * 20)], ["x"], 5, [0, 1])
-    assert respond.lengths == [21 + 5 + 8]
+    _, generate_tokens = evaluated([pair("ab", "c" * 20)], ["x"], 5, [0, 1])
+    assert generate_tokens.lengths == [21 + 5 + 8]
 
 
 def test_nothing_is_generated_if_not_wanted() -> None:
-    values, respond = evaluated([pair("a", "b")], [], 0, [0, 1])
+    values, generate_tokens = evaluated([pair("a", "b")], [], 0, [0, 1])
     assert list(values) == ["loss"]
-    assert respond.asked == []
+    assert generate_tokens.asked == []
 
 
 def test_samples_show_source_output_and_target() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_transformer.decoding.decode import greedy, stream
+from lightning_transformer.decoding.decode import greedy, stream_tokens
 from tests.conftest import compose_config, tiny
 from tests.unit.tasks.drawn import drawn_batch
 
@@ -60,7 +60,7 @@ def test_generation_sees_capped_scores(task: str) -> None:
         return greedy(scores)
 
     rows = [np.array([65, 66, 67]), np.array([70, 71, 72])]
-    for _ in stream(model, rows, max_new_tokens=3, sampler=watched):
+    for _ in stream_tokens(model, rows, max_new_tokens=3, sampler=watched):
         pass
     text = torch.stack([scores[:, :256] for scores in seen])
     assert 0.9 * CAP < text.abs().max() < CAP

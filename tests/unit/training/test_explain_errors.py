@@ -7,7 +7,7 @@ import torch
 
 from lightning_transformer.errors import TrainingError
 from lightning_transformer.runs.result import read
-from lightning_transformer.training.explain_errors import explaining, remedy
+from lightning_transformer.training.explain_errors import explain_errors, remedy
 from tests.conftest import compose_config
 from tests.helpers.short_runs import At, short, type_in
 
@@ -53,7 +53,7 @@ def test_other_failures_of_machines(error, words):
 
 
 def test_what_is_not_known_here_stays_what_it_is():
-    with pytest.raises(RuntimeError, match=r"^odd$") as caught, explaining(compose_config()):
+    with pytest.raises(RuntimeError, match=r"^odd$") as caught, explain_errors(compose_config()):
         raise RuntimeError("odd")
     assert not isinstance(caught.value, TrainingError)
 

@@ -9,8 +9,8 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from lightning_transformer.checkpoint.io import SafeCheckpointIO
 from lightning_transformer.training import trainer as module
-from lightning_transformer.training.callbacks.checkpointing import Saving
-from lightning_transformer.training.callbacks.graceful_stop import Stop
+from lightning_transformer.training.callbacks.checkpointing import Checkpointing
+from lightning_transformer.training.callbacks.graceful_stop import GracefulStop
 from lightning_transformer.training.trainer import trainer
 
 
@@ -39,12 +39,12 @@ def test_validation_comes_at_the_end_of_a_run_shorter_than_its_interval(tmp_path
 
 
 def test_checkpoints_come_last_and_our_callbacks_after_the_time_limit(tmp_path):
-    saving = Saving(tmp_path / "checkpoints", val_every=10, save_every=None)
-    stop = Stop(saving, print)
-    made = make(tmp_path, callbacks=[saving, stop], max_minutes=1.5)
+    checkpointing = Checkpointing(tmp_path / "checkpoints", val_every=10, save_every=None)
+    stop = GracefulStop(checkpointing, print)
+    made = make(tmp_path, callbacks=[checkpointing, stop], max_minutes=1.5)
     (timer,) = (c for c in made.callbacks if isinstance(c, Timer))
     assert timer.time_remaining() == 90
-    order = [made.callbacks.index(c) for c in (timer, stop, saving)]
+    order = [made.callbacks.index(c) for c in (timer, stop, checkpointing)]
     assert order == sorted(order)
     assert not any(isinstance(c, ModelCheckpoint) for c in made.callbacks)
 

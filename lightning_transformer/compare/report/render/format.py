@@ -63,7 +63,7 @@ def sentences(content: dict[str, Any]) -> list[str]:
     said = {
         "better": f"better than {base}",
         "worse": f"worse than {base}",
-        "equal": f"equal to {base}, within ±{content['rope']['percent']:g} %",
+        "equal": f"equal to {base}, within ±{content['margin']['percent']:g} %",
         "unresolved": "unresolved: the seeds do not settle it",
         "withheld": "without a verdict, because two seeds are too few",
         "no inference": "without inference, because one seed says nothing about noise",

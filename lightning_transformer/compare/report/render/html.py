@@ -102,7 +102,7 @@ def _forest(content: dict[str, Any]) -> str:
     wide, narrow = plots.forest(content), plots.forest(content, 358)
     if wide is None:
         return ""
-    rope = content["rope"]
+    margin = content["margin"]
     method = "Intervals are of paired differences, seed by seed."
     thin = (
         " The thin line is the interval over other test examples. An arrow: beyond the drawn range."
@@ -111,8 +111,8 @@ def _forest(content: dict[str, Any]) -> str:
     )
     return (
         "<section><h2>Difference from the baseline</h2><p class=note>The large dot is the mean, the bar its 95 % "
-        f"interval, small dots are seeds. The shaded region, ±{num('/rope/percent', rope['percent'], plain)} % "
-        f"or ±{num('/rope/absolute', rope['absolute'])}, is too small to matter. {method}{thin}</p>"
+        f"interval, small dots are seeds. The shaded region, ±{num('/margin/percent', margin['percent'], plain)} % "
+        f"or ±{num('/margin/absolute', margin['absolute'])}, is too small to matter. {method}{thin}</p>"
         f"{figure(wide, kind='wide')}{figure(narrow, kind='narrow')}</section>"
     )
 

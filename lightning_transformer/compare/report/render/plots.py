@@ -48,12 +48,18 @@ def forest(content: dict[str, Any], width: int = 880) -> Canvas | None:
     pitch, top = (46, 26) if narrow else (32, 26)
     bottom = top + pitch * len(rows)
     canvas = Canvas(width, bottom + 42, f"Difference in {content['metric']} from the baseline")
-    rope = content["rope"]["absolute"]
-    low, high = _forest_extent([row for _, row in rows], rope)
+    margin = content["margin"]["absolute"]
+    low, high = _forest_extent([row for _, row in rows], margin)
     x = _linear(low, high, left, right)
     clip = lambda value: min(max(x(value), left), right)  # noqa: E731
     canvas.area(
-        [(clip(-rope), top), (clip(rope), top), (clip(rope), bottom), (clip(-rope), bottom)], "band"
+        [
+            (clip(-margin), top),
+            (clip(margin), top),
+            (clip(margin), bottom),
+            (clip(-margin), bottom),
+        ],
+        "band",
     )
     marks = ticks(low, high, 3 if narrow else 6)
     for tick in marks:
@@ -81,7 +87,7 @@ def _tick(tick: float, marks: Sequence[float]) -> str:
     return tick_text(tick, marks[1] - marks[0] if len(marks) > 1 else abs(tick) or 1)
 
 
-def _forest_extent(rows: Sequence[dict[str, Any]], rope: float) -> tuple[float, float]:
+def _forest_extent(rows: Sequence[dict[str, Any]], margin: float) -> tuple[float, float]:
     """All dots and intervals; of these only what is not far beyond the dots (two seeds).
 
     A variant that is FAR times as far off as the next one is left out, or the others would lie on
@@ -89,10 +95,10 @@ def _forest_extent(rows: Sequence[dict[str, Any]], rope: float) -> tuple[float, 
     """
     rows = sorted(rows, key=lambda row: abs(row["effect"]["delta"]))
     while len(rows) > 2 and abs(rows[-1]["effect"]["delta"]) > FAR * max(
-        abs(rows[-2]["effect"]["delta"]), rope
+        abs(rows[-2]["effect"]["delta"]), margin
     ):
         rows = rows[:-1]
-    dots = [d for row in rows for d in row["differences"].values()] + [-rope, rope, 0.0]
+    dots = [d for row in rows for d in row["differences"].values()] + [-margin, margin, 0.0]
     low, high = min(dots), max(dots)
     span = high - low or 1.0
     ends = [row["effect"][end] for row in rows for end in ("low", "high")]

@@ -3,7 +3,7 @@ from dataclasses import fields
 from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.attention.kernels.base import Scoring
+from lightning_transformer.nn.attention.kernels.base import ScoreMods
 from lightning_transformer.nn.attention.kernels.eager import Eager
 from lightning_transformer.nn.attention.kernels.sdpa import SDPA
 
@@ -22,11 +22,11 @@ class Auto:
         self._asked: set[str] = set()
         self._sdpa, self._eager = SDPA(), Eager()
 
-    def note(self, what: str) -> None:
-        """Remember what an attention needs, for `choice`."""
+    def require(self, what: str) -> None:
+        """Remember what an attention needs, for `describe`."""
         self._asked.add(what)
 
-    def choice(self) -> str:
+    def describe(self) -> str:
         """One line that tells which kernel computes what."""
         rest = sorted(self._asked - SDPA.supports)
         if not rest:
@@ -40,13 +40,13 @@ class Auto:
         v: Tensor,
         context: AttentionContext,
         dropout: float,
-        scoring: Scoring | None = None,
+        score_mods: ScoreMods | None = None,
     ) -> Tensor:
-        if scoring is None or SDPA.supports.issuperset(_named(scoring)):
-            return self._sdpa(q, k, v, context, dropout, scoring)
-        return self._eager(q, k, v, context, dropout, scoring)
+        if score_mods is None or SDPA.supports.issuperset(_named(score_mods)):
+            return self._sdpa(q, k, v, context, dropout, score_mods)
+        return self._eager(q, k, v, context, dropout, score_mods)
 
 
-def _named(scoring: Scoring) -> list[str]:
+def _named(score_mods: ScoreMods) -> list[str]:
     """Names of what is done to the scores."""
-    return [f.name for f in fields(scoring) if getattr(scoring, f.name) is not None]
+    return [f.name for f in fields(score_mods) if getattr(score_mods, f.name) is not None]

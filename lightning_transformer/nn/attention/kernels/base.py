@@ -8,7 +8,7 @@ from lightning_transformer.nn.attention.context import AttentionContext
 
 
 @dataclass(frozen=True)
-class Scoring:
+class ScoreMods:
     """What is done to the scores s (B, H, T, S) besides scaling, in this order.
 
     mix_scores: s -> same. softcap c: s -> c tanh(s / c). Then bias and mask. sinks (H,): the score
@@ -26,7 +26,7 @@ class Kernel(Protocol):
 
     Shapes: q (B, H, T, K), k (B, G, S, K), v (B, G, S, V) with H a multiple of G -> (B, H, T, V). A
     query that may see nothing gets zeros. `dropout` is the rate to apply now: 0 outside training.
-    supports: names of what it can do of `Scoring`; what it cannot is refused when a model is built.
+    supports: names of what it can do of `ScoreMods`; what it cannot is refused at build time.
     """
 
     supports: frozenset[str]
@@ -38,12 +38,12 @@ class Kernel(Protocol):
         v: Tensor,
         context: AttentionContext,
         dropout: float,
-        scoring: Scoring | None = None,
+        score_mods: ScoreMods | None = None,
     ) -> Tensor: ...
 
 
 @runtime_checkable
-class TrainsInPlaces(Protocol):
+class LimitedTraining(Protocol):
     """A kernel that cannot train on every device or with every option."""
 
     def check_training(self, device: str, dropout: float) -> None:
@@ -54,15 +54,15 @@ class TrainsInPlaces(Protocol):
 class TakesNotes(Protocol):
     """A kernel that wants to know what is required of it."""
 
-    def note(self, what: str) -> None: ...
+    def require(self, what: str) -> None: ...
 
 
 def require(kernel: Kernel, what: str, attention: str) -> None:
-    """Raise ValueError unless a kernel can do what an attention needs of `Scoring`."""
+    """Raise ValueError unless a kernel can do what an attention needs of `ScoreMods`."""
     if what not in kernel.supports:
         raise ValueError(
             f"attention={attention} needs {what}, which kernel={type(kernel).__name__.lower()} "
             "does not compute; use kernel=eager"
         )
     if isinstance(kernel, TakesNotes):
-        kernel.note(what)
+        kernel.require(what)

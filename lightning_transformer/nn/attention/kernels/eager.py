@@ -3,7 +3,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.attention.kernels.base import Scoring
+from lightning_transformer.nn.attention.kernels.base import ScoreMods
 
 
 class Eager:
@@ -21,30 +21,30 @@ class Eager:
         v: Tensor,
         context: AttentionContext,
         dropout: float,
-        scoring: Scoring | None = None,
+        score_mods: ScoreMods | None = None,
     ) -> Tensor:
-        scoring = scoring or Scoring()
+        score_mods = score_mods or ScoreMods()
         groups = q.shape[1] // k.shape[1]
         k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
         scores = (q @ k.mT).to(torch.promote_types(q.dtype, torch.float32))
         scores = scores / q.shape[-1] ** 0.5
-        if scoring.mix_scores is not None:
-            scores = scoring.mix_scores(scores)
-        if scoring.softcap is not None:
-            scores = scoring.softcap * torch.tanh(scores / scoring.softcap)
+        if score_mods.mix_scores is not None:
+            scores = score_mods.mix_scores(scores)
+        if score_mods.softcap is not None:
+            scores = score_mods.softcap * torch.tanh(scores / score_mods.softcap)
         if context.bias is not None:
             scores = scores + context.bias
         mask = context.mask
         if context.is_causal:
             mask = scores.new_ones(scores.shape[-2:]).tril().bool()
         if mask is None:
-            weights = _softmax(scores, scoring.sinks)
+            weights = _softmax(scores, score_mods.sinks)
         else:
             # A finite floor, then zero: -inf alone makes NaN of a query that may see nothing.
             floor = scores.masked_fill(~mask, -1e30)
-            weights = _softmax(floor, scoring.sinks).masked_fill(~mask, 0.0)
-        if scoring.mix_weights is not None:
-            weights = scoring.mix_weights(weights)
+            weights = _softmax(floor, score_mods.sinks).masked_fill(~mask, 0.0)
+        if score_mods.mix_weights is not None:
+            weights = score_mods.mix_weights(weights)
         return F.dropout(weights.to(v.dtype), dropout) @ v
 
 

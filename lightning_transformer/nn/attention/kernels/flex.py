@@ -12,7 +12,7 @@ from torch.nn.attention.flex_attention import (
 )
 
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.attention.kernels.base import Scoring
+from lightning_transformer.nn.attention.kernels.base import ScoreMods
 
 
 class Flex:
@@ -47,11 +47,11 @@ class Flex:
         v: Tensor,
         context: AttentionContext,
         dropout: float,
-        scoring: Scoring | None = None,
+        score_mods: ScoreMods | None = None,
     ) -> Tensor:
-        scoring = scoring or Scoring()
-        assert scoring.mix_scores is None, "refused when the model was built"
-        assert scoring.mix_weights is None, "refused when the model was built"
+        score_mods = score_mods or ScoreMods()
+        assert score_mods.mix_scores is None, "refused when the model was built"
+        assert score_mods.mix_weights is None, "refused when the model was built"
         needs_gradient = torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v))
         if dropout or (needs_gradient and q.device.type == "cpu"):
             self.check_training(q.device.type, dropout)
@@ -59,15 +59,15 @@ class Flex:
             q,
             k,
             v,
-            score_mod=_score_mod(context, scoring, one_query=q.shape[2] == 1),
+            score_mod=_score_mod(context, score_mods, one_query=q.shape[2] == 1),
             block_mask=None if q.shape[2] == 1 else _block_mask(context, q, k),
             enable_gqa=q.shape[1] != k.shape[1],
-            return_aux=AuxRequest(lse=scoring.sinks is not None),
+            return_aux=AuxRequest(lse=score_mods.sinks is not None),
         )
-        if scoring.sinks is None:
+        if score_mods.sinks is None:
             return y
         # One more key of value zero: the weights of the others shrink together.
-        share = torch.sigmoid(lse.lse - scoring.sinks.to(lse.lse.dtype)[:, None])
+        share = torch.sigmoid(lse.lse - score_mods.sinks.to(lse.lse.dtype)[:, None])
         return (y * share[..., None]).to(y.dtype)
 
     def _function(self, device: torch.device) -> Any:
@@ -86,9 +86,9 @@ def _plain(*args: Any, **options: Any) -> Any:
         return flex_attention(*args, **options)
 
 
-def _score_mod(context: AttentionContext, scoring: Scoring, *, one_query: bool) -> Any:
+def _score_mod(context: AttentionContext, score_mods: ScoreMods, *, one_query: bool) -> Any:
     """What becomes of one score of row b, head h, query i and key j; None = nothing."""
-    bias, softcap = context.bias, scoring.softcap
+    bias, softcap = context.bias, score_mods.softcap
     if bias is not None and bias.ndim == 3:
         bias = bias[None]
     hidden = None if not one_query or bias is not None else context.mask
@@ -122,15 +122,15 @@ def _block_mask(context: AttentionContext, q: Tensor, k: Tensor) -> BlockMask | 
         return None
     # Layers of one pattern share their mask; kept with it, so that no other takes its number.
     name = f"blocks of mask {id(mask)}"
-    if name not in context.carried:
+    if name not in context.cache:
 
         def seen(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
             return _at(mask, b, h, i, j)
 
         n_rows, n_heads = (n if n > 1 else None for n in mask.shape[:2])
         made = create_block_mask(seen, n_rows, n_heads, length, n_keys, q.device)
-        context.carried[name] = mask, made
-    _, blocks = context.carried[name]
+        context.cache[name] = mask, made
+    _, blocks = context.cache[name]
     assert isinstance(blocks, BlockMask)
     return blocks
 

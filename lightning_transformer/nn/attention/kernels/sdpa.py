@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.attention.kernels.base import Scoring
+from lightning_transformer.nn.attention.kernels.base import ScoreMods
 
 
 class SDPA:
@@ -26,13 +26,13 @@ class SDPA:
         v: Tensor,
         context: AttentionContext,
         dropout: float,
-        scoring: Scoring | None = None,
+        score_mods: ScoreMods | None = None,
     ) -> Tensor:
         run, dtype = _sdpa, v.dtype
-        if scoring is not None:
-            others = scoring.mix_scores, scoring.softcap, scoring.mix_weights
+        if score_mods is not None:
+            others = score_mods.mix_scores, score_mods.softcap, score_mods.mix_weights
             assert others == (None, None, None), "refused when the model was built"
-            run = _sdpa if scoring.sinks is None else partial(_with_sinks, scoring.sinks)
+            run = _sdpa if score_mods.sinks is None else partial(_with_sinks, score_mods.sinks)
         if q.device.type == "cpu" and dtype.itemsize < 4:
             with torch.autocast("cpu", enabled=False):
                 return run(q.float(), k.float(), v.float(), context, dropout).to(dtype)

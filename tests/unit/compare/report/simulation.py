@@ -54,8 +54,8 @@ def tables(case: Case, repeats: int) -> np.ndarray:
     return y
 
 
-def simulate(case: Case, rope: float = 0.0, repeats: int = REPEATS) -> Rates:
-    found = [effects(y, rope=rope) for y in tables(case, repeats)]
+def simulate(case: Case, margin: float = 0.0, repeats: int = REPEATS) -> Rates:
+    found = [effects(y, margin=margin) for y in tables(case, repeats)]
     effect = case.effect
     true = [row[0 if not effect else 1 :] for row in found]  # those that do not differ
     flat = [e for row in true for e in row]

@@ -53,12 +53,12 @@ def test_a_noisy_variant_costs_the_others_no_power() -> None:
 
 def test_equal_is_rarely_said_of_what_differs_by_the_bound() -> None:
     """Two one-sided tests at 5 %: at the bound itself the verdict is wrong once in twenty."""
-    rates = simulate(Case(2, 8, 0.9, effect=0.5), rope=0.5)
+    rates = simulate(Case(2, 8, 0.9, effect=0.5), margin=0.5)
     assert rates.equal <= 0.05 + 3 * error(0.05)
-    assert simulate(Case(2, 8, 0.9), rope=1.0).equal > 0.9
+    assert simulate(Case(2, 8, 0.9), margin=1.0).equal > 0.9
 
 
 def test_a_placebo_and_a_large_difference() -> None:
-    nothing = simulate(Case(3, 5, 0.9), rope=0.05, repeats=500)
+    nothing = simulate(Case(3, 5, 0.9), margin=0.05, repeats=500)
     assert nothing.family <= 0.05 + 3 * error(0.05, 500)
-    assert simulate(Case(3, 5, 0.9, effect=3.0), rope=0.05, repeats=500).found == 1.0
+    assert simulate(Case(3, 5, 0.9, effect=3.0), margin=0.05, repeats=500).found == 1.0

@@ -24,7 +24,7 @@ from lightning_transformer.compare.report.statistics import (
     seeds_needed,
 )
 
-ROPE = 0.01
+MARGIN = 0.01
 EXACT = 1e-12
 
 
@@ -38,7 +38,7 @@ def table(k: int = 4, n: int = 5, seed: int = 0) -> np.ndarray:
 def test_it_does_without_torch_and_the_slow_part_of_scipy() -> None:
     code = (
         "import sys, lightning_transformer.compare.report.statistics as s; "
-        "s.effects([[1, 2, 3], [1, 2, 4]], rope=0.1); "
+        "s.effects([[1, 2, 3], [1, 2, 4]], margin=0.1); "
         "assert not {'torch', 'scipy.stats', 'lightning'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -46,7 +46,7 @@ def test_it_does_without_torch_and_the_slow_part_of_scipy() -> None:
 
 def test_two_rows_are_a_paired_t_test() -> None:
     y = table(k=2)
-    (effect,) = effects(y, rope=ROPE)
+    (effect,) = effects(y, margin=MARGIN)
     wanted = stats.ttest_rel(y[1], y[0])
     interval = wanted.confidence_interval(0.95)
     assert effect.method == "paired"
@@ -58,7 +58,7 @@ def test_two_rows_are_a_paired_t_test() -> None:
 def test_each_row_is_a_paired_t_test_of_its_own() -> None:
     y = table(k=4, n=6)
     y[2] += np.random.default_rng(1).normal(0, 1.0, 6)  # the noise of one is not the others'
-    for v, effect in enumerate(effects(y, rope=ROPE), start=1):
+    for v, effect in enumerate(effects(y, margin=MARGIN), start=1):
         wanted = stats.ttest_rel(y[v], y[0])
         interval = wanted.confidence_interval(0.95)
         assert (effect.method, effect.df, effect.n) == ("paired", 5, 6)
@@ -76,33 +76,33 @@ def test_verdicts() -> None:
     base = np.array([2.00, 2.10, 1.90, 2.05, 1.95])
     wiggle = np.array([0.001, -0.001, 0.0005, -0.0005, 0.0])
     y = np.stack([base, base - 0.1 + wiggle, base + 0.1 - wiggle, base + 0.001 + 2 * wiggle])
-    assert [e.verdict for e in effects(y, rope=ROPE)] == ["better", "worse", "equal"]
-    higher = effects(y, rope=ROPE, lower_is_better=False)
+    assert [e.verdict for e in effects(y, margin=MARGIN)] == ["better", "worse", "equal"]
+    higher = effects(y, margin=MARGIN, lower_is_better=False)
     assert [e.verdict for e in higher] == ["worse", "better", "equal"]
     # Surely there, and of no interest.
-    assert effects(y, rope=0.2)[0].verdict == "equal"
-    noisy = effects(np.stack([base, base[::-1]]), rope=ROPE)[0]
+    assert effects(y, margin=0.2)[0].verdict == "equal"
+    noisy = effects(np.stack([base, base[::-1]]), margin=MARGIN)[0]
     assert noisy.verdict == "unresolved"
     assert noisy.n_needed is not None
     assert noisy.n_needed > 5
 
 
 def test_few_seeds_get_no_verdict() -> None:
-    (one,) = effects([[1.0], [0.5]], rope=ROPE)
+    (one,) = effects([[1.0], [0.5]], margin=MARGIN)
     assert (one.verdict, one.delta, one.method) == ("no inference", -0.5, "none")
     assert math.isnan(one.p)
-    (two,) = effects([[1.0, 1.1], [0.5, 0.6]], rope=ROPE)
+    (two,) = effects([[1.0, 1.1], [0.5, 0.6]], margin=MARGIN)
     assert two.verdict == "withheld"
     assert two.high < 0
 
 
 def test_identical_runs_are_equal() -> None:
     y = np.tile(table(k=1), (3, 1))
-    for effect in effects(y, rope=ROPE):
+    for effect in effects(y, margin=MARGIN):
         assert (effect.delta, effect.se, effect.p, effect.verdict) == (0.0, 0.0, 1.0, "equal")
-    assert effects(y, rope=0.0)[0].verdict == "equal"
+    assert effects(y, margin=0.0)[0].verdict == "equal"
     y[2] += np.random.default_rng(1).normal(0, 1.0, y.shape[1])
-    assert [e.verdict for e in effects(y, rope=ROPE)] == ["equal", "unresolved"]
+    assert [e.verdict for e in effects(y, margin=MARGIN)] == ["equal", "unresolved"]
 
 
 @pytest.mark.parametrize(
@@ -115,17 +115,17 @@ def test_identical_runs_are_equal() -> None:
 )
 def test_what_is_no_table_is_refused(y: list, said: str) -> None:
     with pytest.raises(ValueError, match=f"^{said}"):
-        effects(y, rope=ROPE)
-    for rope in (-1, math.nan):
-        with pytest.raises(ValueError, match=rf"^rope={rope} "):
-            effects(table(), rope=rope)
+        effects(y, margin=MARGIN)
+    for margin in (-1, math.nan):
+        with pytest.raises(ValueError, match=rf"^margin={margin} "):
+            effects(table(), margin=margin)
 
 
 def test_equivalence_is_two_one_sided_tests() -> None:
     delta, se, df = 0.002, 0.003, 8
-    for rope in (0.005, 0.0075, 0.0076, 0.01):
-        worst = max(stats.t.sf((rope - delta) / se, df), stats.t.sf((rope + delta) / se, df))
-        assert equivalent(delta, se, df, rope) == (worst < 0.05)
+    for margin in (0.005, 0.0075, 0.0076, 0.01):
+        worst = max(stats.t.sf((margin - delta) / se, df), stats.t.sf((margin + delta) / se, df))
+        assert equivalent(delta, se, df, margin) == (worst < 0.05)
 
 
 def test_detectable_effects_are_those_of_the_method() -> None:

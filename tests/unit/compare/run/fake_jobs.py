@@ -10,7 +10,7 @@ from pathlib import Path
 from lightning_transformer.compare.run.plan import Job, Plan
 from lightning_transformer.compare.run.request import Request
 from lightning_transformer.compare.run.scheduler import Pool
-from lightning_transformer.compare.run.state import open_journal
+from lightning_transformer.compare.run.state import open_state
 from lightning_transformer.compare.run.variants import PLACEBO, Variant
 from lightning_transformer.runs.result import RunResult
 
@@ -121,18 +121,18 @@ class Jobs:
         return Process()
 
 
-def pool(plan: Plan, folder: Path, jobs: Jobs, journal=None, n_workers: int = 2) -> Pool:
+def pool(plan: Plan, folder: Path, jobs: Jobs, state=None, n_workers: int = 2) -> Pool:
     """A pool that works on such jobs."""
     folder.mkdir(parents=True, exist_ok=True)
-    journal = journal or open_journal(folder, plan, 1)
-    journal.write(folder)
-    return Pool(plan, folder, journal, jobs.start, n_workers)
+    state = state or open_state(folder, plan, 1)
+    state.write(folder)
+    return Pool(plan, folder, state, jobs.start, n_workers)
 
 
 def worked(plan: Plan, folder: Path, loss: Loss) -> tuple[Pool, Jobs]:
     """A pool that has done all there is to do."""
     jobs = Jobs(folder, loss)
     found = pool(plan, folder, jobs)
-    found.look_back()
+    found.load_outcomes()
     found.run(lambda line: None, lambda: None)
     return found, jobs

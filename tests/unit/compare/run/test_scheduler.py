@@ -15,7 +15,7 @@ from lightning_transformer.compare.run.state import (
     Locks,
     comparison,
     differences,
-    open_journal,
+    open_state,
 )
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.runs.result import RunResult
@@ -71,11 +71,11 @@ def test_a_start_between_any_two_jobs_gives_the_same_ledger(tmp_path):
         folder = tmp_path / str(kill_at)
         first = Jobs(folder, best_at(0.04))
         before = pool(asked, folder, first, n_workers=1)
-        before.look_back()
+        before.load_outcomes()
         for _ in range(kill_at):
             job = asked.todo(before.outcomes)[0]
             first.start(job, 0)
-            before.look_back()
+            before.load_outcomes()
         after, rest = worked(asked, folder, best_at(0.04))
         assert content(after) == content(through)
         assert len(rest.begun) + kill_at == n
@@ -179,25 +179,25 @@ def test_another_command_under_the_same_name_is_refused_with_the_difference(tmp_
         (plan(placebo=True), "placebo: false then, true now"),
     ):
         with pytest.raises(ConfigError, match="choose another name=") as error:
-            open_journal(tmp_path, other, 1)
+            open_state(tmp_path, other, 1)
         assert said in str(error.value)
-    assert open_journal(tmp_path, plan(), 1).asked == plan().asked.identity
+    assert open_state(tmp_path, plan(), 1).asked == plan().asked.identity
 
 
 def test_a_configuration_that_was_edited_is_refused(tmp_path):
-    open_journal(tmp_path, plan(), 1).write(tmp_path)
+    open_state(tmp_path, plan(), 1).write(tmp_path)
     stored = json.loads((tmp_path / JOURNAL).read_text())
     stored["digests"]["norm=b"] = "another"
     (tmp_path / JOURNAL).write_text(json.dumps(stored))
     with pytest.raises(ConfigError, match="configuration of norm=b has changed"):
-        open_journal(tmp_path, plan(), 1)
+        open_state(tmp_path, plan(), 1)
 
 
 def test_a_sweep_is_not_written_into(tmp_path):
     (tmp_path / "norm=a").mkdir()
     RunResult(status="finished").write(tmp_path / "norm=a")
     with pytest.raises(ConfigError, match="holds runs of something else"):
-        open_journal(tmp_path, plan(), 1)
+        open_state(tmp_path, plan(), 1)
 
 
 def test_a_finished_run_of_another_configuration_is_refused(tmp_path):

@@ -55,7 +55,7 @@ def test_the_ledger_adds_rates_stops_and_failures(sweep, capsys):
     sweep("norm=a,init_seed=1000001,seed=1", "finished", 2.1, 80)
     sweep("norm=b,seed=1", "stopped", 3.0, 30)
     sweep("screening/norm=a,optimizer.lr=0.1", "finished", 9.0, 20)
-    ledger = {
+    comparison = {
         "by": ["norm"],
         "seeds": [1, 2],
         "lr": {"chosen": {"norm=a": 0.1}, "screening": {"norm=a": {}, "norm=c": {}}},
@@ -64,7 +64,7 @@ def test_the_ledger_adds_rates_stops_and_failures(sweep, capsys):
         "failures": [{"run": "norm=b,seed=2", "error": "out of memory", "attempts": 2}],
         "stage": "runs",
     }
-    (sweep.folder / "comparison.json").write_text(json.dumps(ledger))
+    (sweep.folder / "comparison.json").write_text(json.dumps(comparison))
     assert watch.main(["try", "--once"]) == 0
     found = {row[0]: row for row in rows(capsys) if row}
     assert found["norm=a"][1:] == ["1/2", "80", "2.0000", "3.0000", "0.1"]

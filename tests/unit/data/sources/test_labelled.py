@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from lightning_transformer.data.sources.labelled import Labelled
+from lightning_transformer.data.sources.labelled import LabelledText
 from lightning_transformer.data.tokenizers.bytes import Bytes
 
 
@@ -21,8 +21,8 @@ def write(tmp_path):
     return writer
 
 
-def make(path: str, **options) -> Labelled:
-    return Labelled(path=path, tokenizer=Bytes(), **options)
+def make(path: str, **options) -> LabelledText:
+    return LabelledText(path=path, tokenizer=Bytes(), **options)
 
 
 ROWS = [(f"text {i % 150}", "neg" if i % 2 else "pos") for i in range(300)]

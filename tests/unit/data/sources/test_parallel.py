@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from lightning_transformer.data.sources.parallel import Parallel
+from lightning_transformer.data.sources.parallel import ParallelText
 from lightning_transformer.data.tokenizers.bytes import Bytes
 
 
@@ -17,8 +17,8 @@ def make(tmp_path):
             (tmp_path / name).write_text(content)
         return {name: str(tmp_path / name) for name in files}
 
-    def maker(files: dict[str, str], **options) -> Parallel:
-        return Parallel(tokenizer=Bytes(), **write(**files), **options)
+    def maker(files: dict[str, str], **options) -> ParallelText:
+        return ParallelText(tokenizer=Bytes(), **write(**files), **options)
 
     return maker
 

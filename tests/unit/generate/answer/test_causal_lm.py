@@ -8,7 +8,7 @@ import torch
 
 from lightning_transformer.build import load_run
 from lightning_transformer.generate.answer.causal_lm import answer
-from lightning_transformer.generate.arguments import Request
+from lightning_transformer.generate.arguments import GenerateRequest
 from lightning_transformer.generate.output import Output
 from lightning_transformer.models.base import Transformer
 from tests.unit.generate.folders import make_run
@@ -25,24 +25,24 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Transformer:
     return loaded.double()
 
 
-def answers(model: Transformer, request: Request, text: io.StringIO | None = None) -> str:
+def answers(model: Transformer, request: GenerateRequest, text: io.StringIO | None = None) -> str:
     text = io.StringIO() if text is None else text
     answer(model, request, Output(text, io.StringIO()))
     return text.getvalue()
 
 
 def test_the_text_is_the_prompt_and_its_continuation(model: Transformer) -> None:
-    said = answers(model, Request(RUN, ("def ",), max_new_tokens=5, temperature=0.0))
+    said = answers(model, GenerateRequest(RUN, ("def ",), max_new_tokens=5, temperature=0.0))
     assert said.startswith("def ")
     assert said.endswith("\n")
     assert len(said) > len("def \n")
-    again = answers(model, Request(RUN, ("def ",), max_new_tokens=5, temperature=0.0))
+    again = answers(model, GenerateRequest(RUN, ("def ",), max_new_tokens=5, temperature=0.0))
     assert said == again
 
 
 def test_a_sample_does_not_depend_on_how_many_there_are(model: Transformer) -> None:
     def said(prompts: tuple[str, ...], n_samples: int, batch_size: int) -> list[str]:
-        request = Request(
+        request = GenerateRequest(
             RUN, prompts, n_samples=n_samples, batch_size=batch_size, max_new_tokens=9, top_k=20
         )
         lines = answers(model, request).split(">>")[1:]
@@ -57,7 +57,7 @@ def test_a_sample_does_not_depend_on_how_many_there_are(model: Transformer) -> N
 
 def test_seeds(model: Transformer) -> None:
     def said(seed: int | None) -> str:
-        return answers(model, Request(RUN, ("x",), max_new_tokens=20, seed=seed))
+        return answers(model, GenerateRequest(RUN, ("x",), max_new_tokens=20, seed=seed))
 
     assert said(None) == said(1)
     assert said(1) != said(2)
@@ -67,7 +67,7 @@ def test_a_terminal_shows_the_same_text_piece_by_piece(
     model: Transformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    request = Request(RUN, ("über ", ""), n_samples=2, max_new_tokens=40)
+    request = GenerateRequest(RUN, ("über ", ""), n_samples=2, max_new_tokens=40)
     shown = answers(model, request, Terminal())
     piped, terminal = io.StringIO(), Terminal()
     Output(terminal).write(answers(model, request, piped))
@@ -79,19 +79,23 @@ def test_a_terminal_shows_the_same_text_piece_by_piece(
 
 
 def test_one_text_has_no_header(model: Transformer) -> None:
-    shown = answers(model, Request(RUN, ("a",), max_new_tokens=3), Terminal())
+    shown = answers(model, GenerateRequest(RUN, ("a",), max_new_tokens=3), Terminal())
     assert "---" not in shown
 
 
 def test_no_prompt_starts_from_the_end_of_text_token(model: Transformer) -> None:
-    started = answers(model, Request(RUN, ("",), max_new_tokens=9, temperature=0.0))
-    assert started == answers(model, Request(RUN, piped="\n", max_new_tokens=9, temperature=0.0))
-    assert started == answers(model, Request(RUN, max_new_tokens=9, temperature=0.0))
-    assert started != answers(model, Request(RUN, ("\n",), max_new_tokens=9, temperature=0.0))
+    started = answers(model, GenerateRequest(RUN, ("",), max_new_tokens=9, temperature=0.0))
+    assert started == answers(
+        model, GenerateRequest(RUN, piped="\n", max_new_tokens=9, temperature=0.0)
+    )
+    assert started == answers(model, GenerateRequest(RUN, max_new_tokens=9, temperature=0.0))
+    assert started != answers(
+        model, GenerateRequest(RUN, ("\n",), max_new_tokens=9, temperature=0.0)
+    )
 
 
 def test_a_pipe_is_one_prompt(model: Transformer) -> None:
-    said = answers(model, Request(RUN, piped="a\nb\n", max_new_tokens=3))
+    said = answers(model, GenerateRequest(RUN, piped="a\nb\n", max_new_tokens=3))
     assert said.startswith("a\nb")
     assert not said.startswith("a\nb\n")
 
@@ -99,18 +103,18 @@ def test_a_pipe_is_one_prompt(model: Transformer) -> None:
 def test_a_long_prompt_keeps_its_end_and_says_so(model: Transformer) -> None:
     text, remarks = io.StringIO(), io.StringIO()
     long = "x" * 30 + "the tail"
-    request = Request(RUN, (long, "short"), max_new_tokens=6, temperature=0.0)
+    request = GenerateRequest(RUN, (long, "short"), max_new_tokens=6, temperature=0.0)
     answer(model, request, Output(text, remarks))
     assert remarks.getvalue() == (
         "prompt 1: 38 tokens; the model remembers 16 and goes on from the last 8\n"
     )
-    tail = answers(model, Request(RUN, ("the tail",), max_new_tokens=6, temperature=0.0))
+    tail = answers(model, GenerateRequest(RUN, ("the tail",), max_new_tokens=6, temperature=0.0))
     assert text.getvalue().startswith("x" * 30 + tail)
 
 
 def test_equal_samples_are_refused(model: Transformer) -> None:
     with pytest.raises(ValueError, match="n_samples=3 greedy samples would all be the same"):
-        answers(model, Request(RUN, ("a",), n_samples=3, temperature=0.0))
+        answers(model, GenerateRequest(RUN, ("a",), n_samples=3, temperature=0.0))
 
 
 def test_what_was_held_back_is_written_on_interruption(model: Transformer) -> None:
@@ -122,5 +126,5 @@ def test_what_was_held_back_is_written_on_interruption(model: Transformer) -> No
 
     screen = Impatient()
     with pytest.raises(KeyboardInterrupt):
-        answers(model, Request(RUN, ("abc",), max_new_tokens=50), screen)
+        answers(model, GenerateRequest(RUN, ("abc",), max_new_tokens=50), screen)
     assert screen.getvalue().endswith("\n")

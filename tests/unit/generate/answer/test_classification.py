@@ -8,7 +8,7 @@ import torch
 
 from lightning_transformer.build import load_run
 from lightning_transformer.generate.answer.classification import answer
-from lightning_transformer.generate.arguments import Request
+from lightning_transformer.generate.arguments import GenerateRequest
 from lightning_transformer.generate.output import Output
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.tasks.base import Batch
@@ -37,7 +37,7 @@ def by_hand(model: Transformer, text: str) -> str:
 @pytest.mark.parametrize("batch_size", [2, 32])
 def test_label_and_probability_of_each_text(model: Transformer, batch_size: int) -> None:
     text, remarks = io.StringIO(), io.StringIO()
-    answer(model, Request(RUN, TEXTS, batch_size=batch_size), Output(text, remarks))
+    answer(model, GenerateRequest(RUN, TEXTS, batch_size=batch_size), Output(text, remarks))
     lines = text.getvalue().split("\n")
     assert lines == [by_hand(model, t) if t else "" for t in TEXTS] + [""]
     assert len(set(lines)) > 3
@@ -46,4 +46,4 @@ def test_label_and_probability_of_each_text(model: Transformer, batch_size: int)
 
 def test_options_without_effect_are_refused(model: Transformer) -> None:
     with pytest.raises(ValueError, match="--greedy has no effect"):
-        answer(model, Request(RUN, TEXTS, typed=frozenset(["--greedy"])), Output())
+        answer(model, GenerateRequest(RUN, TEXTS, typed=frozenset(["--greedy"])), Output())

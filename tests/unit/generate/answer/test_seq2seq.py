@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from lightning_transformer.build import load_run
-from lightning_transformer.decoding.decode import respond
+from lightning_transformer.decoding.decode import generate_tokens
 from lightning_transformer.generate.answer.seq2seq import answer
-from lightning_transformer.generate.arguments import Request
+from lightning_transformer.generate.arguments import GenerateRequest
 from lightning_transformer.generate.output import Output
 from lightning_transformer.models.base import Transformer
 from tests.unit.generate.folders import make_run
@@ -23,7 +23,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Transformer:
     return load_run(make_run(tmp_path_factory.mktemp("runs") / "s2s", "seq2seq")).double()
 
 
-def answers(model: Transformer, request: Request) -> tuple[list[str], str]:
+def answers(model: Transformer, request: GenerateRequest) -> tuple[list[str], str]:
     text, remarks = io.StringIO(), io.StringIO()
     answer(model, request, Output(text, remarks))
     assert text.getvalue().endswith("\n")
@@ -33,14 +33,14 @@ def answers(model: Transformer, request: Request) -> tuple[list[str], str]:
 def by_hand(model: Transformer, source: str) -> str:
     words = model.task.vocabulary
     row = np.append(words.encode(source)[:16], words.eos_id)
-    said = respond(model, [row], max_new_tokens=12)[0]
+    said = generate_tokens(model, [row], max_new_tokens=12)[0]
     return " ".join(words.decode(said).splitlines())
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 32])
 def test_one_line_per_source_in_their_order(model: Transformer, batch_size: int) -> None:
     lines, remarks = answers(
-        model, Request(RUN, SOURCES * 7, batch_size=batch_size, max_new_tokens=12)
+        model, GenerateRequest(RUN, SOURCES * 7, batch_size=batch_size, max_new_tokens=12)
     )
     expected = [by_hand(model, source) if source else "" for source in SOURCES]
     assert len(set(expected)) == len(SOURCES)
@@ -51,7 +51,7 @@ def test_one_line_per_source_in_their_order(model: Transformer, batch_size: int)
 
 def test_sampling_does_not_depend_on_the_batch(model: Transformer) -> None:
     def said(batch_size: int, sources: tuple[str, ...] = SOURCES) -> list[str]:
-        request = Request(
+        request = GenerateRequest(
             RUN, sources, batch_size=batch_size, max_new_tokens=12, temperature=1.0, seed=3
         )
         return answers(model, request)[0]
@@ -63,16 +63,16 @@ def test_sampling_does_not_depend_on_the_batch(model: Transformer) -> None:
 
 
 def test_several_samples_of_a_source_are_refused(model: Transformer) -> None:
-    request = Request(RUN, SOURCES, n_samples=2, typed=frozenset(["--n-samples"]))
+    request = GenerateRequest(RUN, SOURCES, n_samples=2, typed=frozenset(["--n-samples"]))
     with pytest.raises(ValueError, match="--n-samples has no effect: a source gets one line"):
         answers(model, request)
 
 
 def test_a_cut_without_a_temperature_is_refused(model: Transformer) -> None:
     with pytest.raises(ValueError, match="top_k=5 has no effect on greedy decoding"):
-        answers(model, Request(RUN, SOURCES, top_k=5))
+        answers(model, GenerateRequest(RUN, SOURCES, top_k=5))
 
 
 def test_no_source_is_an_error(model: Transformer) -> None:
     with pytest.raises(ValueError, match="nothing to read"):
-        answers(model, Request(RUN))
+        answers(model, GenerateRequest(RUN))

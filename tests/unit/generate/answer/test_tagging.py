@@ -9,7 +9,7 @@ import torch
 from lightning_transformer.build import load_run
 from lightning_transformer.data.tokenizers.bpe import BPE
 from lightning_transformer.generate.answer.tagging import WORD, answer
-from lightning_transformer.generate.arguments import Request
+from lightning_transformer.generate.arguments import GenerateRequest
 from lightning_transformer.generate.output import Output
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.tasks.base import Batch
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def answers(model: Transformer, *texts: str) -> tuple[str, str]:
     text, remarks = io.StringIO(), io.StringIO()
-    answer(model, Request(RUN, texts), Output(text, remarks))
+    answer(model, GenerateRequest(RUN, texts), Output(text, remarks))
     return text.getvalue(), remarks.getvalue()
 
 
@@ -70,6 +70,6 @@ def test_words() -> None:
 
 @pytest.mark.parametrize("option", ["--top-k", "--batch-size"])
 def test_options_without_effect_are_refused(folder: Path, option: str) -> None:
-    request = Request(RUN, ("a",), typed=frozenset([option]))
+    request = GenerateRequest(RUN, ("a",), typed=frozenset([option]))
     with pytest.raises(ValueError, match=f"{option} has no effect"):
         answer(None, request, Output())

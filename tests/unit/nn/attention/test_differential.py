@@ -11,7 +11,7 @@ from lightning_transformer.nn.attention.differential import Differential
 from lightning_transformer.nn.attention.kernels.base import Kernel
 from lightning_transformer.nn.attention.kernels.eager import Eager
 from lightning_transformer.nn.attention.kernels.sdpa import SDPA
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.norm.none import NoNorm
 from lightning_transformer.nn.norm.rmsnorm import RMSNorm
 from lightning_transformer.testing.checks import check_attention
@@ -37,7 +37,7 @@ def test_equals_diffllama_of_transformers(kernel: Kernel, n_kv_heads: int) -> No
         "diffllama", "DiffLlama", num_key_value_heads=n_kv_heads, rms_norm_eps=1e-5
     )
     ours = made(Differential, kernel=kernel, n_kv_heads=n_kv_heads)
-    ours.settle(Place(layer=1, n_layers=2))
+    ours.configure_layer(LayerInfo(layer=1, n_layers=2))
     copy_projections(ours, theirs)
     with torch.no_grad():
         for name in ("q1", "k1", "q2", "k2"):
@@ -53,7 +53,7 @@ def test_equals_diffllama_of_transformers(kernel: Kernel, n_kv_heads: int) -> No
 def test_formula_by_hand_on_one_pair() -> None:
     layer = made(Differential, n_heads=2, n_kv_heads=2)
     k = layer.head_dim
-    layer.settle(Place(layer=2, n_layers=3))
+    layer.configure_layer(LayerInfo(layer=2, n_layers=3))
     q, keys, v = (noise(1, 2, T, k, seed=seed) for seed in range(3))
     hidden = torch.ones(T, T).triu(1).bool()
     first, second = (
@@ -98,9 +98,9 @@ def test_heads_that_are_no_pairs_are_refused(options: dict[str, int], line: str)
 
 
 def test_layers_that_share_a_block_are_refused() -> None:
-    line = "attention=differential tells layers apart that share one block; use depth=plain"
+    line = "attention=differential tells layers apart that share one block; use layer_sharing=none"
     with pytest.raises(ValueError, match=f"^{line}$"):
-        tiny("attention=differential", "depth=looped")
+        tiny("attention=differential", "layer_sharing=looped")
 
 
 def test_flops_count_values_of_twice_the_width() -> None:

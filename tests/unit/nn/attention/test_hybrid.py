@@ -12,7 +12,7 @@ from lightning_transformer.config.compose import differing_overrides, preflight,
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn.attention.hybrid import Hybrid
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.recurrent.gated_deltanet import GatedDeltaNet
 from lightning_transformer.nn.recurrent.linear import LinearAttention
 from lightning_transformer.nn.recurrent.mamba2 import Mamba2
@@ -96,9 +96,9 @@ def test_what_cannot_work_is_refused() -> None:
         Hybrid(8, first=linear, then=full, n_first=0)
     nested = Hybrid(8, first=partial(Hybrid, first=linear, then=full), then=linear)
     with pytest.raises(ValueError, match="hybrid has no hybrid as a part"):
-        nested.settle(Place())
+        nested.configure_layer(LayerInfo())
     with pytest.raises(ValueError, match="attention=hybrid tells layers apart that share one"):
-        Hybrid(8, first=linear, then=full).settle(Place(n_runs=2))
+        Hybrid(8, first=linear, then=full).configure_layer(LayerInfo(n_runs=2))
     cfg = compose_config(*TINY, "attention=hybrid", "model=encoder_only")
     with pytest.raises(ConfigError, match=r"^attention=gated_deltanet sees only the past") as said:
         build_tiny(cfg)

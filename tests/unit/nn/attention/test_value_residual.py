@@ -11,7 +11,7 @@ from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.kernels.eager import Eager
 from lightning_transformer.nn.attention.kernels.sdpa import SDPA
 from lightning_transformer.nn.attention.value_residual import ValueResidual
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.norm.none import NoNorm
 from lightning_transformer.nn.norm.rmsnorm import RMSNorm
 from lightning_transformer.testing.checks import check_attention
@@ -23,7 +23,7 @@ H, G, K = 4, 2, 6
 
 def layer(number: int, **options: Any) -> Any:
     made = ValueResidual(D, kernel=Eager(), qk_norm=NoNorm, n_kv_heads=G, **options)
-    made.settle(Place(layer=number, n_layers=3))
+    made.configure_layer(LayerInfo(layer=number, n_layers=3))
     return shaken(made)
 
 
@@ -111,9 +111,11 @@ def test_a_first_layer_of_another_kind_is_refused() -> None:
 
 
 def test_layers_that_share_a_block_are_refused() -> None:
-    line = "attention=value_residual tells layers apart that share one block; use depth=plain"
+    line = (
+        "attention=value_residual tells layers apart that share one block; use layer_sharing=none"
+    )
     with pytest.raises(ValueError, match=f"^{line}$"):
-        tiny("attention=value_residual", "depth=looped")
+        tiny("attention=value_residual", "layer_sharing=looped")
 
 
 def test_contract_with_other_options() -> None:

@@ -3,7 +3,7 @@
 import torch
 
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.block.parallel import Parallel
+from lightning_transformer.nn.block.parallel import ParallelBlock
 from tests.conftest import noise
 from tests.unit.nn.block.parts import parts
 
@@ -11,7 +11,7 @@ CAUSAL, ALL = AttentionContext(is_causal=True), AttentionContext()
 
 
 def test_both_read_the_same_normed_input() -> None:
-    block, x = Parallel(16, **parts()).double().eval(), noise(2, 5, 16)
+    block, x = ParallelBlock(16, **parts()).double().eval(), noise(2, 5, 16)
     h = block.residual.norm(x)
     wanted = x + block.attention(h, CAUSAL) + block.ffn(h)
     torch.testing.assert_close(block(x, CAUSAL), wanted, rtol=0, atol=1e-12)
@@ -19,7 +19,7 @@ def test_both_read_the_same_normed_input() -> None:
 
 
 def test_cross_attention_joins_the_sum() -> None:
-    block = Parallel(16, cross=True, **parts()).double().eval()
+    block = ParallelBlock(16, cross=True, **parts()).double().eval()
     x, memory = noise(2, 5, 16), noise(2, 3, 16, seed=1)
     h = block.residual.norm(x)
     wanted = x + block.attention(h, CAUSAL) + block.ffn(h) + block.cross(h, ALL, memory)

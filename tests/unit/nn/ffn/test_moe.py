@@ -22,7 +22,7 @@ from lightning_transformer.nn.ffn.moe import MoE
 from lightning_transformer.nn.init.base import initialise
 from lightning_transformer.nn.init.depth_scaled import DepthScaled
 from lightning_transformer.nn.init.xavier import Xavier
-from lightning_transformer.nn.layer_info import Place, settle
+from lightning_transformer.nn.layer_info import LayerInfo, configure_layer
 from lightning_transformer.optim.optimizers.adamw import adamw
 from lightning_transformer.optim.optimizers.muon import muon
 from tests.conftest import noise
@@ -164,7 +164,7 @@ def test_steps_of_the_bias_survive_a_change_of_precision() -> None:
 
 def test_layers_with_experts() -> None:
     def kinds(**options):
-        made = [settle(moe(**options), Place(layer=i, n_layers=5)) for i in range(5)]
+        made = [configure_layer(moe(**options), LayerInfo(layer=i, n_layers=5)) for i in range(5)]
         return [type(layer) for layer in made], made
 
     assert kinds()[0] == [MoE] * 5
@@ -174,7 +174,7 @@ def test_layers_with_experts() -> None:
     with pytest.raises(
         ValueError, match="first=5 leaves no layer of 5 with experts; use at most 4"
     ):
-        settle(moe(first=5), Place(layer=0, n_layers=5))
+        configure_layer(moe(first=5), LayerInfo(layer=0, n_layers=5))
 
 
 def test_every_expert_is_drawn_as_layers_of_its_own() -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.init.base import Init, StackInfo
 
 
 def draw(init: Init, role: str, shape: tuple[int, int] = (400, 300), depth: int = 9) -> Tensor:
@@ -12,7 +12,9 @@ def draw(init: Init, role: str, shape: tuple[int, int] = (400, 300), depth: int 
     if role in ("head", "embedding"):
         getattr(init, role)(weight, generator)
     else:
-        getattr(init, role)(weight, Site(n_residuals=depth, n_layers=depth // 2 or 1), generator)
+        getattr(init, role)(
+            weight, StackInfo(n_residuals=depth, n_layers=depth // 2 or 1), generator
+        )
     return weight
 
 

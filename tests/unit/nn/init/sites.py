@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from lightning_transformer.nn.init.base import Init, Site
+from lightning_transformer.nn.init.base import Init, StackInfo
 from tests.conftest import tiny
 
 SHAPE = (300, 400)  # (fan_out, fan_in)
 
 
-def at(init: Init, role: str, site: Site) -> Tensor:
+def at(init: Init, role: str, info: StackInfo) -> Tensor:
     weight = torch.empty(SHAPE)
-    getattr(init, role)(weight, site, Generator().manual_seed(1))
+    getattr(init, role)(weight, info, Generator().manual_seed(1))
     return weight
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from lightning_transformer.nn.init.base import Init, Site, initialise
+from lightning_transformer.nn.init.base import Init, StackInfo, initialise
 from lightning_transformer.nn.init.normal import Normal
 from lightning_transformer.nn.linear import Head, ResidualOut
 from lightning_transformer.nn.norm.layernorm import LayerNorm
@@ -19,11 +19,11 @@ class Roles(Init):
     def __init__(self) -> None:
         self.seen: list[tuple[str, int, tuple[int, ...]]] = []
 
-    def linear(self, weight: Tensor, site: Site, generator: Generator) -> None:
-        self.seen.append(("linear", site.n_residuals, tuple(weight.shape)))
+    def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
+        self.seen.append(("linear", info.n_residuals, tuple(weight.shape)))
 
-    def residual_out(self, weight: Tensor, site: Site, generator: Generator) -> None:
-        self.seen.append(("residual_out", site.n_residuals, tuple(weight.shape)))
+    def residual_out(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
+        self.seen.append(("residual_out", info.n_residuals, tuple(weight.shape)))
 
     def head(self, weight: Tensor, generator: Generator) -> None:
         self.seen.append(("head", 1, tuple(weight.shape)))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lightning_transformer.nn.init.base import Site
+from lightning_transformer.nn.init.base import StackInfo
 from lightning_transformer.nn.init.deepnet import DeepNet
 from tests.unit.nn.init.drawing import assert_normal, draw
 from tests.unit.nn.init.sites import assert_deviations, at, weights_of
@@ -10,21 +10,21 @@ from tests.unit.nn.init.sites import assert_deviations, at, weights_of
 XAVIER = (2 / 700) ** 0.5
 # By hand: 8 * 2 = 16 = 2^4; (2^4 * 16)^(1/16) = 2^(1/2); 12 * 108 = 1296 = 6^4.
 SITES = [
-    (Site(n_layers=2), 1 / 2),
-    (Site(n_layers=2, n_readers=16), 0.87 / 2**0.5),
-    (Site(n_layers=108, reads_source=True), 1 / 6),
+    (StackInfo(n_layers=2), 1 / 2),
+    (StackInfo(n_layers=2, n_readers=16), 0.87 / 2**0.5),
+    (StackInfo(n_layers=108, reads_source=True), 1 / 6),
 ]
 
 
-@pytest.mark.parametrize(("site", "beta"), SITES)
+@pytest.mark.parametrize(("info", "beta"), SITES)
 @pytest.mark.parametrize("role", ["linear", "residual_out"])
-def test_gain_by_depth(role: str, site: Site, beta: float) -> None:
-    assert_normal(at(DeepNet(), role, site), XAVIER * beta)
+def test_gain_by_depth(role: str, info: StackInfo, beta: float) -> None:
+    assert_normal(at(DeepNet(), role, info), XAVIER * beta)
 
 
-@pytest.mark.parametrize(("site", "beta"), SITES)
-def test_queries_and_keys_have_a_gain_of_one(site: Site, beta: float) -> None:
-    assert_normal(at(DeepNet(), "query_key", site), XAVIER)
+@pytest.mark.parametrize(("info", "beta"), SITES)
+def test_queries_and_keys_have_a_gain_of_one(info: StackInfo, beta: float) -> None:
+    assert_normal(at(DeepNet(), "query_key", info), XAVIER)
 
 
 def test_the_head_has_a_gain_of_one() -> None:

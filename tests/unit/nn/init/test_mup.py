@@ -168,7 +168,7 @@ def test_scores_without_a_scale_are_refused() -> None:
     with pytest.raises(
         ValueError, match=r"^init=mup sets the scale .* Own has none; use attention=mha"
     ):
-        Mup().adapt(nn.Sequential(Own()))
+        Mup().configure_model(nn.Sequential(Own()))
 
 
 def test_it_is_built_from_its_file() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator
 
-from lightning_transformer.nn.init.base import Site
+from lightning_transformer.nn.init.base import StackInfo
 from lightning_transformer.nn.init.tfixup import TFixup
 from tests.unit.nn.init.drawing import assert_normal, assert_uniform
 from tests.unit.nn.init.sites import at, weights_of
@@ -12,28 +12,33 @@ from tests.unit.nn.init.sites import at, weights_of
 XAVIER = (6 / 700) ** 0.5
 # By hand: 16^(1/4) = 2; 9 * 9 = 81 = 3^4.
 SITES = [
-    (Site(n_layers=16), 0.67 / 2),
-    (Site(n_layers=16, n_readers=5), 0.67 / 2),
-    (Site(n_layers=9, reads_source=True), 1 / 3),
+    (StackInfo(n_layers=16), 0.67 / 2),
+    (StackInfo(n_layers=16, n_readers=5), 0.67 / 2),
+    (StackInfo(n_layers=9, reads_source=True), 1 / 3),
 ]
 
 
-@pytest.mark.parametrize(("site", "factor"), SITES)
+@pytest.mark.parametrize(("info", "factor"), SITES)
 @pytest.mark.parametrize("role", ["linear", "residual_out"])
-def test_scaled_by_depth(role: str, site: Site, factor: float) -> None:
-    assert_uniform(at(TFixup(), role, site), XAVIER * factor)
+def test_scaled_by_depth(role: str, info: StackInfo, factor: float) -> None:
+    assert_uniform(at(TFixup(), role, info), XAVIER * factor)
 
 
-@pytest.mark.parametrize(("site", "factor"), SITES)
-def test_queries_and_keys_are_not(site: Site, factor: float) -> None:
-    assert_uniform(at(TFixup(), "query_key", site), XAVIER)
+@pytest.mark.parametrize(("info", "factor"), SITES)
+def test_queries_and_keys_are_not(info: StackInfo, factor: float) -> None:
+    assert_uniform(at(TFixup(), "query_key", info), XAVIER)
 
 
 @pytest.mark.parametrize(
-    "site", [Site(n_layers=9, reads_source=True), Site(n_layers=3, n_readers=9), Site(n_layers=9)]
+    "info",
+    [
+        StackInfo(n_layers=9, reads_source=True),
+        StackInfo(n_layers=3, n_readers=9),
+        StackInfo(n_layers=9),
+    ],
 )
-def test_embeddings(site: Site) -> None:
-    assert_normal(at(TFixup(), "embedding_at", site), 400**-0.5 / 3)
+def test_embeddings(info: StackInfo) -> None:
+    assert_normal(at(TFixup(), "embedding_at", info), 400**-0.5 / 3)
 
 
 def test_both_stacks_and_the_embedding_of_a_model() -> None:
@@ -56,7 +61,7 @@ def test_both_stacks_and_the_embedding_of_a_model() -> None:
 def test_the_generator_alone_decides() -> None:
     before = torch.random.get_rng_state()
     first, second = torch.empty(4, 4), torch.empty(4, 4)
-    TFixup().embedding_at(first, Site(), Generator().manual_seed(1))
+    TFixup().embedding_at(first, StackInfo(), Generator().manual_seed(1))
     TFixup().embedding(second, Generator().manual_seed(1))
     assert torch.equal(first, second)
     assert torch.equal(torch.random.get_rng_state(), before)

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lightning_transformer.nn.pattern.base import And, Causal
-from lightning_transformer.nn.pattern.block import Block
+from lightning_transformer.nn.pattern.block import BlockPattern
 from lightning_transformer.nn.pattern.local_global import LocalGlobal
 from lightning_transformer.nn.pattern.sliding_window import SlidingWindow
 from lightning_transformer.runs.trusted_targets import check_targets
@@ -29,9 +29,9 @@ def test_equal_patterns_are_equal_values() -> None:
 
 
 def test_and_asks_each_for_its_layer() -> None:
-    pattern = LocalGlobal(window=2, n_local=1) & Block(3)
-    assert pattern.for_layer(0) == SlidingWindow(2) & Block(3)
-    assert pattern.for_layer(1) == Block(3)
+    pattern = LocalGlobal(window=2, n_local=1) & BlockPattern(3)
+    assert pattern.for_layer(0) == SlidingWindow(2) & BlockPattern(3)
+    assert pattern.for_layer(1) == BlockPattern(3)
 
 
 def test_both_are_chosen_by_name_on_the_command_line() -> None:

@@ -8,11 +8,11 @@ import torch
 
 from lightning_transformer.data.examples import Tokens
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
-from lightning_transformer.decoding.decode import respond
+from lightning_transformer.decoding.decode import generate_tokens
 from lightning_transformer.models.encoder_decoder import EncoderDecoder
 from lightning_transformer.models.encoder_only import EncoderOnly
 from lightning_transformer.nn.pattern.base import Causal
-from lightning_transformer.nn.pattern.block import Block
+from lightning_transformer.nn.pattern.block import BlockPattern
 from lightning_transformer.nn.pattern.prefix import Prefix
 from lightning_transformer.nn.pattern.sliding_window import SlidingWindow
 from lightning_transformer.tasks.base import IGNORE, Batch, Task
@@ -33,8 +33,8 @@ def test_a_window_limits_the_prefix_as_well() -> None:
 
 def test_of_two_prefixes_both_must_allow() -> None:
     assert (Prefix(3) & Prefix(2)).prefix() == 2
-    assert (Block(2) & Prefix(3)).prefix() == 3
-    assert (Block(2) & SlidingWindow(3)).prefix() == 0
+    assert (BlockPattern(2) & Prefix(3)).prefix() == 3
+    assert (BlockPattern(2) & SlidingWindow(3)).prefix() == 0
 
 
 def test_a_causal_model_without_it_has_the_plain_triangle() -> None:
@@ -94,7 +94,7 @@ def test_samples_skip_rows_without_a_prefix() -> None:
     examples = [Tokens(np.arange(65, 65 + n)) for n in (4, 8)]
 
     def short(model: Any, rows: Any, **options: Any) -> Any:
-        return respond(model, rows, max_new_tokens=3)
+        return generate_tokens(model, rows, max_new_tokens=3)
 
     (sample,) = model.task.demonstrate(model, examples, short)
     assert sample.given == ByteVocabulary().decode(np.arange(65, 71))
@@ -111,7 +111,7 @@ def test_generation_slides_on() -> None:
         return torch.tensor(next(answers))
 
     rows = [np.arange(60, 70), np.arange(60, 68)]
-    said = respond(model, rows, max_new_tokens=30, sampler=sampler)
+    said = generate_tokens(model, rows, max_new_tokens=30, sampler=sampler)
     assert list(map(len, said)) == [30, 0]
 
 

@@ -11,8 +11,8 @@ from lightning_transformer.nn.activation.gelu import GELU
 from lightning_transformer.nn.attention.kernels.eager import Eager
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 from lightning_transformer.nn.block.sequential import Sequential
-from lightning_transformer.nn.depth.plain import Plain
 from lightning_transformer.nn.ffn.dense import Dense
+from lightning_transformer.nn.layer_sharing.none import NoSharing
 from lightning_transformer.nn.norm.none import NoNorm
 from lightning_transformer.nn.norm.rmsnorm import RMSNorm
 from lightning_transformer.nn.pattern.full import Full
@@ -94,7 +94,7 @@ def encoder(position: partial) -> Stack:
         position=position,
         norm=RMSNorm,
         pattern=Full(),
-        depth=Plain(),
+        layer_sharing=NoSharing(),
         causal=False,
         **sizes,
     ).double()

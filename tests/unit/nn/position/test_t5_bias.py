@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 import torch
 
-from lightning_transformer.nn.layer_info import Place, settle
+from lightning_transformer.nn.layer_info import LayerInfo, configure_layer
 from lightning_transformer.nn.position.t5_bias import T5Bias
 from tests.conftest import tiny
 
 
 def make(*, causal: bool, n_heads: int = 4, **options: int) -> T5Bias:
     made = T5Bias(d_model=8 * n_heads, n_heads=n_heads, head_dim=8, max_len=9, **options)
-    placed = settle(made, Place(causal=causal))
+    placed = configure_layer(made, LayerInfo(causal=causal))
     assert isinstance(placed, T5Bias)
     return placed
 

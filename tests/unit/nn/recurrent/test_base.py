@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.init.base import initialise
 from lightning_transformer.nn.init.normal import Normal
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.linear import ResidualOut
 from lightning_transformer.nn.recurrent.gated_deltanet import GatedDeltaNet
 from lightning_transformer.nn.recurrent.linear import LinearAttention
@@ -71,9 +71,13 @@ def test_chunks_change_nothing(kind: Any, chunk_size: int) -> None:
 def test_pads_are_as_if_absent(kind: Any, rows: tuple[str, ...], causal: bool) -> None:
     if not causal and kind is not LinearAttention:
         with pytest.raises(ValueError, match="sees only the past"):
-            layer(kind).settle(Place(causal=False))
+            layer(kind).configure_layer(LayerInfo(causal=False))
         return
-    module, x, padding = layer(kind).settle(Place(causal=causal)), noise(2, T, D), padding_of(rows)
+    module, x, padding = (
+        layer(kind).configure_layer(LayerInfo(causal=causal)),
+        noise(2, T, D),
+        padding_of(rows),
+    )
     context = AttentionContext(padding=padding)
     y = module(x, context)
     assert y.isfinite().all()
@@ -131,7 +135,7 @@ def test_a_cache_does_not_grow() -> None:
 def test_documents_do_not_see_each_other(kind: Any, chunk_size: int, causal: bool) -> None:
     if not causal and kind is not LinearAttention:
         return  # refused, see above
-    module = layer(kind, chunk_size).settle(Place(causal=causal))
+    module = layer(kind, chunk_size).configure_layer(LayerInfo(causal=causal))
     documents = torch.tensor([[0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2], [5, 6, 6, 6, 6, 6, 6, 6, 6, 6, 9]])
     x = noise(2, T, D).requires_grad_()
     y = module(x, AttentionContext(documents=documents))
@@ -236,11 +240,11 @@ def _calls(module: Any, n_tokens: int) -> int:
 @pytest.mark.parametrize("kind", [Mamba2, GatedDeltaNet])
 def test_what_cannot_work_is_refused(kind: Any) -> None:
     module = layer(kind)
-    assert module.settle(Place()) is module
+    assert module.configure_layer(LayerInfo()) is module
     with pytest.raises(ValueError, match=rf"^attention={kind.option} sees only the past, [^\n]*$"):
-        module.settle(Place(causal=False))
+        module.configure_layer(LayerInfo(causal=False))
     with pytest.raises(ValueError, match=rf"^attention={kind.option} cannot read a source[^\n]*$"):
-        module.settle(Place(causal=False, cross=True))
+        module.configure_layer(LayerInfo(causal=False, cross=True))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,7 +6,7 @@ import torch
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.init.base import initialise
 from lightning_transformer.nn.init.normal import Normal
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.recurrent.linear import LinearAttention
 from tests.conftest import noise
 
@@ -14,10 +14,10 @@ EXACT = 1e-12  # between two orders of the same float64 arithmetic
 D, T, S = 8, 7, 5
 
 
-def layer(place: Place, eps: float = 1e-6) -> LinearAttention:
+def layer(info: LayerInfo, eps: float = 1e-6) -> LinearAttention:
     module = LinearAttention(D, n_heads=2, eps=eps, chunk_size=3, bias=True)
     initialise(module, Normal(std=0.5), 0)
-    module.settle(place)
+    module.configure_layer(info)
     return module.double().eval()
 
 
@@ -38,14 +38,14 @@ def by_pairs(
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("eps", [0.0, 0.5])
 def test_equals_all_pairs(causal: bool, eps: float) -> None:
-    module, x = layer(Place(causal=causal), eps), noise(2, T, D)
+    module, x = layer(LayerInfo(causal=causal), eps), noise(2, T, D)
     seen = torch.ones(T, T).tril() if causal else torch.ones(T, T)
     y = module(x, AttentionContext(is_causal=causal))
     torch.testing.assert_close(y, by_pairs(module, x, x, seen), rtol=0, atol=EXACT)
 
 
 def test_reads_the_real_tokens_of_a_source() -> None:
-    module = layer(Place(cross=True, causal=False))
+    module = layer(LayerInfo(cross=True, causal=False))
     x, source = noise(2, T, D), noise(2, S, D, seed=1)
     real = torch.tensor([[True] * 5, [True, True, True, False, False]])
     context = AttentionContext(real[:, None, None])
@@ -81,7 +81,7 @@ def test_features_keep_their_digits_where_they_are_small() -> None:
 
 def test_flops_of_both_directions() -> None:
     """Sums and their reading cost 4 K (K + 1) for each head; pairs come on top where causal."""
-    both, causal = layer(Place(causal=False)), layer(Place())
+    both, causal = layer(LayerInfo(causal=False)), layer(LayerInfo())
     assert both.flops(9) == both.flops(1) == 2 * 4 * 4 * 5
     assert causal.flops(1.0) == 2 * (4 * 4 * 5 + 2 * (4 + 5))
 

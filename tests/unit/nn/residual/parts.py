@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_transformer.nn.layer_info import Place, settle
+from lightning_transformer.nn.layer_info import LayerInfo, configure_layer
 from lightning_transformer.nn.norm.layernorm import LayerNorm
 from lightning_transformer.nn.norm.none import NoNorm
 from lightning_transformer.nn.residual.base import Residual
 from tests.conftest import noise
 
 DIM = 8
-SECOND = Place(layer=1, n_layers=2, sublayer="attention")
+SECOND = LayerInfo(layer=1, n_layers=2, sublayer="attention")
 
 
 def f(x: Tensor) -> Tensor:
@@ -27,15 +27,15 @@ def ln(x: Tensor) -> Tensor:
     return F.layer_norm(x, (x.shape[-1],))
 
 
-def made(kind: Callable[..., Residual], place: Place = SECOND, **options: float) -> Residual:
+def made(kind: Callable[..., Residual], info: LayerInfo = SECOND, **options: float) -> Residual:
     """With LayerNorm, in float64, in its place."""
-    there = settle(kind(DIM, norm=LayerNorm, **options), place).double()
+    there = configure_layer(kind(DIM, norm=LayerNorm, **options), info).double()
     assert isinstance(there, Residual)
     return there
 
 
-def unnormed(kind: Callable[..., Residual], place: Place = SECOND) -> Residual:
-    there = settle(kind(DIM, norm=NoNorm), place).double()
+def unnormed(kind: Callable[..., Residual], info: LayerInfo = SECOND) -> Residual:
+    there = configure_layer(kind(DIM, norm=NoNorm), info).double()
     assert isinstance(there, Residual)
     return there
 
@@ -48,7 +48,7 @@ def assert_dropout(kind: Callable[..., Residual]) -> None:
     """It acts on what is added, in training only; one that drops everything is refused."""
     torch.manual_seed(0)
     layer, plain = made(kind, dropout=0.5), made(kind)
-    x = layer.enter(noise(4, 50, DIM))
+    x = layer.split_stream(noise(4, 50, DIM))
     nothing = layer(x, torch.zeros_like)
     assert torch.equal(nothing, layer(x, torch.zeros_like)), "dropout acts on the stream"
     with torch.no_grad():

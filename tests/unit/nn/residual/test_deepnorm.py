@@ -2,7 +2,7 @@
 
 import pytest
 
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.residual.deepnorm import DeepNorm
 from tests.conftest import noise, tiny
 from tests.unit.nn.residual.parts import assert_dropout, assert_near, f, ln, made
@@ -10,18 +10,18 @@ from tests.unit.nn.residual.parts import assert_dropout, assert_near, f, ln, mad
 # Worked out by hand from table 2 of the paper: 2 * 8 = 16 = 2^4; 3 * 27 = 81 = 3^4;
 # (16^4 * 1)^(1/16) = 2; (2^4 * 16)^(1/16) = 2^(1/2).
 PLACES = [
-    (Place(n_layers=8), 2.0),
-    (Place(layer=7, n_layers=8, causal=False), 2.0),
-    (Place(n_layers=27, reads_source=True), 3.0),
-    (Place(n_layers=16, causal=False, n_readers=1), 0.81 * 2),
-    (Place(n_layers=2, causal=False, n_readers=16), 0.81 * 2**0.5),
+    (LayerInfo(n_layers=8), 2.0),
+    (LayerInfo(layer=7, n_layers=8, causal=False), 2.0),
+    (LayerInfo(n_layers=27, reads_source=True), 3.0),
+    (LayerInfo(n_layers=16, causal=False, n_readers=1), 0.81 * 2),
+    (LayerInfo(n_layers=2, causal=False, n_readers=16), 0.81 * 2**0.5),
 ]
 
 
-@pytest.mark.parametrize(("place", "alpha"), PLACES)
-def test_formula(place: Place, alpha: float) -> None:
+@pytest.mark.parametrize(("info", "alpha"), PLACES)
+def test_formula(info: LayerInfo, alpha: float) -> None:
     x = noise(2, 3, 8)
-    assert_near(made(DeepNorm, place)(x, f), ln(alpha * x + f(x)))
+    assert_near(made(DeepNorm, info)(x, f), ln(alpha * x + f(x)))
 
 
 def test_both_stacks_of_an_encoder_decoder() -> None:

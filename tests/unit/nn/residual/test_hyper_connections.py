@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.models.size import measure
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.norm.layernorm import LayerNorm
 from lightning_transformer.nn.residual.hyper_connections import HyperConnections
 from tests.conftest import noise, tiny
@@ -56,14 +56,14 @@ def test_formula(dynamic: bool) -> None:
 
 def test_streams_enter_as_copies_and_leave_as_their_sum() -> None:
     layer, x = made(HyperConnections, n_streams=N), noise(2, 4, 8)
-    assert torch.equal(layer.enter(x), torch.stack([x] * N, dim=2))
+    assert torch.equal(layer.split_stream(x), torch.stack([x] * N, dim=2))
     wide = noise(2, 4, N, 8)
-    assert_near(layer.leave(wide, nn.LayerNorm(8).double()), ln(wide.sum(2)))
+    assert_near(layer.merge_stream(wide, nn.LayerNorm(8).double()), ln(wide.sum(2)))
 
 
 @pytest.mark.parametrize("layer", [0, 1, 5])
 def test_it_reads_the_stream_of_its_number_keeps_all_and_adds_to_all(layer: int) -> None:
-    residual = made(HyperConnections, Place(layer=layer, n_layers=6), n_streams=N)
+    residual = made(HyperConnections, LayerInfo(layer=layer, n_layers=6), n_streams=N)
     x = noise(2, 4, N, 8)
     assert_near(residual(x, f), x + f(ln(x[:, :, layer % N])).unsqueeze(2))
 

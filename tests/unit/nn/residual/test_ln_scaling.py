@@ -2,7 +2,7 @@
 
 import pytest
 
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.residual.ln_scaling import LNScaling
 from tests.conftest import noise, tiny
 from tests.unit.nn.residual.parts import assert_dropout, assert_near, f, ln, made
@@ -11,7 +11,7 @@ from tests.unit.nn.residual.parts import assert_dropout, assert_near, f, ln, mad
 @pytest.mark.parametrize(("layer", "root"), [(0, 1.0), (3, 2.0), (8, 3.0)])
 def test_formula(layer: int, root: float) -> None:
     x = noise(2, 3, 8)
-    y = made(LNScaling, Place(layer=layer, n_layers=9))(x, f)
+    y = made(LNScaling, LayerInfo(layer=layer, n_layers=9))(x, f)
     assert_near(y, x + f(ln(x) / root))
 
 
@@ -22,8 +22,10 @@ def test_layers_of_a_model_count_from_one() -> None:
 
 
 def test_refuses_layers_that_share_a_block() -> None:
-    with pytest.raises(ValueError, match=r"^residual=ln_scaling tells layers apart .*depth=plain$"):
-        made(LNScaling, Place(layer=0, n_layers=2, n_runs=2))
+    with pytest.raises(
+        ValueError, match=r"^residual=ln_scaling tells layers apart .*layer_sharing=none$"
+    ):
+        made(LNScaling, LayerInfo(layer=0, n_layers=2, n_runs=2))
 
 
 def test_whether_a_final_norm_is_due() -> None:

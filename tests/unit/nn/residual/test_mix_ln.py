@@ -2,7 +2,7 @@
 
 import pytest
 
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.norm.layernorm import LayerNorm
 from lightning_transformer.nn.residual.mix_ln import MixLN
 from lightning_transformer.nn.residual.post_norm import PostNorm
@@ -16,14 +16,14 @@ from tests.unit.nn.residual.parts import assert_dropout, assert_near, f, ln, mad
     [(0.25, 2, 1), (0.25, 4, 1), (0.25, 7, 1), (0.25, 8, 2), (0.25, 12, 3), (0.5, 12, 6)],
 )
 def test_which_layers_are_which(share: float, n_layers: int, n_post: int) -> None:
-    kinds = [type(made(MixLN, Place(i, n_layers), share=share)) for i in range(n_layers)]
+    kinds = [type(made(MixLN, LayerInfo(i, n_layers), share=share)) for i in range(n_layers)]
     assert kinds == [PostNorm] * n_post + [PreNorm] * (n_layers - n_post)
 
 
 def test_formula() -> None:
     x = noise(2, 3, 8)
-    assert_near(made(MixLN, Place(0, 4))(x, f), ln(x + f(x)))
-    assert_near(made(MixLN, Place(1, 4))(x, f), x + f(ln(x)))
+    assert_near(made(MixLN, LayerInfo(0, 4))(x, f), ln(x + f(x)))
+    assert_near(made(MixLN, LayerInfo(1, 4))(x, f), x + f(ln(x)))
 
 
 def test_a_model_has_the_weights_of_the_plain_ones() -> None:
@@ -34,12 +34,12 @@ def test_a_model_has_the_weights_of_the_plain_ones() -> None:
 
 def test_refuses_one_layer() -> None:
     with pytest.raises(ValueError, match=r"^residual=mix_ln needs two layers or more"):
-        made(MixLN, Place(0, 1))
+        made(MixLN, LayerInfo(0, 1))
 
 
 def test_refuses_layers_that_share_a_block() -> None:
     with pytest.raises(ValueError, match=r"^residual=mix_ln tells layers apart"):
-        made(MixLN, Place(0, 2, n_runs=2))
+        made(MixLN, LayerInfo(0, 2, n_runs=2))
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lightning_transformer.nn.layer_info import Place
+from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.residual.normformer import NormFormer
 from tests.conftest import noise, tiny
 from tests.unit.nn.residual.parts import assert_dropout, assert_near, f, ln, made, parameters
@@ -15,14 +15,14 @@ NORMS = ("norm.weight", "norm.bias")
 
 @pytest.mark.parametrize("sublayer", ["attention", "cross"])
 def test_attention_is_normed_once_more(sublayer: str) -> None:
-    layer, x = made(NormFormer, Place(sublayer=sublayer)), noise(2, 3, 8)
+    layer, x = made(NormFormer, LayerInfo(sublayer=sublayer)), noise(2, 3, 8)
     assert_near(layer(x, f), x + ln(f(ln(x))))
     assert set(parameters(layer)) == {*NORMS, "norm_out.weight", "norm_out.bias"}
 
 
 @pytest.mark.parametrize("sublayer", ["ffn", "first_ffn"])
 def test_the_stream_beside_the_ffn_is_scaled(sublayer: str) -> None:
-    layer, x = made(NormFormer, Place(sublayer=sublayer)), noise(2, 3, 8)
+    layer, x = made(NormFormer, LayerInfo(sublayer=sublayer)), noise(2, 3, 8)
     assert_near(layer(x, f), x + f(ln(x)))
     layer.scale.data.copy_(noise(8, seed=1))
     assert_near(layer(x, f), noise(8, seed=1) * x + f(ln(x)))
@@ -30,7 +30,7 @@ def test_the_stream_beside_the_ffn_is_scaled(sublayer: str) -> None:
 
 
 def test_a_sum_has_both() -> None:
-    layer, x = made(NormFormer, Place()), noise(2, 3, 8)
+    layer, x = made(NormFormer, LayerInfo()), noise(2, 3, 8)
     layer.scale.data.copy_(noise(8, seed=1))
     assert_near(layer(x, f), noise(8, seed=1) * x + ln(f(ln(x))))
 

@@ -11,9 +11,9 @@ from tests.unit.nn.residual.parts import assert_dropout, assert_near, f, ln, mad
 def test_two_layers_by_hand() -> None:
     x = noise(2, 3, 8)
     one, two = made(ResidualDual), made(ResidualDual)
-    stream = one.enter(x)
+    stream = one.split_stream(x)
     assert stream.shape == (2, 3, 2, 8)
-    y = two.leave(two(one(stream, f), torch.tanh), nn.LayerNorm(8).double())
+    y = two.merge_stream(two(one(stream, f), torch.tanh), nn.LayerNorm(8).double())
     u1, v1 = ln(x + f(x)), x + f(x)
     u2, v2 = ln(u1 + u1.tanh()), v1 + u1.tanh()
     torch.testing.assert_close(y, u2 + ln(v2), rtol=0, atol=1e-12)

@@ -7,7 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from lightning_transformer.training.callbacks import graceful_stop
-from lightning_transformer.training.callbacks.graceful_stop import Stop, Stopped, stop_on_signals
+from lightning_transformer.training.callbacks.graceful_stop import (
+    GracefulStop,
+    Stopped,
+    stop_on_signals,
+)
 
 
 class Saves:
@@ -32,7 +36,7 @@ def trainer(step, accumulate=1, world_size=1):
 
 def stopping(said=None):
     """A callback in the middle of a training on one device."""
-    stop = Stop(Saves(), [].append if said is None else said.append)
+    stop = GracefulStop(Saves(), [].append if said is None else said.append)
     stop.on_train_start(trainer(0), None)
     return stop
 
@@ -57,7 +61,7 @@ def test_at_the_last_step_lightning_is_to_validate():
     assert after(stop, trainer(step=10), 9)
     stop.signum = signal.SIGTERM
     assert after(stop, trainer(step=10), 9)  # nothing is left to do, so nothing is lost
-    assert stop.saving.count == 0
+    assert stop.checkpointing.count == 0
 
 
 @pytest.mark.parametrize("signum", graceful_stop.SIGNALS)
@@ -67,7 +71,7 @@ def test_at_a_signal_a_checkpoint_is_written_and_training_ends(signum):
     with pytest.raises(Stopped) as caught:
         after(stop, trainer(step=3), 2)
     assert caught.value.signum == signum
-    assert stop.saving.count == 1
+    assert stop.checkpointing.count == 1
 
 
 def test_nobody_ends_inside_a_step():
@@ -92,7 +96,7 @@ def test_all_processes_end_at_the_step_at_which_all_know(monkeypatch):
     monkeypatch.setattr(
         graceful_stop, "AgreedSignal", lambda: SimpleNamespace(exchange=lambda mine: next(told))
     )
-    stop = Stop(Saves(), print)
+    stop = GracefulStop(Saves(), print)
     stop.on_train_start(trainer(0, world_size=2), None)
     stop.signum = signal.SIGTERM  # known here, and not yet elsewhere
     for step in (1, 2):
@@ -106,7 +110,7 @@ def test_all_processes_end_at_the_step_at_which_all_know(monkeypatch):
 )
 def test_the_first_signal_asks_and_the_second_raises(signum, raised):
     said = []
-    stop = Stop(Saves(), said.append)
+    stop = GracefulStop(Saves(), said.append)
     with stop_on_signals(stop):
         stop.on_train_start(trainer(0), None)
         signal.raise_signal(signum)
@@ -120,7 +124,7 @@ def test_the_first_signal_asks_and_the_second_raises(signum, raised):
 
 
 def test_where_no_training_is_going_on_a_signal_ends_at_once():
-    stop = Stop(Saves(), print)
+    stop = GracefulStop(Saves(), print)
     with stop_on_signals(stop):
         with pytest.raises(SystemExit, match="143"):
             signal.raise_signal(signal.SIGTERM)
@@ -131,7 +135,7 @@ def test_where_no_training_is_going_on_a_signal_ends_at_once():
 
 
 def test_a_handler_that_was_put_before_ours_as_training_starts_is_left_out():
-    stop, asked = Stop(Saves(), lambda text: None), []
+    stop, asked = GracefulStop(Saves(), lambda text: None), []
     with stop_on_signals(stop):
         signal.signal(signal.SIGTERM, lambda *args: asked.append(args))
         stop.on_train_start(trainer(0), None)
@@ -140,7 +144,7 @@ def test_a_handler_that_was_put_before_ours_as_training_starts_is_left_out():
 
 
 def test_the_handlers_of_before_return_also_after_an_error():
-    with pytest.raises(RuntimeError), stop_on_signals(Stop(Saves(), print)):
+    with pytest.raises(RuntimeError), stop_on_signals(GracefulStop(Saves(), print)):
         raise RuntimeError
 
 
@@ -148,7 +152,7 @@ def test_in_another_thread_signals_are_left_alone():
     seen = []
 
     def work():
-        with stop_on_signals(Stop(Saves(), print)):
+        with stop_on_signals(GracefulStop(Saves(), print)):
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)

@@ -14,7 +14,7 @@ from lightning_transformer.optim.optimizers.muon import muon
 from lightning_transformer.optim.schedule.apply import lambda_lr
 from lightning_transformer.optim.schedule.linear import Linear
 from lightning_transformer.runs.result import read_history
-from lightning_transformer.training.callbacks.metric_logger import Meter, learning_rates
+from lightning_transformer.training.callbacks.metric_logger import MetricLogger, learning_rates
 from lightning_transformer.training.callbacks.progress import Display
 from tests.conftest import compose_config
 from tests.helpers.short_runs import checkpoint, history, short_pairs, short_run, start
@@ -41,9 +41,9 @@ def test_rates_of_an_optimizer_bear_the_names_that_a_user_knows():
 
 
 def test_its_state_goes_on():
-    meter = Meter(Display(), log_every=1)
-    meter.load_state_dict({"tokens_seen": 7, "seconds": 2.5})
-    assert meter.state_dict() == {"tokens_seen": 7, "seconds": 2.5}
+    metric_logger = MetricLogger(Display(), log_every=1)
+    metric_logger.load_state_dict({"tokens_seen": 7, "seconds": 2.5})
+    assert metric_logger.state_dict() == {"tokens_seen": 7, "seconds": 2.5}
 
 
 def test_tokens_are_counted_without_padding(tmp_path):
@@ -62,13 +62,13 @@ def test_tokens_are_counted_without_padding(tmp_path):
 
 
 def test_tokens_of_all_processes_count_also_when_their_number_changes():
-    meter = Meter(Display(), log_every=100)
+    metric_logger = MetricLogger(Display(), log_every=100)
     for world_size in (2, 1):
         trainer = SimpleNamespace(
             world_size=world_size, global_rank=0, strategy=None, global_step=0, max_steps=9
         )
-        meter.on_train_batch_end(trainer, None, None, SimpleNamespace(n_tokens=10), 0)
-    assert meter.tokens_seen == 30
+        metric_logger.on_train_batch_end(trainer, None, None, SimpleNamespace(n_tokens=10), 0)
+    assert metric_logger.tokens_seen == 30
 
 
 def test_nothing_is_logged_between_the_intervals_but_the_last_step_is(tmp_path, monkeypatch):
@@ -82,7 +82,7 @@ def test_nothing_is_logged_between_the_intervals_but_the_last_step_is(tmp_path, 
 
 def test_what_it_counts_is_in_the_checkpoint(tmp_path):
     result = short_run(tmp_path / "run")
-    state = checkpoint(tmp_path / "run")["callbacks"]["Meter"]
+    state = checkpoint(tmp_path / "run")["callbacks"]["MetricLogger"]
     assert state["tokens_seen"] == result.tokens_seen
     assert state["seconds"] == pytest.approx(result.seconds, rel=0.5)
     assert not [v for v in state.values() if isinstance(v, torch.Tensor)]

@@ -4,7 +4,7 @@ import pytest
 
 from lightning_transformer.build import build
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.training.callbacks.overfit import Head, Overfit
+from lightning_transformer.training.callbacks.overfit import FirstExamples, Overfit
 from tests.conftest import compose_config
 from tests.helpers.short_runs import short, short_run
 
@@ -13,13 +13,13 @@ def test_a_head_gives_the_first_examples_alike_in_every_epoch(tmp_path):
     data = build(compose_config(*short(tmp_path)), "data")
     data.prepare()
     split = data.splits["train"]
-    head = Head(split, 3)
+    head = FirstExamples(split, 3)
     assert len(head) == 3
     assert head.n_tokens == split.n_tokens * 3 // len(split)
     for index in range(3):
         for epoch in (0, 1, 7):
             assert list(head.get(index, epoch).ids) == list(split.get(index, 0).ids)
-    assert len(Head(split, 10**9)) == len(split)
+    assert len(FirstExamples(split, 10**9)) == len(split)
 
 
 def test_every_step_sees_the_same_rows_and_validation_too(tmp_path, monkeypatch):

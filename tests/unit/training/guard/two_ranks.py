@@ -19,7 +19,7 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from lightning_transformer.errors import TrainingError
-from lightning_transformer.training.run import Job, run
+from lightning_transformer.training.run import RunRequest, run
 from tests.conftest import compose_config
 from tests.helpers.short_runs import ROOT, environment
 from tests.unit.training.guard.poison import Poison, nan_loss
@@ -39,7 +39,7 @@ def one(folder: Path, name: str, typed: list[str]) -> None:
         at = [STEP] if rank == 1 else []
         poison = Poison(patch, at, nan_loss if name.startswith("loss") else nan_here)
         try:
-            result = run(compose_config(*typed), Job(folder / name, overrides=typed))
+            result = run(compose_config(*typed), RunRequest(folder / name, overrides=typed))
             said = result.status
             guard = result.guard
         except TrainingError as error:

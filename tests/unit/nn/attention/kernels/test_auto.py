@@ -9,7 +9,7 @@ from lightning_transformer.build import build
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.kernels import auto
 from lightning_transformer.nn.attention.kernels.auto import Auto
-from lightning_transformer.nn.attention.kernels.base import Scoring, require
+from lightning_transformer.nn.attention.kernels.base import ScoreMods, require
 from lightning_transformer.nn.attention.kernels.eager import Eager
 from lightning_transformer.nn.attention.kernels.sdpa import SDPA
 from lightning_transformer.training.messages import notices
@@ -30,16 +30,16 @@ class Named:
     ("scoring", "name"),
     [
         (None, "sdpa"),
-        (Scoring(), "sdpa"),
-        (Scoring(sinks=torch.zeros(2)), "sdpa"),
-        (Scoring(softcap=5.0), "eager"),
-        (Scoring(softcap=5.0, sinks=torch.zeros(2)), "eager"),
-        (Scoring(mix_scores=torch.tanh), "eager"),
-        (Scoring(mix_weights=torch.tanh), "eager"),
+        (ScoreMods(), "sdpa"),
+        (ScoreMods(sinks=torch.zeros(2)), "sdpa"),
+        (ScoreMods(softcap=5.0), "eager"),
+        (ScoreMods(softcap=5.0, sinks=torch.zeros(2)), "eager"),
+        (ScoreMods(mix_scores=torch.tanh), "eager"),
+        (ScoreMods(mix_weights=torch.tanh), "eager"),
     ],
 )
 def test_takes_sdpa_where_it_can(
-    scoring: Scoring | None, name: str, monkeypatch: pytest.MonkeyPatch
+    scoring: ScoreMods | None, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
     monkeypatch.setattr(auto, "SDPA", type("S", (), {"__new__": lambda cls: Named("sdpa", calls)}))
@@ -53,10 +53,10 @@ def test_takes_sdpa_where_it_can(
 def test_says_what_it_took_and_why() -> None:
     kernel = Auto()
     require(kernel, "sinks", "sinks")
-    assert kernel.choice().startswith("kernel=auto takes sdpa, the fastest that computes all")
+    assert kernel.describe().startswith("kernel=auto takes sdpa, the fastest that computes all")
     require(kernel, "softcap", "softcap")
     wanted = "kernel=auto takes eager, because sdpa does not compute softcap"
-    assert kernel.choice() == wanted
+    assert kernel.describe() == wanted
     assert Auto.supports == Eager.supports
 
 

@@ -8,7 +8,7 @@ import torch
 from lightning_transformer.build import build
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.attention.kernels.base import Scoring
+from lightning_transformer.nn.attention.kernels.base import ScoreMods
 from lightning_transformer.nn.attention.kernels.eager import Eager
 from lightning_transformer.nn.attention.kernels.flex import Flex
 from lightning_transformer.training.preflight.build import check_build
@@ -21,16 +21,16 @@ MASK[0, 0, 2] = False
 BIAS = noise(H, T, T, seed=4)
 HIDDEN = BIAS.masked_fill(~MASK, -torch.inf)
 SCORINGS = [
-    Scoring(softcap=1.0),
-    Scoring(sinks=noise(H, seed=9)),
-    Scoring(softcap=2.0, sinks=noise(H, seed=9)),
+    ScoreMods(softcap=1.0),
+    ScoreMods(sinks=noise(H, seed=9)),
+    ScoreMods(softcap=2.0, sinks=noise(H, seed=9)),
 ]
 
 
 @pytest.mark.parametrize("scoring", SCORINGS)
 @pytest.mark.parametrize("n_kv_heads", [H, 2])
 @pytest.mark.parametrize("one_query", [False, True])
-def test_equals_eager(scoring: Scoring, n_kv_heads: int, one_query: bool) -> None:
+def test_equals_eager(scoring: ScoreMods, n_kv_heads: int, one_query: bool) -> None:
     """One query, as in decoding, takes another way than a square."""
     q = noise(B, H, T, K)[:, :, : 1 if one_query else T]
     k, v = noise(B, n_kv_heads, T, K, seed=1), noise(B, n_kv_heads, T, K, seed=2)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lightning_transformer.build import build
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.attention.kernels.base import Kernel, Scoring
+from lightning_transformer.nn.attention.kernels.base import Kernel, ScoreMods
 from tests.conftest import compose_config, exchanged, noise, options, training_kernels
 from tests.unit.nn.attention.kernels.by_rows import attention_by_rows
 
@@ -124,7 +124,7 @@ def test_sinks_are_keys_whose_value_is_zero(
     context, (q, k, _) = CONTEXTS[name], qkv(n_kv_heads)
     n = T if context.is_causal else S
     k, v = k[:, :, :n], noise(B, n_kv_heads, n, value, seed=2)
-    y = kernel(q, k, v, context, 0.0, Scoring(sinks=SINKS))
+    y = kernel(q, k, v, context, 0.0, ScoreMods(sinks=SINKS))
     groups = H // n_kv_heads
     keys, values = (x.repeat_interleave(groups, dim=1) for x in (k, v))
     mask = torch.ones(T, T).tril().bool() if context.is_causal else context.mask
@@ -157,7 +157,7 @@ def test_gradient_of_sinks(kernel: Kernel) -> None:
     for context in (AttentionContext(is_causal=True), AttentionContext(MASK[:1, :, :3, :3])):
 
         def run(sinks: Tensor, *qkv: Tensor, context: AttentionContext = context) -> Tensor:
-            return kernel(*qkv, context, 0.0, Scoring(sinks=sinks))
+            return kernel(*qkv, context, 0.0, ScoreMods(sinks=sinks))
 
         assert torch.autograd.gradcheck(run, (sinks, *leaves))
 

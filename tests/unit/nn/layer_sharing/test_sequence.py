@@ -1,8 +1,8 @@
-"""depth=shared."""
+"""layer_sharing=sequence."""
 
 import pytest
 
-from lightning_transformer.nn.depth.shared import Shared
+from lightning_transformer.nn.layer_sharing.sequence import SharedSequence
 
 
 @pytest.mark.parametrize(
@@ -16,18 +16,18 @@ from lightning_transformer.nn.depth.shared import Shared
     ],
 )
 def test_neighbours_share(n_blocks: int, n_layers: int, order: tuple[int, ...]) -> None:
-    assert Shared(n_blocks).order(n_layers) == order
+    assert SharedSequence(n_blocks).order(n_layers) == order
 
 
 def test_groups_of_albert() -> None:
     """Its own rule, int(i / (n_layers / n_groups)), wherever that divides."""
     for n_blocks, n_layers in ((1, 12), (2, 12), (3, 12), (4, 24)):
         wanted = tuple(int(i / (n_layers / n_blocks)) for i in range(n_layers))
-        assert Shared(n_blocks).order(n_layers) == wanted
+        assert SharedSequence(n_blocks).order(n_layers) == wanted
 
 
 def test_refuses() -> None:
     with pytest.raises(ValueError, match=r"^n_blocks=0 must be at least 1$"):
-        Shared(0)
+        SharedSequence(0)
     with pytest.raises(ValueError, match=r"^n_blocks=3 must be at most 2$"):
-        Shared(3).order(2)
+        SharedSequence(3).order(2)

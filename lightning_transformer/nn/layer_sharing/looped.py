@@ -1,17 +1,17 @@
 from dataclasses import dataclass
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.depth.base import Depth
+from lightning_transformer.nn.layer_sharing.base import LayerSharing
 
 MAX_LOOPS = 1000
 
 
 @dataclass(frozen=True)
-class Looped(Depth):
+class Looped(LayerSharing):
     """All blocks, one after the other, several times over: 0 1 0 1 for two layers and two loops.
 
-    As many weights as depth=plain, n_loops times the computation (Giannou et al. 2023; Saunshi et
-    al. 2025). The stack then runs through n_loops n_layers layers.
+    As many weights as layer_sharing=none, n_loops times the computation (Giannou et al. 2023;
+    Saunshi et al. 2025). The stack then runs through n_loops n_layers layers.
     """
 
     n_loops: int = 2

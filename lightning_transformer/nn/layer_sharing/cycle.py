@@ -1,11 +1,11 @@
 from dataclasses import dataclass
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.depth.base import Depth
+from lightning_transformer.nn.layer_sharing.base import LayerSharing
 
 
 @dataclass(frozen=True)
-class Cycle(Depth):
+class Cycle(LayerSharing):
     """Layers take the blocks in turn: 0 1 0 1 for four layers and two blocks.
 
     (CYCLE of Takase & Kiyono 2021; Dehghani et al. 2018, Universal Transformer, for one block,

@@ -1,11 +1,11 @@
 from dataclasses import dataclass
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.depth.base import Depth
+from lightning_transformer.nn.layer_sharing.base import LayerSharing
 
 
 @dataclass(frozen=True)
-class Shared(Depth):
+class SharedSequence(LayerSharing):
     """Neighbouring layers share a block: 0 0 1 1 for four layers and two blocks.
 
     With one block all layers are the same (Lan et al. 2019, ALBERT, whose groups these are;

@@ -7,7 +7,7 @@ from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import LayerFactory, ModuleFactory, NormFactory
 
 
-class Mixer(Block):
+class AttentionOnly(Block):
     """Attention, or what stands in its place, without a feed-forward layer (Gu & Dao 2023, Mamba).
 
     Cross-attention follows if there is a source. A layer has fewer weights so, and there are

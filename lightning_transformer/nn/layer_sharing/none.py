@@ -1,10 +1,10 @@
 from dataclasses import dataclass
 
-from lightning_transformer.nn.depth.base import Depth
+from lightning_transformer.nn.layer_sharing.base import LayerSharing
 
 
 @dataclass(frozen=True)
-class Plain(Depth):
+class NoSharing(LayerSharing):
     """Every layer has a block, with weights, of its own."""
 
     def order(self, n_layers: int) -> tuple[int, ...]:

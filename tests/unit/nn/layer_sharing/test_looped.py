@@ -1,8 +1,8 @@
-"""depth=looped."""
+"""layer_sharing=looped."""
 
 import pytest
 
-from lightning_transformer.nn.depth.looped import Looped
+from lightning_transformer.nn.layer_sharing.looped import Looped
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_transformer.models.size import measure
-from lightning_transformer.nn.init.base import Site, initialise
+from lightning_transformer.nn.init.base import StackInfo, initialise
 from lightning_transformer.nn.init.normal import Normal
 from tests.conftest import TINY, build_tiny, compose_config, exchanged, noise, tiny
 from tests.unit.tasks.drawn import drawn_batch
@@ -17,21 +17,21 @@ from tests.unit.tasks.drawn import drawn_batch
 # How blocks are shared, the layers that are asked for, and the order in which blocks are run.
 Case = tuple[dict[str, str | int], int, tuple[int, ...]]
 CASES: dict[str, Case] = {
-    "shared": ({"depth": "shared"}, 3, (0, 0, 0)),
-    "two": ({"depth": "shared", "n_blocks": 2}, 4, (0, 0, 1, 1)),
-    "cycle": ({"depth": "cycle", "n_blocks": 2}, 5, (0, 1, 0, 1, 0)),
-    "looped": ({"depth": "looped"}, 2, (0, 1, 0, 1)),
+    "shared": ({"layer_sharing": "sequence"}, 3, (0, 0, 0)),
+    "two": ({"layer_sharing": "sequence", "n_blocks": 2}, 4, (0, 0, 1, 1)),
+    "cycle": ({"layer_sharing": "cycle", "n_blocks": 2}, 5, (0, 1, 0, 1, 0)),
+    "looped": ({"layer_sharing": "looped"}, 2, (0, 1, 0, 1)),
 }
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
-def built(n_layers: int, *, depth: str = "plain", n_blocks: int = 1, **choices: str) -> Any:
+def built(n_layers: int, *, layer_sharing: str = "none", n_blocks: int = 1, **choices: str) -> Any:
     """A tiny decoder; choices are group=option."""
-    cfg = exchanged(compose_config(*TINY), depth=depth, **choices)
+    cfg = exchanged(compose_config(*TINY), layer_sharing=layer_sharing, **choices)
     cfg.model.n_layers = n_layers
     cfg.model.stochastic_depth = 0.5  # in training alone
-    if "n_blocks" in cfg.depth:
-        cfg.depth.n_blocks = n_blocks
+    if "n_blocks" in cfg.layer_sharing:
+        cfg.layer_sharing.n_blocks = n_blocks
     return build_tiny(cfg)
 
 
@@ -90,17 +90,17 @@ def test_what_is_counted(case: Case) -> None:
 class Sites(Normal):
     """Writes down the sites that it is told."""
 
-    def residual_out(self, weight: Tensor, site: Site, generator: torch.Generator) -> None:
-        self.told.add(site)
+    def residual_out(self, weight: Tensor, info: StackInfo, generator: torch.Generator) -> None:
+        self.told.add(info)
 
 
 def test_init_is_told_the_layers_that_are_run() -> None:
     scheme = Sites()
     object.__setattr__(scheme, "told", set())
-    model: Any = tiny("model=encoder_decoder", "model.n_decoder_layers=3", "depth=looped")
+    model: Any = tiny("model=encoder_decoder", "model.n_decoder_layers=3", "layer_sharing=looped")
     initialise(model, scheme, 1)
-    encoder = Site(n_residuals=8, n_layers=4, n_readers=6, width=32)
-    decoder = Site(n_residuals=18, n_layers=6, reads_source=True, width=32)
+    encoder = StackInfo(n_residuals=8, n_layers=4, n_readers=6, width=32)
+    decoder = StackInfo(n_residuals=18, n_layers=6, reads_source=True, width=32)
     assert scheme.told == {encoder, decoder}
 
 
@@ -145,6 +145,10 @@ def test_compiled_blocks(case: Case) -> None:
 
 @pytest.mark.parametrize("residual", ["mix_ln", "ln_scaling"])
 def test_what_differs_between_layers_is_refused(residual: str) -> None:
-    with pytest.raises(ValueError, match=rf"residual={residual} tells layers apart .*depth=plain"):
-        built(2, depth="shared", residual=residual)
-    built(2, depth="shared", residual="deepnorm")  # which every layer of a stack has alike
+    with pytest.raises(
+        ValueError, match=rf"residual={residual} tells layers apart .*layer_sharing=none"
+    ):
+        built(2, layer_sharing="sequence", residual=residual)
+    built(
+        2, layer_sharing="sequence", residual="deepnorm"
+    )  # which every layer of a stack has alike

@@ -1,4 +1,4 @@
-class Depth:
+class LayerSharing:
     """Contract: which block computes each layer. A frozen value without weights."""
 
     def order(self, n_layers: int) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
-"""depth=cycle."""
+"""layer_sharing=cycle."""
 
 import pytest
 
-from lightning_transformer.nn.depth.cycle import Cycle
+from lightning_transformer.nn.layer_sharing.cycle import Cycle
 
 
 @pytest.mark.parametrize(
