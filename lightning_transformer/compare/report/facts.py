@@ -99,7 +99,7 @@ def run_rows(
     design: Design, rows: Sequence[VariantRow], states: Mapping[str, Mapping[int, str]]
 ) -> list[dict[str, PlainValue]]:
     """One entry per run, for report.csv."""
-    found = []
+    found: list[dict[str, PlainValue]] = []
     for row in rows:
         for seed, run in sorted(design.cells[row.variant].items()):
             result = run.result

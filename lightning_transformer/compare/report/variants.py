@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from statistics import mean, stdev
+from typing import Any
 
 import numpy as np
 
@@ -105,7 +106,7 @@ def _effect(
     return VariantEffect(**known, delta_percent=percent, detectable=detectable)
 
 
-def _without_verdict(d: Sequence[float]) -> dict[str, float | int | str | None]:
+def _without_verdict(d: Sequence[float]) -> dict[str, Any]:
     """The difference of the runs that did not diverge: shown, and no verdict drawn from it."""
     n = len(d)
     low, high = map(float, mean_interval(d)) if n > 1 else (None, None)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,14 @@ from rich.console import Console
 from lightning_transformer.compare.report.analysis import MARGIN_PERCENT, analyse
 from lightning_transformer.compare.report.design import design, identity, mixed, refuse_mixed
 from lightning_transformer.compare.report.load import Run, load
+from lightning_transformer.compare.report.render.html import page
+from lightning_transformer.compare.report.render.markdown import markdown
+from lightning_transformer.compare.report.render.plots.files import (
+    all_plots,
+    draw,
+    javascript,
+)
+from lightning_transformer.compare.report.render.terminal import as_csv, terminal
 from lightning_transformer.compare.report.report import Report
 from lightning_transformer.runs.result import write_atomically
 
@@ -53,7 +62,7 @@ def write(
         folder = out if len(groups) == 1 else out / f"split-{i}"
         report = report_of(group, comparisons, wanted, out.resolve().name)
         files(report, folder, page_only=wanted.page_only)
-        _show(report, console)
+        console.print(terminal(report))
         pages.append(folder / "report.html")
         console.print(f"report    {pages[-1]}", markup=False, soft_wrap=True)
     return pages
@@ -118,28 +127,19 @@ def _place(paths: Sequence[Path]) -> Path:
 
 def files(report: Report, folder: Path, *, page_only: bool = False) -> None:
     """Write all files of a report; the same runs give the same bytes."""
-    from lightning_transformer.compare.report.render.html import page
-    from lightning_transformer.compare.report.render.markdown import markdown
-    from lightning_transformer.compare.report.render.plots import all_plots
-    from lightning_transformer.compare.report.render.terminal import as_csv
-
-    content = report.to_dict()
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "report.json", report.to_json())
-    write_atomically(folder / "report.html", page(content))
-    if page_only:
-        return
-    plots = all_plots(content)
-    pictures = folder / "report"
-    pictures.mkdir(exist_ok=True)
-    for name, canvas in plots.items():
-        write_atomically(pictures / f"{name}.svg", canvas.svg(alone=True))
-        (pictures / f"{name}.png").write_bytes(canvas.png())
-    write_atomically(folder / "report.md", markdown(content, list(plots)))
-    write_atomically(folder / "report.csv", as_csv(content))
-
-
-def _show(report: Report, console: Console) -> None:
-    from lightning_transformer.compare.report.render.terminal import terminal
-
-    console.print(terminal(report.to_dict()))
+    plots = all_plots(report)
+    with ThreadPoolExecutor(1) as thread:  # the script takes as long as all the rest
+        script = thread.submit(javascript)
+        if not page_only:
+            pictures = folder / "report"
+            pictures.mkdir(exist_ok=True)
+            for name, plot in plots.items():
+                svg, pdf, png = draw(plot)
+                write_atomically(pictures / f"{name}.svg", svg)
+                (pictures / f"{name}.pdf").write_bytes(pdf)
+                (pictures / f"{name}.png").write_bytes(png)
+            write_atomically(folder / "report.md", markdown(report, list(plots)))
+            write_atomically(folder / "report.csv", as_csv(report))
+        write_atomically(folder / "report.html", page(report, plots, script.result()))
