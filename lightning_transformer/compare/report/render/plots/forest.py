@@ -17,6 +17,11 @@ from lightning_transformer.compare.report.render.plots.style import (
     specification,
 )
 
+SHORT = {
+    "unresolved": "not significant",
+    "withheld": "not tested",
+    "no inference": "not tested",
+}
 FAR = 20.0  # times the next variant's difference: not on the same scale
 DIFFERENCE = "+.4f"
 GAP = "\u00a0" * 8  # plain spaces are drawn as one
@@ -62,7 +67,7 @@ def _effect(row: VariantRow, effect: VariantEffect, low: float, high: float) -> 
     return {
         "name": row.short, "variant": row.variant, "delta": effect.delta, "low": effect.low,
         "high": effect.high, "p_holm": effect.p_holm, "n": effect.n, "verdict": verdict(row),
-        "word": row.verdict, "colour": _colour(row), "beyond": beyond,
+        "word": SHORT.get(row.verdict, row.verdict), "colour": _colour(row), "beyond": beyond,
         "other_low": other[0], "other_high": other[1],
     }  # fmt: skip
 

@@ -12,7 +12,7 @@ function fitted(name, logarithmic) {
     spec.columns = Math.max(1, Math.min(3, Math.floor(width / 330)));
     spec.spec.width = Math.floor((width - 52) / spec.columns) - (spec.columns > 1 ? 24 : 8);
   } else {
-    spec.width = "container";
+    spec.width = width;
     spec.autosize = {type: "fit-x", contains: "padding"};
   }
   if (narrow.matches) {
@@ -41,5 +41,11 @@ for (const button of document.querySelectorAll("button.log"))
     draw(figure);
   });
 dark.addEventListener("change", drawAll);
-narrow.addEventListener("change", drawAll);
+let waiting, drawnWidth = innerWidth;
+addEventListener("resize", () => {
+  if (innerWidth === drawnWidth) return;  // a phone's address bar changes the height alone
+  drawnWidth = innerWidth;
+  clearTimeout(waiting);
+  waiting = setTimeout(drawAll, 150);
+});
 drawAll();
