@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lightning_transformer.compare.report.contents import Contents
+from lightning_transformer.compare.report.render.html import notebook
+from lightning_transformer.compare.report.render.plots.files import all_plots, to_svg
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,3 +41,9 @@ class Report(Contents):
                 "memory_mib": row.memory_mib, "diverged": row.states["diverged"],
             })  # fmt: skip
         return pd.DataFrame(rows).set_index("variant")
+
+    def _repr_html_(self) -> str:
+        """The answer, the table, the differences and the loss curves, in a notebook."""
+        plots = all_plots(self)
+        shown = [plots[name] for name in ("forest", "loss_tokens") if name in plots]
+        return notebook(self, [to_svg(plot) for plot in shown])

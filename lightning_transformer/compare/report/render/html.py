@@ -1,7 +1,7 @@
 """The report as one page that needs nothing else: no request, light and dark."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -17,6 +17,7 @@ from lightning_transformer.compare.report.render.palette import (
     variables,
 )
 from lightning_transformer.compare.report.render.plots.style import MOST, Specification
+from lightning_transformer.compare.report.render.terminal import interval
 
 
 def page(report: Contents, plots: dict[str, Specification], javascript: str) -> str:
@@ -24,6 +25,28 @@ def page(report: Contents, plots: dict[str, Specification], javascript: str) -> 
 
     plots: name to specification. javascript: Vega, Vega-Lite and Vega-Embed.
     """
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            plots=plots,
+            light=variables(LIGHT),
+            dark=variables(DARK),
+            plots_json=_script(json.dumps(plots, ensure_ascii=False, allow_nan=False)),
+            dark_json=_script(json.dumps(dark_for_light())),
+            javascript=_script(javascript),
+        )
+    )
+
+
+def notebook(report: Contents, pictures: Sequence[str]) -> str:
+    """The answer, the table of variants and pictures (SVG), for a notebook."""
+    template = _environment().get_template("notebook.html.j2")
+    return template.render(report=report, pictures=[Markup(svg) for svg in pictures])
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
         undefined=StrictUndefined,
@@ -33,17 +56,10 @@ def page(report: Contents, plots: dict[str, Specification], javascript: str) -> 
         autoescape=True,
     )
     environment.globals |= {
-        "numbers": numbers, "num": number_at, "text": text_at, "heat": _heat, "MOST": MOST,
+        "numbers": numbers, "interval": interval, "num": number_at, "text": text_at,
+        "heat": _heat, "MOST": MOST,
     }  # fmt: skip
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        plots=plots,
-        light=variables(LIGHT),
-        dark=variables(DARK),
-        plots_json=_script(json.dumps(plots, ensure_ascii=False, allow_nan=False)),
-        dark_json=_script(json.dumps(dark_for_light())),
-        javascript=_script(javascript),
-    )
+    return environment
 
 
 def number_at(place: str, value: Any, form: Callable[[Any], str] = numbers.number) -> str | Markup:

@@ -27,9 +27,9 @@ def terminal(report: Contents) -> Group:
             escape(row.short),
             numbers.number(row.mean),
             numbers.number(row.sd),
-            numbers.signed(row.effect and row.effect.delta),
+            numbers.signed(row.effect.delta if row.effect else None),
             interval(row.effect),
-            numbers.p_value(row.effect and row.effect.p_holm),
+            numbers.p_value(row.effect.p_holm if row.effect else None),
             f"[{colour}]{word}[/]" if colour else word,
         )
     lines = [f"[red]warning[/]   {escape(text)}" for text in report.warnings]

@@ -111,7 +111,8 @@ def difference_curves(report: Contents, axis: str) -> Specification | None:
 
 
 def _points(name: str, d: PairedCurve) -> list[dict[str, float | str | None]]:
-    low, high = d.low or [None] * len(d.x), d.high or [None] * len(d.x)
+    unknown: list[float | None] = [None] * len(d.x)
+    low, high = d.low or unknown, d.high or unknown
     return [
         {"name": name, "x": x, "mean": mean, "low": a, "high": b}
         for x, mean, a, b in zip(d.x, d.mean, low, high, strict=True)

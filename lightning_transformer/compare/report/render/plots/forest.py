@@ -63,12 +63,12 @@ def _title(report: Contents, more: int) -> list[str]:
 
 def _effect(row: VariantRow, effect: VariantEffect, low: float, high: float) -> dict[str, Any]:
     beyond = "left" if effect.delta < low else "right" if effect.delta > high else None
-    other = row.other_text or [None, None]
+    other_low, other_high = row.other_text or (None, None)
     return {
         "name": row.short, "variant": row.variant, "delta": effect.delta, "low": effect.low,
         "high": effect.high, "p_holm": effect.p_holm, "n": effect.n, "verdict": verdict(row),
         "word": SHORT.get(row.verdict, row.verdict), "colour": _colour(row), "beyond": beyond,
-        "other_low": other[0], "other_high": other[1],
+        "other_low": other_low, "other_high": other_high,
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ function fitted(name, logarithmic) {
   }
   if (narrow.matches) {
     spec.config.axisLeft.labelLimit = 104;
-    spec.config.axisRight.labelLimit = 130;
+    spec.config.axisRight.labelLimit = name === "forest" ? 62 : 130;
     spec.config.legend.columns = 2;
     spec.config.legend.labelLimit = 110;
   }
