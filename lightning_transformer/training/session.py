@@ -33,6 +33,7 @@ from lightning_transformer.training.messages import notices
 from lightning_transformer.training.preflight.build import check_build
 from lightning_transformer.training.preflight.memory import check_activations
 from lightning_transformer.training.resume import check_same_data
+from lightning_transformer.training.trainer import TrainerOptions
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,10 @@ def _trainer(
 ) -> L.Trainer:
     loggers: list[Logger] = [history, *build(cfg, "logger")(request.folder)]
     in_order = callbacks.in_order(list(build(cfg, "callbacks").values()))
-    trainer = build(cfg, "trainer", folder=request.folder, logger=loggers, callbacks=in_order)
-    assert isinstance(trainer, L.Trainer)
+    options = build(cfg, "trainer")
+    assert isinstance(options, TrainerOptions)
+    with refusing(cfg, "trainer"):
+        trainer = options.to_lightning(folder=request.folder, logger=loggers, callbacks=in_order)
     if request.in_sweep and trainer.strategy.launcher is not None:
         raise ConfigError(
             f"trainer.devices={cfg.trainer.devices} in a sweep: the processes of one job would run "

@@ -135,8 +135,8 @@ BUGS = [
     Bug(
         23,
         "training/trainer.py",
-        "max_steps=max_steps,\n",
-        "max_steps=max_steps // accumulate,\n",
+        "max_steps=self.max_steps,\n",
+        "max_steps=self.max_steps // self.accumulate,\n",
     ),
     Bug(
         24,

@@ -11,12 +11,13 @@ from lightning_transformer.checkpoint.io import SafeCheckpointIO
 from lightning_transformer.training import trainer as module
 from lightning_transformer.training.callbacks.checkpointing import Checkpointing
 from lightning_transformer.training.callbacks.graceful_stop import GracefulStop
-from lightning_transformer.training.trainer import trainer
+from lightning_transformer.training.trainer import TrainerOptions
 
 
 def make(folder, **options):
-    options = {"accelerator": "cpu", "callbacks": [], **options}
-    return trainer(folder=folder, logger=[], **options)
+    callbacks = options.pop("callbacks", [])
+    options = TrainerOptions(**{"accelerator": "cpu", **options})
+    return options.to_lightning(folder=folder, logger=[], callbacks=callbacks)
 
 
 def test_the_names_of_this_project_become_those_of_lightning(tmp_path):
@@ -96,7 +97,7 @@ def test_no_gpu(tmp_path, monkeypatch, accelerator):
 def test_precision(monkeypatch, precision, accelerator, gpu, bf16, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
-    assert module._precision(precision, accelerator) == expected
+    assert module.resolve_precision(precision, accelerator) == expected
 
 
 class Counts(Callback):
