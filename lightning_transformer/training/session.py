@@ -211,8 +211,8 @@ def _model(
 ) -> Transformer:
     """The model with its initial weights; its size goes into the result and on the display."""
     vocabulary, labels = data.vocabulary, data.labels or []
-    model = build_model(cfg, vocabulary=vocabulary, labels=labels, seed=cfg.init_seed)
-    model.seed = cfg.seed  # of dropout, from here on
+    seeds = {"seed": cfg.init_seed, "dropout_seed": cfg.seed}
+    model = build_model(cfg, vocabulary=vocabulary, labels=labels, **seeds)
     with refusing(cfg, "data"):
         check_activations(cfg, model, data, vocabulary.size)
     for line in notices(cfg, model, build(cfg, "pattern")):

@@ -141,9 +141,9 @@ BUGS = [
     Bug(
         24,
         "models/base.py",
-        "clip_with_norm(self._trained, gradient_clip_val, self.grad_norm)",
-        "clip_with_norm(self._trained, gradient_clip_val, self.grad_norm)\n"
-        "            self.grad_norm = global_norm(self._trained)",
+        "self._clipping.clip(gradient_clip_val, self.grad_norm)",
+        "self._clipping.clip(gradient_clip_val, self.grad_norm)\n"
+        "            self.grad_norm = self._clipping.norm(self)",
     ),
     Bug(
         25,
