@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
-from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.strategies import DDPStrategy
 
 from lightning_transformer.checkpoint.io import SafeCheckpointIO
@@ -98,28 +96,6 @@ def test_precision(monkeypatch, precision, accelerator, gpu, bf16, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
     assert module.resolve_precision(precision, accelerator) == expected
-
-
-class Counts(Callback):
-    """Overrides one of the hooks of a step."""
-
-    seen = 0
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        self.seen += 1
-
-
-def test_hooks_that_do_nothing_are_not_called(tmp_path, monkeypatch):
-    def never(*args):
-        raise AssertionError("an empty hook was called")
-
-    counts = Counts()
-    made = make(tmp_path, callbacks=[counts], max_steps=3)
-    for name in module.STEP_HOOKS:
-        assert callable(getattr(counts, name)) == (name == "on_train_batch_end")
-        monkeypatch.setattr(Callback, name, never)
-    made.fit(BoringModel())
-    assert counts.seen == 3
 
 
 def test_several_devices_share_no_sampler_of_lightning(tmp_path):
