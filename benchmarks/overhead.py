@@ -158,7 +158,8 @@ def run_ours(steps: int) -> float:
         ]
         callbacks = [clock, *own]
         loggers = [History(folder), *build(cfg, "logger")(folder)]
-        trainer = build(cfg, "trainer", folder=folder, logger=loggers, callbacks=callbacks)
+        options = build(cfg, "trainer")
+        trainer = options.to_lightning(folder=folder, logger=loggers, callbacks=callbacks)
         trainer.fit(model, datamodule=data)
     return 1e3 * clock.took / steps
 

@@ -78,10 +78,19 @@ def _line(cfg: DictConfig, group: str, error: BaseException) -> str:
 
 
 def build_model(
-    cfg: DictConfig, *, vocabulary: Vocabulary, labels: Sequence[str], seed: int
+    cfg: DictConfig,
+    *,
+    vocabulary: Vocabulary,
+    labels: Sequence[str],
+    seed: int,
+    dropout_seed: int | None = None,
 ) -> Transformer:
-    """The model of a configuration, with initial weights from the seed."""
-    model = build(cfg, "model", vocabulary=vocabulary, labels=labels, seed=seed)
+    """The model of a configuration, with initial weights from the seed.
+
+    dropout_seed: of dropout in training; by default the same.
+    """
+    given = {"vocabulary": vocabulary, "labels": labels, "seed": seed, "dropout_seed": dropout_seed}
+    model = build(cfg, "model", **given)
     assert isinstance(model, Transformer)
     return model
 

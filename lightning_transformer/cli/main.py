@@ -7,11 +7,13 @@ import argparse
 import logging
 import os
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -31,10 +33,10 @@ from lightning_transformer.config.compose import (
 from lightning_transformer.config.help import help_page
 from lightning_transformer.config.validate import plain
 from lightning_transformer.distributed.rank_zero import is_first
-from lightning_transformer.errors import ConfigError, TrainingError
+from lightning_transformer.errors import ConfigError, Stopped, TrainingError
 from lightning_transformer.paths import CONF
 from lightning_transformer.runs.naming import check_place
-from lightning_transformer.runs.result import RESULT_FILE, read
+from lightning_transformer.runs.result import RESULT_FILE, TRACEBACK_FILE, RunResult, read
 from lightning_transformer.runs.secrets import redacted_overrides
 from lightning_transformer.training.resume import AUTO, check_same, resumed_arguments, saved_config
 
@@ -89,87 +91,125 @@ def _split(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return flags, overrides
 
 
-def _refuse(error: Exception, code: int = 2) -> NoReturn:
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        raise error
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(code)
+class Action(Enum):
+    """What to do with the folder of a job."""
+
+    START = "start"
+    START_ANEW = "set what is there aside, then start"
+    RESUME = "resume"
+    SKIP = "skip"
 
 
 def _job(cfg: DictConfig) -> float | None:
-    """One job: decide whether to skip, go on or start, then run it. Returns the validation loss."""
+    """One job: skip, resume or start its run. Returns the validation loss."""
     info = HydraConfig.get()
     folder = Path(info.runtime.output_dir)
     in_sweep = info.mode == RunMode.MULTIRUN
+    if in_sweep:
+        print(f"\n{folder.name}", flush=True)
     try:
-        config = plain(cfg)
-        resume = cfg.resume not in (None, AUTO)  # auto stays only where there is no checkpoint
-        if in_sweep:
-            print(f"\n{folder.name}", flush=True)
-            before = read(folder) if (folder / RESULT_FILE).exists() else None
-            if before is not None and before.status == "finished":
-                print("finished before, skipped", flush=True)
-                return before.metrics.get("val/loss")
-            if before is not None and before.status == "failed":
-                set_aside(folder)
-            resume = before is not None and before.status != "failed"
-        elif resume:
-            check_same(saved_config(folder), config)
-        elif (folder / RESULT_FILE).exists() and is_first():
-            begun = (folder / FOLDER).exists() or read(folder).status != "failed"
-            if begun and cfg.resume != AUTO:
-                raise ConfigError(
-                    f"{folder} holds a run already: go on with resume={folder}, or choose another "
-                    "hydra.run.dir"
-                )
-            set_aside(folder)  # refused or broken before its first checkpoint
-        # Waiting threads spin a few microseconds, then sleep. Spinning long, the default, makes
-        # torch several times slower beside one more busy program; not at all, slower on an idle
-        # machine. Read when torch is loaded; a policy of the user's own stands.
-        if "OMP_WAIT_POLICY" not in os.environ:
-            os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-        from lightning_transformer.training.run import RunRequest, run
-
-        choices = {k: str(v) for k, v in info.runtime.choices.items() if "/" not in k and v}
-        overrides = redacted_overrides(list(info.overrides.task))
-        differing = dict(o.split("=", 1) for o in differing_overrides(overrides))
-        chosen = {k: v for k, v in choices.items() if any(o.startswith(f"{k}=") for o in overrides)}
-        job = RunRequest(folder, choices, overrides, chosen, resume, in_sweep, differing)
-        result = run(cfg, job)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except ConfigError as error:
-        if in_sweep:
-            _failed_job(folder, error)
-            return None
-        _refuse(error)
-    except TrainingError as error:
-        if not in_sweep:
-            _refuse(error, 1)
-        _failed_job(folder, error)
-        return None
+        action = decide(folder, cfg, in_sweep=in_sweep)
+        if action is Action.SKIP:
+            print("finished before, skipped", flush=True)
+            return read(folder).metrics.get("val/loss")
+        if action is Action.START_ANEW:
+            set_aside(folder)
+        return _train(cfg, info, resume=action is Action.RESUME).metrics.get("val/loss")
+    except (KeyboardInterrupt, Stopped) as error:
+        sys.exit(exit_code(error))
     except Exception as error:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1" and not in_sweep:
-            raise
-        if in_sweep:
-            _failed_job(folder, error)
-            return None
+        if not in_sweep:
+            _refuse(error, folder)
+        _record_failed_job(folder, error)
+        return None
+
+
+def decide(folder: Path, cfg: DictConfig, *, in_sweep: bool) -> Action:
+    """What to do in a folder that may hold a run already.
+
+    A job of a sweep is skipped if it has finished, started anew if it failed, else resumed. A run
+    by itself is resumed only if asked to. Raises ConfigError where it holds another run.
+    """
+    ran_before = (folder / RESULT_FILE).exists()
+    if in_sweep:
+        if not ran_before:
+            return Action.START
+        actions = {"finished": Action.SKIP, "failed": Action.START_ANEW}
+        return actions.get(read(folder).status, Action.RESUME)
+    if cfg.resume not in (None, AUTO):  # auto stays only where there is no checkpoint
+        check_same(saved_config(folder), plain(cfg))
+        return Action.RESUME
+    if not ran_before or not is_first():
+        return Action.START
+    began = (folder / FOLDER).exists() or read(folder).status != "failed"
+    if began and cfg.resume != AUTO:
+        raise ConfigError(
+            f"{folder} holds a run already: go on with resume={folder}, or choose another "
+            "hydra.run.dir"
+        )
+    return Action.START_ANEW  # refused, or failed before its first checkpoint
+
+
+def _train(cfg: DictConfig, info: Any, *, resume: bool) -> RunResult:
+    limit_spinning()
+    # Not at the top: torch takes seconds to import, and what is refused does not need it.
+    from lightning_transformer.training.run import run
+    from lightning_transformer.training.session import RunRequest
+
+    choices = {k: str(v) for k, v in info.runtime.choices.items() if "/" not in k and v}
+    overrides = redacted_overrides(list(info.overrides.task))
+    chosen = {k: v for k, v in choices.items() if any(o.startswith(f"{k}=") for o in overrides)}
+    request = RunRequest(
+        folder=Path(info.runtime.output_dir),
+        choices=choices,
+        overrides=overrides,
+        chosen=chosen,
+        resume=resume,
+        in_sweep=info.mode == RunMode.MULTIRUN,
+        differing=dict(o.split("=", 1) for o in differing_overrides(overrides)),
+    )
+    return run(cfg, request)
+
+
+def limit_spinning() -> None:
+    """Let idle OpenMP threads spin for a few microseconds before they sleep; call before torch.
+
+    Spinning long, the default, makes torch several times slower beside one more busy program; not
+    spinning at all makes it slower on an idle machine. A policy of the user's own is kept.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+
+
+def exit_code(error: BaseException) -> int:
+    """2 = the configuration cannot work, 1 = any other failure, 128 + number = a signal."""
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    if isinstance(error, Stopped):
+        return 128 + error.signum
+    return 2 if isinstance(error, ConfigError) else 1
+
+
+def _refuse(error: Exception, folder: Path | None = None) -> NoReturn:
+    """Print what is wrong, in one line if the user can do something about it, and exit."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        raise error
+    if isinstance(error, ConfigError | TrainingError) or folder is None:
+        print(f"error: {error}", file=sys.stderr)
+    else:
         print(
             f"error: {type(error).__name__}: {error}\n"
-            f"traceback in {folder / 'traceback.txt'}, or with HYDRA_FULL_ERROR=1 here",
+            f"traceback in {folder / TRACEBACK_FILE}, or with HYDRA_FULL_ERROR=1 here",
             file=sys.stderr,
         )
-        sys.exit(1)
-    if result.status == "stopped":
-        sys.exit(128 + job.signum)  # 130 after Ctrl-C, 143 after SIGTERM
-    return result.metrics.get("val/loss")
+    sys.exit(exit_code(error))
 
 
-def _failed_job(folder: Path, error: Exception) -> None:
-    """Say it, leave it in the job's folder, and let the sweep go on."""
+def _record_failed_job(folder: Path, error: Exception) -> None:
+    """Print the error, keep its traceback in the job's folder, and let the sweep go on."""
     print(f"failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-    if not (folder / "traceback.txt").exists():
-        (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+    if not (folder / TRACEBACK_FILE).exists():
+        (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
 
 
 def set_aside(folder: Path) -> None:

@@ -1,7 +1,8 @@
+"""The training step, the optimizer and the evaluation that all architectures share."""
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from typing import Any
 
 import lightning as L
@@ -11,7 +12,6 @@ from torch import Tensor, nn
 
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.decoding.decode import generate_tokens
-from lightning_transformer.distributed.grad_norm import add_up_parts, clip_with_norm, global_norm
 from lightning_transformer.distributed.parallelize import (
     gather_blocks,
     is_parallel,
@@ -20,6 +20,9 @@ from lightning_transformer.distributed.parallelize import (
 )
 from lightning_transformer.distributed.ranks import data_ranks
 from lightning_transformer.models.expert_load import ExpertLoad
+from lightning_transformer.models.gradient_clipping import GradientClipping, unscale
+from lightning_transformer.models.running_loss import RunningLoss
+from lightning_transformer.models.step_rng import seed_step
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.cache import StackCache
 from lightning_transformer.nn.init.base import Init, initialise
@@ -35,38 +38,19 @@ from lightning_transformer.tasks.metrics.row_losses import RowLosses
 
 @dataclass
 class Decoding:
-    """What a model carries from one generated token to the next."""
+    """The state of a model between two generated tokens."""
 
     cache: StackCache
     memory: Tensor | None = None  # (B, S, D), the encoded source
     memory_padding: Tensor | None = None
 
 
-class RunningLoss:
-    """The training loss since it was last taken, summed on the device so that no step waits."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._nll = torch.zeros((), dtype=torch.float64, device=device)
-        self._targets = torch.zeros((), dtype=torch.int64, device=device)
-
-    def add(self, nll: Tensor, n_targets: Tensor) -> None:
-        """Add one micro-batch: the sum of its losses and the number of its targets."""
-        self._nll += nll
-        self._targets += n_targets
-
-    def take(self) -> Tensor:
-        """Return (2,) float64 nats and targets, and start anew."""
-        sums = torch.stack((self._nll, self._targets.double()))
-        self._nll.zero_()
-        self._targets.zero_()
-        return sums
-
-
 class Transformer(L.LightningModule):
-    """Step, loss, optimizer and evaluation of all architectures; subclasses say what features are.
+    """Step, loss, optimizer and evaluation of all architectures; subclasses compute features.
 
     causal: a position sees no later one. has_source: reads a second row. slides: can go on
-    generating past max_len, from the latter half of what it wrote.
+    generating past max_len, from the latter half of what it wrote. seed: of the initial weights.
+    dropout_seed: of dropout in training; by default the same.
     """
 
     causal: bool
@@ -93,6 +77,7 @@ class Transformer(L.LightningModule):
         vocabulary: Vocabulary,
         labels: Sequence[str],
         seed: int,
+        dropout_seed: int | None = None,
     ) -> None:
         super().__init__()
         checks.at_least("d_model", d_model, 1)
@@ -115,17 +100,18 @@ class Transformer(L.LightningModule):
             stochastic_depth=stochastic_depth,
             dropout=dropout,
         )
-        self.init, self.seed = init, seed
+        self.init, self._init_seed = init, seed
+        self.dropout_seed = seed if dropout_seed is None else dropout_seed
         self.make_optimizer, self.schedule = optimizer, schedule
         self.evaluation = nn.ModuleDict()
         self.test_rows: RowLosses | None = None  # of the last test
-        # Of the step that is under way: loss of this rank, norm of the whole gradient.
+        # Of the current step, for callbacks to read: loss of this rank, norm of the whole gradient.
         self.step_loss: Tensor | None = None
         self.grad_norm: Tensor | None = None
-        self.guard: Callable[[Any], None] | None = None  # told before each update, may prevent it
+        self._guard: Callable[[Any], None] | None = None
+        self._clipping = GradientClipping()
         self._step_targets: Tensor | None = None
         self.train_loss: RunningLoss | None = None
-        self._trained: list[nn.Parameter] = []
         self._ranks: tuple[int, int] | None = None
 
     def stack(
@@ -136,7 +122,7 @@ class Transformer(L.LightningModule):
 
     def finish(self) -> None:
         """Give every weight its initial value; subclasses call it once all modules exist."""
-        initialise(self, self.init, self.seed)
+        initialise(self, self.init, self._init_seed)
         self.expert_load = ExpertLoad(self, self.task.vocabulary.pad_id)
 
     def features(self, batch: Batch) -> Tensor:
@@ -165,18 +151,14 @@ class Transformer(L.LightningModule):
     # -- training ---------------------------------------------------------------------------------
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Random numbers (dropout) are a function of (seed, step, micro-batch, rank).
-
-        Processes that share the layers of one model draw the same.
-        """
-        micro = batch_idx % self.trainer.accumulate_grad_batches
-        place = f"{self.seed} {self.global_step} {micro} {self.data_ranks[0]}".encode()
-        number = int.from_bytes(blake2b(place, digest_size=7).digest(), "big")
-        # Not torch.manual_seed: it seeds every kind of device there may be, and for those that are
-        # not in use it writes down a stack trace, half a millisecond at each step.
-        torch.default_generator.manual_seed(number)
-        if self.device.type != "cpu":
-            torch.get_device_module(self.device).manual_seed(number)
+        """Seed dropout: what it draws depends on the place in the run alone."""
+        seed_step(
+            self.dropout_seed,
+            step=self.global_step,
+            micro=batch_idx % self.trainer.accumulate_grad_batches,
+            rank=self.data_ranks[0],
+            device=self.device,
+        )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.expert_load.listen()
@@ -217,10 +199,7 @@ class Transformer(L.LightningModule):
         return self._ranks
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
-        """Undo 16-mixed's scale before clipping, which Lightning leaves to fused optimizers."""
-        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
-            scaler.unscale_(optimizer)
+        unscale(getattr(self.trainer.precision_plugin, "scaler", None), optimizer)
         self.expert_load.balance(self.total)
 
     def configure_gradient_clipping(
@@ -229,19 +208,16 @@ class Transformer(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip by the global norm, and keep the norm from before for the log and the guard.
-
-        By hand, because Lightning refuses to clip for a fused optimizer in mixed precision.
-        """
-        if not self._trained:  # walking through all modules takes as long as the clipping
-            self._trained = list(self.parameters())
-        if self.device_mesh is not None:
-            add_up_parts(self._trained)
-        self.grad_norm = global_norm(self._trained)
-        if self.guard is not None:
-            self.guard(optimizer)
+        """Ask the guard about this step, then clip by the global norm of before."""
+        self.grad_norm = self._clipping.norm(self)
+        if self._guard is not None:
+            self._guard(optimizer)
         if gradient_clip_val is not None:
-            clip_with_norm(self._trained, gradient_clip_val, self.grad_norm)
+            self._clipping.clip(gradient_clip_val, self.grad_norm)
+
+    def set_guard(self, guard: Callable[[Any], None] | None) -> None:
+        """Have `guard(optimizer)` called between backward and update, before clipping."""
+        self._guard = guard
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(self)

@@ -17,6 +17,7 @@ from typing import Any
 SCHEMA = 2  # 1: before the packages had their present names; no such run can be used any more
 RESULT_FILE = "result.json"
 HISTORY_FILE = "metrics.csv"
+TRACEBACK_FILE = "traceback.txt"  # of a run that failed
 # How a run ends that its learning rate was too much for: the same again would end the same.
 DIVERGED = re.compile(r"NonFinite: |TrainingError: .*\bspikes?\b")
 STATUSES = ("running", "finished", "failed", "stopped")

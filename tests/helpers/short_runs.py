@@ -19,9 +19,11 @@ from torch import Tensor
 from lightning_transformer.checkpoint import store
 from lightning_transformer.checkpoint.run_files import RunFiles
 from lightning_transformer.cli.main import main
+from lightning_transformer.errors import Stopped
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.runs.result import RunResult
-from lightning_transformer.training.run import RunRequest, run
+from lightning_transformer.runs.result import RunResult, read
+from lightning_transformer.training.run import run
+from lightning_transformer.training.session import RunRequest
 from tests.conftest import compose_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,8 +80,11 @@ def short_pairs(folder: Path, *overrides: str) -> list[str]:
 
 
 def start(folder: Path, typed: Sequence[str], **job: Any) -> RunResult:
-    """Run what is typed in this process, without the command line."""
-    return run(compose_config(*typed), RunRequest(folder, overrides=list(typed), **job))
+    """Run what is typed in this process, without the command line; also what a signal ends."""
+    try:
+        return run(compose_config(*typed), RunRequest(folder, overrides=list(typed), **job))
+    except Stopped:
+        return read(folder)
 
 
 def short_run(folder: Path, *overrides: str, **job: Any) -> RunResult:

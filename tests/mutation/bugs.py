@@ -135,15 +135,15 @@ BUGS = [
     Bug(
         23,
         "training/trainer.py",
-        "max_steps=max_steps,\n",
-        "max_steps=max_steps // accumulate,\n",
+        "max_steps=self.max_steps,\n",
+        "max_steps=self.max_steps // self.accumulate,\n",
     ),
     Bug(
         24,
         "models/base.py",
-        "clip_with_norm(self._trained, gradient_clip_val, self.grad_norm)",
-        "clip_with_norm(self._trained, gradient_clip_val, self.grad_norm)\n"
-        "            self.grad_norm = global_norm(self._trained)",
+        "self._clipping.clip(gradient_clip_val, self.grad_norm)",
+        "self._clipping.clip(gradient_clip_val, self.grad_norm)\n"
+        "            self.grad_norm = self._clipping.norm(self)",
     ),
     Bug(
         25,

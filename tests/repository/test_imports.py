@@ -69,7 +69,7 @@ FORBIDDEN = {
 MAX_LINES = 400  # 300 is the aim
 MAX_PARAMETERS = 16
 # Their parameters are options of a file in conf/, each with a default, or groups.
-WIDE = {"training.trainer": 24, "models.base": 17}
+WIDE = {"models.base": 18}
 
 # What a distribution is called, where that is not the name one imports.
 DISTRIBUTIONS = {"hydra": "hydra-core", "yaml": "pyyaml"}

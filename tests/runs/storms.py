@@ -21,8 +21,10 @@ from functools import partial
 from pathlib import Path
 
 from lightning_transformer.checkpoint import store
+from lightning_transformer.errors import Stopped
 from lightning_transformer.runs.result import read, read_history
-from lightning_transformer.training.run import RunRequest, run
+from lightning_transformer.training.run import run
+from lightning_transformer.training.session import RunRequest
 from tests.conftest import compose_config
 from tests.helpers.short_runs import DROPOUT, difference, history, short
 
@@ -49,8 +51,10 @@ def child(folder: Path, overrides: tuple[str, ...], before: Callable[[], None]) 
         os.dup2(1, 2)
         before()
         job = RunRequest(folder, resume=(folder / "result.json").exists())
-        result = run(compose_config(*short(folder.parent, *overrides)), job)
-        code = 128 + job.signum if result.status == "stopped" else 0
+        run(compose_config(*short(folder.parent, *overrides)), job)
+        code = 0
+    except Stopped as stopped:
+        code = 128 + stopped.signum
     except BaseException:
         traceback.print_exc()
     finally:

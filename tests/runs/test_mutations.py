@@ -75,7 +75,7 @@ def train_a_step(cfg: DictConfig, folder: Any) -> float:
     data = build(cfg, "data")
     check_build(cfg, data, {})
     build(cfg, "logger")(folder)
-    trainer = build(cfg, "trainer", folder=folder, logger=[], callbacks=[])
+    trainer = build(cfg, "trainer").to_lightning(folder=folder, logger=[], callbacks=[])
     try:
         share = trainer.accumulate_grad_batches, trainer.world_size
         check_batch_size(data.batch_size, 1000, *share)

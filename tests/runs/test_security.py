@@ -99,7 +99,7 @@ HOSTILE = [
     (LOSS, "lightning_transformer.nn.norm.rmsnorm.RMSNorm"),  # ours, but of another kind
     ("model.block.attention", "lightning_transformer.training.loggers.tensorboard.tensorboard"),
     ("model.init", "lightning_transformer.nn.norm.rmsnorm.torch.load"),
-    ("model", "lightning_transformer.training.trainer.trainer"),
+    ("model", "lightning_transformer.training.trainer.TrainerOptions"),
     ("model.block.extra", "os.system"),
 ]
 

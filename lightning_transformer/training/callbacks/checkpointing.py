@@ -1,5 +1,6 @@
 """When checkpoints are written, and how Lightning's trainer writes into the safe folders."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,33 @@ from lightning_transformer.optim.optimizers.schedule_free import averaged
 
 
 class Checkpointing(LightningCheckpoint):
-    """Writes a checkpoint after every validation, every `save_every` steps, and when told to.
+    """Writes a checkpoint after every validation, every `save_every` steps, and when asked to.
 
-    facts are put into every manifest. due: whether the step that training goes on from should have
-    been validated, and the stop came first.
+    facts: gives what every manifest records about the run, asked at each save.
     """
 
-    def __init__(self, folder: Path, *, val_every: int, save_every: int | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        val_every: int,
+        save_every: int | None,
+        facts: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
         self.folder = folder
         self.val_every, self.save_every = val_every, save_every
-        self.facts: dict[str, Any] = {}
-        self.due = False
+        self.facts = facts
+        self._due = False
         self._newest: store.Checkpoint | None = None
 
+    def resume_at(self, step: int, *, validated: bool) -> None:
+        """Before training continues from a step: validate it first if the stop prevented that."""
+        self._due = not validated and step % self.val_every == 0
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self.due:
+        if self._due:
             # As Lightning's training loop does it; the step is noted as validated afterwards.
-            self.due = False
+            self._due = False
             trainer.validating = True
             trainer.fit_loop.epoch_loop.val_loop.run()
             trainer.training = True
@@ -73,7 +84,7 @@ class Checkpointing(LightningCheckpoint):
                 written = getattr(trainer.strategy.checkpoint_io, "written", {})
                 known = {p.name: entry for p, entry in written.items() if p.parent == temporary}
                 self._newest = store.commit(
-                    temporary, step, metrics=metrics, facts=self.facts, known=known
+                    temporary, step, metrics=metrics, facts=self.facts(), known=known
                 )
                 store.prune(self.folder)
         except OSError as error:

@@ -11,21 +11,14 @@ import lightning as L
 import torch
 from torch import distributed
 
+from lightning_transformer.errors import Stopped
 from lightning_transformer.training.callbacks.checkpointing import Checkpointing
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopped(Exception):
-    """Training was asked to end by a signal, and everything has been kept."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
-
-
 class AgreedSignal:
-    """The same answer on every rank to "has anyone been told to stop?", one step after the fact.
+    """The signal that any rank was sent, known on every rank one step later.
 
     Exchanged between the hosts while the next step is computed (gloo, not the devices' own
     library), so that no device waits for it. The largest signal number wins.
@@ -37,7 +30,7 @@ class AgreedSignal:
         self._work: Any = None
 
     def exchange(self, mine: int) -> int:
-        """Send what is known here, and return what all knew a step ago."""
+        """Send this rank's signal, and return the largest that any rank sent a step ago."""
         known = 0
         if self._work is not None:
             self._work.wait()
@@ -60,7 +53,7 @@ class GracefulStop(L.Callback):
     def __init__(self, checkpointing: Checkpointing, say: Callable[[str], None]) -> None:
         self.checkpointing, self.say = checkpointing, say
         self.signum = 0  # 0 = none has come
-        self.answers = False  # whether signals come to `handle`
+        self.installed = False  # whether signals come to `handle`
         self._training = False
         self._agreed: AgreedSignal | None = None
 
@@ -68,10 +61,10 @@ class GracefulStop(L.Callback):
         self._training = True
         if trainer.world_size > 1:
             self._agreed = AgreedSignal()
-        if self.answers:
+        if self.installed:
             # Lightning has put its own handler before ours just now. It talks to other processes
             # from within the signal, and can wait for ever.
-            self.take_signals()
+            self.install()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._training = False
@@ -102,24 +95,24 @@ class GracefulStop(L.Callback):
         self.signum = signum
         self.say("stopping after this step with a checkpoint; again to leave at once")
 
-    def take_signals(self) -> None:
-        """Be the one who answers; possible in the main thread only."""
+    def install(self) -> None:
+        """Install the signal handlers; possible in the main thread only."""
         for number in SIGNALS:
             signal.signal(number, self.handle)
 
 
 @contextmanager
 def stop_on_signals(stop: GracefulStop) -> Iterator[None]:
-    """Within, SIGINT and SIGTERM are answered by `stop`."""
+    """Within, SIGINT and SIGTERM are handled by `stop`."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python lets only the main thread handle signals
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    stop.answers = True
-    stop.take_signals()
+    stop.installed = True
+    stop.install()
     try:
         yield
     finally:
-        stop.answers = False
+        stop.installed = False
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -5,8 +5,8 @@ from typing import Any
 
 import lightning as L
 
+from lightning_transformer.errors import Stopped
 from lightning_transformer.nn import checks
-from lightning_transformer.training.callbacks.graceful_stop import Stopped
 
 
 class Pause(L.Callback):

@@ -73,7 +73,7 @@ class Guard(L.Callback):
             self.at_once = True
             who = "16-mixed" if self.scaled else type(optimizer).__name__
             self.say(f"guard: each step waits, because {who} cannot leave out an update by itself")
-        pl_module.guard = self.before_update
+        pl_module.set_guard(self.before_update)
 
     def before_update(self, optimizer: Optimizer) -> None:
         """Called between backward and update, before clipping."""
@@ -120,7 +120,7 @@ class Guard(L.Callback):
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if isinstance(pl_module, Transformer):
-            pl_module.guard = None
+            pl_module.set_guard(None)
 
     def state_dict(self) -> dict[str, Any]:
         self.read()  # nothing is kept that has not been looked at

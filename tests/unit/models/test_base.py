@@ -62,7 +62,7 @@ def test_a_step_without_targets_has_no_gradient_and_no_nan() -> None:
 def test_dropout_follows_from_seed_step_and_micro_batch() -> None:
     def drawn(step: int, batch_idx: int, seed: int = 1) -> float:
         model = in_training(tiny(), accumulate=2, step=step)
-        model.seed = seed
+        model.dropout_seed = seed
         model.on_train_batch_start(drawn_batch(model.task), batch_idx)
         return float(torch.rand(()))
 

@@ -2,21 +2,20 @@ from __future__ import annotations
 
 import pytest
 import torch
-from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
-from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.strategies import DDPStrategy
 
 from lightning_transformer.checkpoint.io import SafeCheckpointIO
 from lightning_transformer.training import trainer as module
 from lightning_transformer.training.callbacks.checkpointing import Checkpointing
 from lightning_transformer.training.callbacks.graceful_stop import GracefulStop
-from lightning_transformer.training.trainer import trainer
+from lightning_transformer.training.trainer import TrainerOptions
 
 
 def make(folder, **options):
-    options = {"accelerator": "cpu", "callbacks": [], **options}
-    return trainer(folder=folder, logger=[], **options)
+    callbacks = options.pop("callbacks", [])
+    options = TrainerOptions(**{"accelerator": "cpu", **options})
+    return options.to_lightning(folder=folder, logger=[], callbacks=callbacks)
 
 
 def test_the_names_of_this_project_become_those_of_lightning(tmp_path):
@@ -96,29 +95,7 @@ def test_no_gpu(tmp_path, monkeypatch, accelerator):
 def test_precision(monkeypatch, precision, accelerator, gpu, bf16, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
-    assert module._precision(precision, accelerator) == expected
-
-
-class Counts(Callback):
-    """Overrides one of the hooks of a step."""
-
-    seen = 0
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        self.seen += 1
-
-
-def test_hooks_that_do_nothing_are_not_called(tmp_path, monkeypatch):
-    def never(*args):
-        raise AssertionError("an empty hook was called")
-
-    counts = Counts()
-    made = make(tmp_path, callbacks=[counts], max_steps=3)
-    for name in module.STEP_HOOKS:
-        assert callable(getattr(counts, name)) == (name == "on_train_batch_end")
-        monkeypatch.setattr(Callback, name, never)
-    made.fit(BoringModel())
-    assert counts.seen == 3
+    assert module.resolve_precision(precision, accelerator) == expected
 
 
 def test_several_devices_share_no_sampler_of_lightning(tmp_path):

@@ -57,10 +57,12 @@ def step_seconds(cfg: DictConfig, n_steps: int) -> float:
     data = build(cfg, "data")
     data.prepare()
     labels = data.labels or []
-    model = build_model(cfg, vocabulary=data.vocabulary, labels=labels, seed=cfg.init_seed)
-    model.seed = cfg.seed
+    seeds = {"seed": cfg.init_seed, "dropout_seed": cfg.seed}
+    model = build_model(cfg, vocabulary=data.vocabulary, labels=labels, **seeds)
     with tempfile.TemporaryDirectory() as folder, quiet_lightning():
-        trainer = build(cfg, "trainer", folder=Path(folder), logger=[], callbacks=[clock])
+        trainer = build(cfg, "trainer").to_lightning(
+            folder=Path(folder), logger=[], callbacks=[clock]
+        )
         collators = {split: model.task.collator(split) for split in data.splits}
         data.connect(collators, seed=cfg.seed, accumulate=trainer.accumulate_grad_batches)
         trainer.fit(model, datamodule=data)

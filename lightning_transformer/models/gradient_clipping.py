@@ -1,0 +1,36 @@
+"""Clipping by the global norm, which is kept for the log and the guard."""
+
+from typing import Any
+
+import lightning as L
+from torch import Tensor, nn
+
+from lightning_transformer.distributed.grad_norm import add_up_parts, clip_with_norm, global_norm
+
+
+class GradientClipping:
+    """The norm of a model's whole gradient, over all ranks, and clipping by it.
+
+    By hand, because Lightning refuses to clip for a fused optimizer in mixed precision.
+    """
+
+    def __init__(self) -> None:
+        self._parameters: list[nn.Parameter] = []
+
+    def norm(self, model: L.LightningModule) -> Tensor:
+        """0-d norm of the gradient as the backward pass left it."""
+        if not self._parameters:  # walking through all modules takes as long as the clipping
+            self._parameters = list(model.parameters())
+        if model.device_mesh is not None:
+            add_up_parts(self._parameters)
+        return global_norm(self._parameters)
+
+    def clip(self, limit: float, norm: Tensor) -> None:
+        """Scale the gradient whose norm this is so that it has at most the norm `limit`."""
+        clip_with_norm(self._parameters, limit, norm)
+
+
+def unscale(scaler: Any, optimizer: Any) -> None:
+    """Undo 16-mixed's scale before clipping, which Lightning leaves to fused optimizers."""
+    if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+        scaler.unscale_(optimizer)

@@ -1,0 +1,242 @@
+"""What a run needs before its first step, and the order in which a run is refused."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig
+
+from lightning_transformer.build import build, build_model, refusing
+from lightning_transformer.checkpoint import store
+from lightning_transformer.checkpoint.run_files import RunFiles
+from lightning_transformer.config.validate import plain
+from lightning_transformer.data.base import DataModule
+from lightning_transformer.data.loading.train_loader import check_batch_size
+from lightning_transformer.distributed.ranks import n_data_ranks
+from lightning_transformer.errors import ConfigError
+from lightning_transformer.models.base import Transformer
+from lightning_transformer.models.size import measure
+from lightning_transformer.models.summary import summary
+from lightning_transformer.runs.result import RunResult
+from lightning_transformer.training import environment
+from lightning_transformer.training.callbacks.checkpointing import Checkpointing
+from lightning_transformer.training.callbacks.graceful_stop import GracefulStop
+from lightning_transformer.training.callbacks.metric_logger import MetricLogger
+from lightning_transformer.training.callbacks.progress import Display
+from lightning_transformer.training.callbacks.resume_lr import ResumeLR
+from lightning_transformer.training.callbacks.schedule_free import AveragedWeights
+from lightning_transformer.training.guard.base import Guard
+from lightning_transformer.training.loggers.csv import History
+from lightning_transformer.training.messages import notices
+from lightning_transformer.training.preflight.build import check_build
+from lightning_transformer.training.preflight.memory import check_activations
+from lightning_transformer.training.resume import check_same_data
+from lightning_transformer.training.trainer import TrainerOptions
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """Where a run writes, and what the user typed."""
+
+    folder: Path
+    choices: dict[str, str] = field(default_factory=dict)  # group -> option
+    overrides: list[str] = field(default_factory=list)  # as typed
+    chosen: dict[str, str] = field(default_factory=dict)  # the groups among the overrides
+    resume: bool = False  # continue from the last checkpoint in the folder
+    in_sweep: bool = False  # one of several jobs in this process
+    differing: dict[str, str] = field(default_factory=dict)  # the overrides that identify the run
+
+
+@dataclass(frozen=True)
+class RunCallbacks:
+    """The callbacks of every run."""
+
+    guard: Guard
+    metric_logger: MetricLogger
+    stop: GracefulStop
+    checkpointing: Checkpointing
+
+    def in_order(self, chosen: list[L.Callback]) -> list[L.Callback]:
+        """In the order in which Lightning calls them; chosen: those of the configuration.
+
+        The guard is first, so that nothing is logged of a step that ends the run. `stop` and
+        `checkpointing` are last, so that a checkpoint holds what all others did at its step.
+        """
+        return [
+            self.guard,
+            self.metric_logger,
+            *chosen,
+            ResumeLR(),
+            AveragedWeights(),
+            self.stop,
+            self.checkpointing,
+        ]
+
+
+@dataclass(frozen=True)
+class Session:
+    """The parts of a run that is ready for its first step."""
+
+    request: RunRequest
+    result: RunResult
+    display: Display
+    data: DataModule
+    model: Transformer
+    trainer: L.Trainer
+    files: RunFiles
+    callbacks: RunCallbacks
+    history: History
+    start: store.Checkpoint | None  # to continue from
+
+
+def prepare(cfg: DictConfig, request: RunRequest, result: RunResult, display: Display) -> Session:
+    """Make all parts of a run, and write into the result what is known before the first step.
+
+    A run is refused (ConfigError) in this order, cheap checks first:
+
+    1. options of the data, of all components and of their combination; sizes that this machine
+       cannot hold: `check_build`, with a model that has no memory for its weights
+    2. options of the guard, the callbacks, the loggers and the trainer; its device
+    3. data that cannot be read, or are fewer than a batch
+    4. resuming: damaged checkpoints, more steps done than max_steps, other data than before
+    5. activations of a step that would not fit into memory, once the vocabulary is known
+    6. a disk without room for two checkpoints
+    """
+    data = build(cfg, "data")
+    assert isinstance(data, DataModule)
+    check_build(cfg, data, request.choices)
+    files, history = RunFiles(request.folder), History(request.folder)
+    callbacks = _callbacks(cfg, files, result, display)
+    trainer = _trainer(cfg, request, history, callbacks)
+    result.precision = str(trainer.precision)
+    result.device = environment.device_name(trainer.strategy.root_device)
+    _read_data(cfg, data, trainer)
+    result.data = asdict(data.identity)
+    with refusing(cfg, "resume"):
+        start = _starting_point(files, trainer.max_steps, display) if request.resume else None
+        check_same_data(start, data.identity.sha256)
+    if not request.in_sweep:
+        display.say(_data_line(data))
+    model = _model(cfg, data, request, result, display)
+    files.save(plain(cfg), data.vocabulary, data.labels or [])
+    with refusing(cfg, "hydra.run.dir"):
+        _check_disk(files, model)
+    data.connect(
+        {split: model.task.collator(split) for split in data.splits},
+        seed=cfg.seed,
+        accumulate=trainer.accumulate_grad_batches,
+    )
+    return Session(
+        request=request,
+        result=result,
+        display=display,
+        data=data,
+        model=model,
+        trainer=trainer,
+        files=files,
+        callbacks=callbacks,
+        history=history,
+        start=start,
+    )
+
+
+def _callbacks(
+    cfg: DictConfig, files: RunFiles, result: RunResult, display: Display
+) -> RunCallbacks:
+    def facts() -> dict[str, Any]:
+        return {
+            "config_sha256": result.config_sha256,
+            "data_sha256": result.data["sha256"],
+            "versions": result.versions,
+            "commit": result.commit,
+        }
+
+    checkpointing = Checkpointing(
+        files.checkpoints,
+        val_every=cfg.trainer.val_every,
+        save_every=cfg.trainer.save_every,
+        facts=facts,
+    )
+    return RunCallbacks(
+        guard=build(cfg, "guard", log_every=cfg.trainer.log_every, say=display.say),
+        metric_logger=MetricLogger(display, cfg.trainer.log_every),
+        stop=GracefulStop(checkpointing, display.say),
+        checkpointing=checkpointing,
+    )
+
+
+def _trainer(
+    cfg: DictConfig, request: RunRequest, history: History, callbacks: RunCallbacks
+) -> L.Trainer:
+    loggers: list[Logger] = [history, *build(cfg, "logger")(request.folder)]
+    in_order = callbacks.in_order(list(build(cfg, "callbacks").values()))
+    options = build(cfg, "trainer")
+    assert isinstance(options, TrainerOptions)
+    with refusing(cfg, "trainer"):
+        trainer = options.to_lightning(folder=request.folder, logger=loggers, callbacks=in_order)
+    if request.in_sweep and trainer.strategy.launcher is not None:
+        raise ConfigError(
+            f"trainer.devices={cfg.trainer.devices} in a sweep: the processes of one job would run "
+            "the whole sweep again; start each job by itself, without -m"
+        )
+    return trainer
+
+
+def _read_data(cfg: DictConfig, data: DataModule, trainer: L.Trainer) -> None:
+    with refusing(cfg, "data"):
+        data.prepare()
+        n_micro, n_ranks = trainer.accumulate_grad_batches, n_data_ranks(trainer)
+        check_batch_size(data.batch_size, len(data.splits["train"]), n_micro, n_ranks)
+
+
+def _starting_point(files: RunFiles, max_steps: int, display: Display) -> store.Checkpoint | None:
+    """The newest undamaged checkpoint; None if the run stopped before it wrote one."""
+    start = store.newest(files.checkpoints, display.say)
+    if start is None and any(files.checkpoints.glob("step-*")):
+        raise ValueError(
+            f"no checkpoint in {files.checkpoints} is undamaged; start the run anew elsewhere"
+        )
+    if start is not None and start.step > max_steps:
+        raise ValueError(
+            f"trainer.max_steps={max_steps} is below the {start.step} steps that the run has done; "
+            f"try {2 * start.step}"
+        )
+    return start
+
+
+def _model(
+    cfg: DictConfig, data: DataModule, request: RunRequest, result: RunResult, display: Display
+) -> Transformer:
+    """The model with its initial weights; its size goes into the result and on the display."""
+    vocabulary, labels = data.vocabulary, data.labels or []
+    seeds = {"seed": cfg.init_seed, "dropout_seed": cfg.seed}
+    model = build_model(cfg, vocabulary=vocabulary, labels=labels, **seeds)
+    with refusing(cfg, "data"):
+        check_activations(cfg, model, data, vocabulary.size)
+    for line in notices(cfg, model, build(cfg, "pattern")):
+        display.say(line)
+    size = measure(model, cfg.data.seq_len)
+    result.n_params, result.n_params_non_embedding = size.n_params, size.n_params_non_embedding
+    result.flops_per_token = size.flops_per_token
+    if not request.in_sweep:
+        display.show(summary(model, size, (data.batch_size, data.seq_len)))
+    return model
+
+
+def _check_disk(files: RunFiles, model: Transformer) -> None:
+    """Refuse to start where two checkpoints of weights and two moments would not fit."""
+    n_params = sum(p.numel() for p in model.parameters())
+    try:
+        store.check_space(files.folder, 2 * 3 * 4 * n_params)
+    except OSError as error:
+        raise ValueError(f"{error.filename}: {error.strerror}; choose another folder") from None
+
+
+def _data_line(data: DataModule) -> str:
+    identity = data.identity
+    return (
+        f"[bold]{identity.name}[/]  {identity.bytes / 1e6:.2f} MB, {identity.n_tokens:,} training "
+        f"tokens, vocabulary of {data.vocabulary.size:,}  [dim]sha256 {identity.sha256[:12]}[/]"
+    )
