@@ -73,9 +73,9 @@ class MoE(nn.Module):
         checks.positive("scale", scale, 1.0)
         checks.at_least("first", first, 0)
         checks.at_least("every", every, 1)
-        checks.not_negative("aux_loss", aux_loss, 0.01)
-        checks.not_negative("z_loss", z_loss, 0.001)
-        checks.not_negative("bias_rate", bias_rate, 0.001)
+        checks.non_negative("aux_loss", aux_loss, 0.01)
+        checks.non_negative("z_loss", z_loss, 0.001)
+        checks.non_negative("bias_rate", bias_rate, 0.001)
         _check_widths(dim, round_to)
         self.dim, self.activation_factory = dim, activation
         self.n_experts, self.top_k, self.n_shared = n_experts, top_k, n_shared

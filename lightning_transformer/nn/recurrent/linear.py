@@ -39,7 +39,7 @@ class LinearAttention(Recurrent):
     ) -> None:
         super().__init__()
         checks.at_least("chunk_size", chunk_size, 1)
-        checks.not_negative("eps", eps, 1e-6)
+        checks.non_negative("eps", eps, 1e-6)
         self.n_heads, self.head_dim = n_heads, head_width(dim, n_heads)
         self.eps, self.chunk_size, self.causal = eps, chunk_size, True
         self.q, self.k = QueryKey(dim, dim, bias=bias), QueryKey(dim, dim, bias=bias)

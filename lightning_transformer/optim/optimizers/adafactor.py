@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from lightning_transformer.nn.checks import check_non_negative, check_positive
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.param_groups import param_groups
 
 
@@ -46,13 +46,13 @@ def adafactor(
         ValueError: when an option is out of range, decay_all has nothing to decay with, or the
             model is cut over processes.
     """
-    check_positive("optimizer.lr", lr, "1e-2")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.0")
+    checks.positive("optimizer.lr", lr, "1e-2")
+    checks.non_negative("optimizer.weight_decay", weight_decay, "0.0")
     if not (isinstance(beta2_decay, float | int) and -1 <= beta2_decay < 0):
         raise ValueError(
             f"optimizer.beta2_decay={beta2_decay!r} must be from -1 to below 0, for example -0.8"
         )
-    check_positive("optimizer.min_rms", min_rms, "1e-3")
+    checks.positive("optimizer.min_rms", min_rms, "1e-3")
     if not (isinstance(clip_rms, float | int) and 1 <= clip_rms < math.inf):
         raise ValueError(
             f"optimizer.clip_rms={clip_rms!r} must be a number of at least 1, for example 1.0"

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.nn.checks import check_non_negative, check_positive
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.param_groups import param_groups
 
 
@@ -29,9 +29,9 @@ def adagrad(
     Raises:
         ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
-    check_positive("optimizer.lr", lr, "1e-2")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.0")
-    check_positive("optimizer.eps", eps, "1e-10")
+    checks.positive("optimizer.lr", lr, "1e-2")
+    checks.non_negative("optimizer.weight_decay", weight_decay, "0.0")
+    checks.positive("optimizer.eps", eps, "1e-10")
     return torch.optim.Adagrad(
         param_groups(model, weight_decay, decay_all=decay_all), lr=lr, eps=eps
     )

@@ -3,11 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.param_groups import can_fuse, param_groups
 
 
@@ -37,11 +33,11 @@ def adamw(
     Raises:
         ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
-    check_positive("optimizer.lr", lr, "1e-3")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.1")
-    check_decay_rate("optimizer.beta1", beta1, "0.9")
-    check_decay_rate("optimizer.beta2", beta2, "0.95")
-    check_positive("optimizer.eps", eps, "1e-8")
+    checks.positive("optimizer.lr", lr, "1e-3")
+    checks.non_negative("optimizer.weight_decay", weight_decay, "0.1")
+    checks.fraction("optimizer.beta1", beta1, "0.9")
+    checks.fraction("optimizer.beta2", beta2, "0.95")
+    checks.positive("optimizer.eps", eps, "1e-8")
     return torch.optim.AdamW(
         param_groups(model, weight_decay, decay_all=decay_all, lr=lr),
         lr=lr,

@@ -7,11 +7,7 @@ import torch
 from torch import nn
 
 from lightning_transformer.distributed.local_part import local
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.param_groups import param_groups
 
 
@@ -80,9 +76,9 @@ def lion(
     Raises:
         ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
-    check_positive("optimizer.lr", lr, "1e-4")
-    check_non_negative("optimizer.weight_decay", weight_decay, "1.0")
-    check_decay_rate("optimizer.beta1", beta1, "0.9")
-    check_decay_rate("optimizer.beta2", beta2, "0.99")
+    checks.positive("optimizer.lr", lr, "1e-4")
+    checks.non_negative("optimizer.weight_decay", weight_decay, "1.0")
+    checks.fraction("optimizer.beta1", beta1, "0.9")
+    checks.fraction("optimizer.beta2", beta2, "0.99")
     groups = param_groups(model, weight_decay, decay_all=decay_all, lr=lr)
     return Lion(groups, lr, (float(beta1), float(beta2)))

@@ -7,11 +7,7 @@ import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.masked_step import step_unless
 from lightning_transformer.optim.orthogonal import RowNormalisedMuon
 from lightning_transformer.optim.param_groups import by_mesh, can_fuse, matrices, param_groups
@@ -117,14 +113,14 @@ def muon(
         ValueError: when an option is out of range, the model has no hidden matrix, or this torch
             has no Muon.
     """
-    check_positive("optimizer.lr", lr, "3e-3")
-    check_positive("optimizer.muon_lr", muon_lr, "0.02")
-    check_decay_rate("optimizer.momentum", momentum, "0.95")
-    check_non_negative("optimizer.muon_weight_decay", muon_weight_decay, "0.0")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.1")
-    check_decay_rate("optimizer.beta1", beta1, "0.9")
-    check_decay_rate("optimizer.beta2", beta2, "0.95")
-    check_positive("optimizer.eps", eps, "1e-8")
+    checks.positive("optimizer.lr", lr, "3e-3")
+    checks.positive("optimizer.muon_lr", muon_lr, "0.02")
+    checks.fraction("optimizer.momentum", momentum, "0.95")
+    checks.non_negative("optimizer.muon_weight_decay", muon_weight_decay, "0.0")
+    checks.non_negative("optimizer.weight_decay", weight_decay, "0.1")
+    checks.fraction("optimizer.beta1", beta1, "0.9")
+    checks.fraction("optimizer.beta2", beta2, "0.95")
+    checks.positive("optimizer.eps", eps, "1e-8")
     own = {
         "lr": muon_lr,
         "weight_decay": muon_weight_decay,

@@ -3,11 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.param_groups import param_groups
 
 
@@ -39,11 +35,11 @@ def rmsprop(
     Raises:
         ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
-    check_positive("optimizer.lr", lr, "1e-3")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.0")
-    check_decay_rate("optimizer.beta2", beta2, "0.99")
-    check_positive("optimizer.eps", eps, "1e-8")
-    check_decay_rate("optimizer.momentum", momentum, "0.9")
+    checks.positive("optimizer.lr", lr, "1e-3")
+    checks.non_negative("optimizer.weight_decay", weight_decay, "0.0")
+    checks.fraction("optimizer.beta2", beta2, "0.99")
+    checks.positive("optimizer.eps", eps, "1e-8")
+    checks.fraction("optimizer.momentum", momentum, "0.9")
     return torch.optim.RMSprop(
         param_groups(model, weight_decay, decay_all=decay_all),
         lr=lr,

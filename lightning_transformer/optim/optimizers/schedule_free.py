@@ -9,11 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.distributed.local_part import local
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.param_groups import param_groups
 
 
@@ -155,12 +151,12 @@ def schedule_free(
         ValueError: when an option is out of range, decay_all has nothing to decay with, or the
             weights are in a precision in which an average stands still.
     """
-    check_positive("optimizer.lr", lr, "2.5e-3")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.1")
-    check_positive("optimizer.beta1", beta1, "0.9")
-    check_decay_rate("optimizer.beta1", beta1, "0.9")
-    check_decay_rate("optimizer.beta2", beta2, "0.95")
-    check_positive("optimizer.eps", eps, "1e-8")
+    checks.positive("optimizer.lr", lr, "2.5e-3")
+    checks.non_negative("optimizer.weight_decay", weight_decay, "0.1")
+    checks.positive("optimizer.beta1", beta1, "0.9")
+    checks.fraction("optimizer.beta1", beta1, "0.9")
+    checks.fraction("optimizer.beta2", beta2, "0.95")
+    checks.positive("optimizer.eps", eps, "1e-8")
     if any(p.dtype.itemsize < 4 for p in model.parameters() if p.requires_grad):
         raise ValueError(
             "optimizer=schedule_free needs weights of float32, because their average moves in "

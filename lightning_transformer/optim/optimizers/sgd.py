@@ -3,11 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.param_groups import param_groups
 
 
@@ -33,9 +29,9 @@ def sgd(
     Raises:
         ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
-    check_positive("optimizer.lr", lr, "0.1")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.0")
-    check_decay_rate("optimizer.momentum", momentum, "0.9")
+    checks.positive("optimizer.lr", lr, "0.1")
+    checks.non_negative("optimizer.weight_decay", weight_decay, "0.0")
+    checks.fraction("optimizer.momentum", momentum, "0.9")
     # torch refuses nesterov at momentum 0, where the two formulas coincide
     return torch.optim.SGD(
         param_groups(model, weight_decay, decay_all=decay_all),

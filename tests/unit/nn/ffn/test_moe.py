@@ -226,7 +226,7 @@ def test_compiles_with_routing_recorded(option: str) -> None:
         ({"top_k": 7}, "top_k=7 must be at most 6"),
         ({"top_k": 1}, "normalise=true with ffn.top_k=1 makes every weight 1"),
         ({"round_to": 4}, "round_to=4 must be a multiple of 8 for experts; use 8"),
-        ({"aux_loss": -1.0}, "aux_loss=-1.0 must be zero or above"),
+        ({"aux_loss": -1.0}, "aux_loss=-1.0 must be a number of at least 0"),
         ({"every": 0}, "every=0 must be at least 1"),
     ],
 )
