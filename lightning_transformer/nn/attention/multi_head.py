@@ -31,6 +31,7 @@ class MultiHeadAttention(nn.Module):
     """
 
     has_scores = True  # to which a pattern, a rotation or a bias can apply
+    needs: frozenset[str] = frozenset()  # fields of `ScoreMods` that the kernel must support
 
     def __init__(
         self,

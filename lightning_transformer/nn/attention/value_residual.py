@@ -7,8 +7,6 @@ from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 from lightning_transformer.nn.layer_info import LayerInfo
 
-FIRST = "value_residual"  # the values of the first layer, in what layers leave for those above
-
 
 class ValueResidual(MultiHeadAttention):
     """Attention whose later layers mix their values with those of the first (Zhou et al. 2024).
@@ -35,12 +33,14 @@ class ValueResidual(MultiHeadAttention):
     def values(self, source: Tensor, context: AttentionContext) -> Tensor:
         own = super().values(source, context)
         if self.mix is None:
-            # Where it is computed again for its gradient, the others keep what they were given.
-            context.cache.setdefault(FIRST, own)
+            # Activation checkpointing computes this again; later layers keep the first tensor.
+            if context.shared.first_values is None:
+                context.shared.first_values = own
             return own
-        if FIRST not in context.cache:
+        first = context.shared.first_values
+        if first is None:
             raise ValueError(
                 "attention=value_residual mixes in the values of the first layer, which must have "
                 "this attention too"
             )
-        return self.mix[0] * own + self.mix[1] * context.cache[FIRST]
+        return self.mix[0] * own + self.mix[1] * first

@@ -92,7 +92,8 @@ class MoE(nn.Module):
             self.shared = self._dense(n_shared)
         steps = torch.zeros(n_experts, dtype=torch.int64) if bias_rate else None
         self.register_buffer("bias_steps", steps)
-        # Filled while a training step listens; not when a block is computed again for its gradient.
+        # A list from `record_routings` to `take_routings`, so that a block that activation
+        # checkpointing computes again in the backward pass adds none.
         self.routings: list[Routing] | None = None
 
     def configure_layer(self, info: LayerInfo) -> nn.Module:
@@ -131,6 +132,16 @@ class MoE(nn.Module):
         if self.routings is not None:
             self.routings.append(Routing(logits, chosen))
         return y
+
+    def record_routings(self) -> None:
+        """Keep the routing of each forward pass, until `take_routings`."""
+        self.routings = []
+
+    def take_routings(self) -> list[Routing]:
+        """Return the routings since `record_routings` and stop recording."""
+        assert self.routings is not None, "record_routings() comes first"
+        routings, self.routings = self.routings, None
+        return routings
 
     def scores(self, logits: Tensor) -> Tensor:
         """(..., E) -> same, each above zero."""
