@@ -1,3 +1,5 @@
+"""A stack of layers: position encoding, attention masks, and the layers in order."""
+
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext

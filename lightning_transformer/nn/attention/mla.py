@@ -1,3 +1,5 @@
+"""Multi-head latent attention (DeepSeek-V2, 2024)."""
+
 import torch
 from torch import Tensor, nn
 

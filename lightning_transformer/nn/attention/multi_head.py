@@ -1,3 +1,5 @@
+"""Multi-head, grouped-query and multi-query attention (Vaswani et al. 2017)."""
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks

@@ -1,3 +1,5 @@
+"""Attention with learned sinks (gpt-oss, 2025)."""
+
 from typing import Any
 
 import torch

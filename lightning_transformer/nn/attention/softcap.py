@@ -1,3 +1,5 @@
+"""Attention with soft-capped scores (Gemma 2, 2024)."""
+
 from typing import Any
 
 from torch import Tensor

@@ -1,3 +1,5 @@
+"""Talking-heads attention (Shazeer et al. 2020)."""
+
 from typing import Any
 
 import torch

@@ -1,3 +1,5 @@
+"""Attention with a residual of the first layer's values (Zhou et al. 2024)."""
+
 from typing import Any
 
 import torch

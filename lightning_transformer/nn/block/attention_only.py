@@ -1,3 +1,5 @@
+"""Blocks without a feed-forward layer (Gu & Dao 2023)."""
+
 from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext

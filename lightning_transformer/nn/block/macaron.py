@@ -1,3 +1,5 @@
+"""Macaron blocks (Lu et al. 2019)."""
+
 from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext

@@ -1,3 +1,5 @@
+"""Attention, then feed-forward (Vaswani et al. 2017)."""
+
 from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext

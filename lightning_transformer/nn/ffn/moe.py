@@ -1,3 +1,5 @@
+"""Mixture of experts with a softmax router (Shazeer et al. 2017)."""
+
 from typing import NamedTuple
 
 import torch

@@ -1,3 +1,5 @@
+"""Cross-entropy with label smoothing and z-loss."""
+
 from typing import NamedTuple
 
 import torch

@@ -1,3 +1,5 @@
+"""Gated DeltaNet (Yang et al. 2024)."""
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn

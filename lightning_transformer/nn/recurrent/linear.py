@@ -1,3 +1,5 @@
+"""Linear attention (Katharopoulos et al. 2020)."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -1,3 +1,5 @@
+"""Mamba-2 (Dao & Gu 2024)."""
+
 import math
 
 import torch

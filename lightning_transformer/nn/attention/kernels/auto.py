@@ -1,3 +1,5 @@
+"""The fastest kernel that computes what an attention layer needs."""
+
 from collections.abc import Set
 from dataclasses import fields
 

@@ -1,3 +1,5 @@
+"""The contract of attention kernels."""
+
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable

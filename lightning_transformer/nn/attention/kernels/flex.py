@@ -1,3 +1,5 @@
+"""Attention by torch's FlexAttention (Dong et al. 2024)."""
+
 import warnings
 from functools import lru_cache
 from typing import Any
