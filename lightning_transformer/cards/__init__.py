@@ -1,0 +1,1 @@
+"""One page per component, generated from the code and the option files."""

@@ -16,6 +16,7 @@ from lightning_transformer.data.loading.train_loader import Collate, StepLoader
 from lightning_transformer.data.split import Record, Split
 from lightning_transformer.data.tokenizers.base import Tokenizer, Vocabulary
 from lightning_transformer.distributed.ranks import data_ranks
+from lightning_transformer.nn import checks
 
 
 class DataModule(L.LightningDataModule):
@@ -43,14 +44,13 @@ class DataModule(L.LightningDataModule):
         tokenizer: Tokenizer,
     ) -> None:
         super().__init__()
-        for key, value, least, instead in (
+        for key, value, least, example in (
             ("seq_len", seq_len, 1, 128),
             ("batch_size", batch_size, 1, 16),
             ("eval_batch_size", eval_batch_size, 1, 64),
             ("num_workers", num_workers, 0, 0),
         ):
-            if value < least:
-                raise ValueError(f"data.{key}={value} must be at least {least}, e.g. {instead}")
+            checks.at_least(f"data.{key}", value, least, example)
         self.seq_len, self.batch_size = seq_len, batch_size
         self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
         self.tokenizer = tokenizer
@@ -109,7 +109,7 @@ class DataModule(L.LightningDataModule):
         seed orders the examples, in [0, 2**63). accumulate: micro-batches per optimizer step.
         """
         if not 0 <= seed < 2**63:
-            raise ValueError(f"seed={seed} must be in [0, 2**63), e.g. 1")
+            raise ValueError(f"seed={seed} must be in [0, 2**63), for example 1")
         self._collators, self._seed, self._accumulate = collators, seed, accumulate
 
     def _ranks(self) -> tuple[int, int]:

@@ -62,7 +62,8 @@ def drop_long_pairs(split: str, examples: Sequence[Pair], seq_len: int) -> list[
     _log_count(split, len(examples) - len(kept), len(examples), seq_len, "dropped")
     if not kept:
         raise ValueError(
-            f"{split} split has no pair within data.seq_len={seq_len} tokens; raise it, e.g. to "
+            f"{split} split has no pair within data.seq_len={seq_len} tokens; raise it, "
+            "for example to "
             f"{min((max(len(e.source), len(e.target)) for e in examples), default=192)}"
         )
     return kept

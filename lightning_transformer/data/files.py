@@ -42,7 +42,7 @@ def read_text(path: str, *, key: str) -> str:
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{key}={path} is not UTF-8 at byte {error.start} (0x{content[error.start]:02x}); "
-            "convert it, e.g. with iconv -t UTF-8"
+            "convert it, for example with iconv -t UTF-8"
         ) from None
     return text.removeprefix("\ufeff").replace("\r\n", "\n")
 
@@ -55,7 +55,8 @@ def matching_files(pattern: str, *, key: str) -> list[Path]:
     files = sorted(p for p in map(Path, glob.glob(expanded, recursive=True)) if p.is_file())
     if not files:
         raise ValueError(
-            f"{key}={pattern} matches no file (working folder {Path.cwd()}); e.g. texts/*.txt"
+            f"{key}={pattern} matches no file (working folder {Path.cwd()}); "
+            "give one, for example texts/*.txt"
         )
     return files
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from lightning_transformer.data.split import Record
+from lightning_transformer.nn import checks
 
 
 def position(name: str) -> float:
@@ -17,12 +18,11 @@ def position(name: str) -> float:
 def check_fractions(val_fraction: float, test_fraction: float) -> None:
     """Raise ValueError unless both are in [0, 1) and leave something for training."""
     for key, value in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
-        if not 0 <= value < 1:
-            raise ValueError(f"data.{key}={value} must be in [0, 1), e.g. 0.1")
+        checks.fraction(f"data.{key}", value)
     if val_fraction + test_fraction >= 1:
         raise ValueError(
             f"data.val_fraction={val_fraction} + data.test_fraction={test_fraction} must be below "
-            "1, e.g. 0.1 each"
+            "1, for example 0.1 each"
         )
 
 

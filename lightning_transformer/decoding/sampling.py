@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from lightning_transformer.nn import checks
+
 LEAST_TEMPERATURE = 1e-3  # below it float32 scores divided by it overflow
 
 
@@ -26,14 +28,16 @@ class Sampling:
         t = self.temperature
         if t != 0 and not (math.isfinite(t) and t >= LEAST_TEMPERATURE):
             raise ValueError(
-                f"temperature={t} must be 0 (greedy) or at least {LEAST_TEMPERATURE}, e.g. 0.8"
+                f"temperature={t} must be 0 (greedy) or at least {LEAST_TEMPERATURE}, "
+                "for example 0.8"
             )
-        if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k={self.top_k} must be at least 1, e.g. 50")
+        if self.top_k is not None:
+            checks.at_least("top_k", self.top_k, 1, 50)
         if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p={self.top_p} must be in (0, 1], e.g. 0.95")
+            raise ValueError(f"top_p={self.top_p} must be in (0, 1], for example 0.95")
         for name, value in (("top_k", self.top_k), ("top_p", self.top_p)):
             if t == 0 and value is not None:
                 raise ValueError(
-                    f"{name}={value} has no effect on greedy decoding; set a temperature, e.g. 0.8"
+                    f"{name}={value} has no effect on greedy decoding; set a "
+                    "temperature, for example 0.8"
                 )

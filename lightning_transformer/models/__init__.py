@@ -1,0 +1,1 @@
+"""Models as Lightning modules: decoder-only, encoder-only and encoder-decoder."""

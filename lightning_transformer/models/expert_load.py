@@ -32,7 +32,7 @@ class ExpertLoad:
     def listen(self) -> None:
         """Let the layers say how they route, until `join`."""
         for layer, _ in self.layers:
-            layer.routings = []
+            layer.record_routings()
 
     def join(self, objective: Tensor, batch: Batch) -> Tensor:
         """Add to the objective of a micro-batch, a sum over its targets, and count its load.
@@ -48,15 +48,15 @@ class ExpertLoad:
         for layer, of_source in self.layers:
             seen = real[of_source]
             assert seen is not None
-            assert layer.routings, "listen() comes before the model reads the batch"
+            routings = layer.take_routings()
+            assert routings, "the model read no batch since listen()"
             due = seen.sum() * layer.top_k
-            loads = [layer.load(routing, seen) for routing in layer.routings]
+            loads = [layer.load(routing, seen) for routing in routings]
             counts.append(torch.cat((sum(loads[1:], loads[0]), (due * len(loads))[None])))
             added += [
                 layer.auxiliary(routing, seen, load)
-                for routing, load in zip(layer.routings, loads, strict=True)
+                for routing, load in zip(routings, loads, strict=True)
             ]
-            layer.routings = None
         load = torch.stack(counts)
         self._of_step = load if self._of_step is None else self._of_step + load
         self._since_log = load if self._since_log is None else self._since_log + load

@@ -1,77 +1,56 @@
-"""Range checks of options, so that every component says the same thing in the same words."""
+"""Range checks of options: one wording, ``key=value must be ..., for example ...``."""
 
 import math
 
 
-def positive(name: str, value: float, example: float) -> None:
-    """Raise ValueError unless value is a finite number above zero."""
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name}={value} must be a positive number, for example {example}")
-
-
-def not_negative(name: str, value: float, example: float) -> None:
-    """Raise ValueError unless value is a finite number, zero or above."""
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name}={value} must be zero or above, for example {example}")
-
-
-def fraction(name: str, value: float, example: float = 0.1) -> None:
-    """Raise ValueError unless 0 <= value < 1."""
-    if not 0 <= value < 1:
-        raise ValueError(f"{name}={value} must be at least 0 and below 1, for example {example}")
-
-
-def number_from(name: str, value: float, minimum: float) -> None:
-    """Raise ValueError unless value is a finite number and not below minimum."""
-    if not (math.isfinite(value) and value >= minimum):
-        raise ValueError(f"{name}={value} must be a number from {minimum} on")
-
-
-def at_least(name: str, value: int, minimum: int) -> None:
-    """Raise ValueError unless value >= minimum."""
-    if value < minimum:
-        raise ValueError(f"{name}={value} must be at least {minimum}")
-
-
-def between(name: str, value: int, minimum: int, maximum: int) -> None:
-    """Raise ValueError unless minimum <= value <= maximum."""
-    at_least(name, value, minimum)
-    if value > maximum:
-        raise ValueError(f"{name}={value} must be at most {maximum}")
+def _refuse(key: str, value: object, rule: str, example: object) -> None:
+    raise ValueError(f"{key}={value!r} must be {rule}, for example {example}")
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
-def check_positive(key: str, value: float, example: str) -> None:
-    """Refuse anything but a finite number above zero."""
+def positive(key: str, value: float, example: float | str) -> None:
+    """Raise ValueError unless value is a finite number above zero."""
     if not (_is_number(value) and value > 0):
-        raise ValueError(f"{key}={value!r} must be a positive number, for example {example}")
+        _refuse(key, value, "a positive number", example)
 
 
-def check_non_negative(key: str, value: float, example: str) -> None:
-    """Refuse anything but a finite number that is zero or more."""
-    if not (_is_number(value) and value >= 0):
-        raise ValueError(
-            f"{key}={value!r} must be zero or a positive number, for example {example}"
-        )
+def number_from(key: str, value: float, minimum: float, example: float | str = "") -> None:
+    """Raise ValueError unless value is finite and at least minimum (the default example)."""
+    if not (_is_number(value) and value >= minimum):
+        _refuse(key, value, f"a number of at least {minimum}", example or minimum)
 
 
-def check_decay_rate(key: str, value: float, example: str) -> None:
-    """Refuse anything outside 0 <= value < 1: a running mean with rate 1 never moves."""
+def non_negative(key: str, value: float, example: float | str) -> None:
+    """Raise ValueError unless value is a finite number, zero or above."""
+    number_from(key, value, 0, example)
+
+
+def fraction(key: str, value: float, example: float | str = 0.1) -> None:
+    """Raise ValueError unless 0 <= value < 1, as for a dropout or the rate of a running mean."""
     if not (_is_number(value) and 0 <= value < 1):
-        raise ValueError(f"{key}={value!r} must be at least 0 and below 1, for example {example}")
+        _refuse(key, value, "at least 0 and below 1", example)
 
 
-def check_fraction(key: str, value: float, example: str) -> None:
-    """Refuse anything outside 0 <= value <= 1."""
+def closed_fraction(key: str, value: float, example: float | str) -> None:
+    """Raise ValueError unless 0 <= value <= 1."""
     if not (_is_number(value) and 0 <= value <= 1):
-        raise ValueError(f"{key}={value!r} must be between 0 and 1, for example {example}")
+        _refuse(key, value, "at least 0 and at most 1", example)
 
 
-def check_count(key: str, value: int, at_least: int, example: str) -> None:
-    """Refuse anything but a whole number that is not below ``at_least``."""
-    if not (isinstance(value, int) and not isinstance(value, bool) and value >= at_least):
-        rule = f"must be a whole number of at least {at_least}"
-        raise ValueError(f"{key}={value!r} {rule}, for example {example}")
+def at_least(key: str, value: int, minimum: int, example: int | None = None) -> None:
+    """Raise ValueError unless value is an integer and at least minimum (the default example)."""
+    near = minimum if example is None else example
+    if not isinstance(value, int) or isinstance(value, bool):
+        _refuse(key, value, f"an integer of at least {minimum}", near)
+    if value < minimum:
+        _refuse(key, value, f"at least {minimum}", near)
+
+
+def between(key: str, value: int, minimum: int, maximum: int) -> None:
+    """Raise ValueError unless value is an integer with minimum <= value <= maximum."""
+    at_least(key, value, minimum)
+    if value > maximum:
+        _refuse(key, value, f"at most {maximum}", maximum)

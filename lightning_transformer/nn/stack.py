@@ -1,3 +1,5 @@
+"""A stack of layers: position encoding, attention masks, and the layers in order."""
+
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
@@ -12,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext, unrotated
 from lightning_transformer.nn.cache import StackCache
+from lightning_transformer.nn.document_positions import document_positions
 from lightning_transformer.nn.layer_info import LayerInfo, configure_layer
 from lightning_transformer.nn.layer_sharing.base import LayerSharing
 from lightning_transformer.nn.pattern.base import Causal, Pattern
@@ -254,9 +257,7 @@ def _recomputed(forward: Callable[..., Tensor], *args: Any) -> Tensor:
 
 def _positions(places: Tensor, padding: Tensor | None, documents: Tensor | None) -> Tensor:
     if documents is not None:
-        starts = torch.ones_like(documents, dtype=torch.bool)
-        starts[:, 1:] = documents[:, 1:] != documents[:, :-1]
-        return places - torch.where(starts, places, 0).cummax(dim=1).values
+        return document_positions(places, documents)
     if padding is not None:
         return ((~padding).long().cumsum(dim=1) - 1).clamp(min=0)
     return places

@@ -1,0 +1,1 @@
+"""What is predicted: batches, heads, losses, metrics and samples of each task."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from lightning_transformer.data.examples import Tokens
+from lightning_transformer.nn.document_positions import document_positions
 from lightning_transformer.tasks.base import (
     IGNORE,
     Batch,
@@ -46,21 +47,12 @@ class NextToken:
             labels = labels.masked_fill(numbers[:, 1:] != numbers[:, :-1], IGNORE)
             documents = numbers[:, :-1]
         if self.n_prefix:
-            place = _places(ids.shape[1], numbers)
+            places = torch.arange(ids.shape[1])
+            place = places if numbers is None else document_positions(places, numbers)
             labels = labels.masked_fill(place[..., 1:] < self.n_prefix, IGNORE)
         n_targets = (labels != IGNORE).sum()
         n_tokens = sum(map(len, rows)) - len(rows)
         return Batch(ids[:, :-1], labels, n_targets, n_tokens, documents=documents)
-
-
-def _places(length: int, documents: Tensor | None) -> Tensor:
-    """Where each token stands in its row, (T,), or in the row's part of its document, (B, T)."""
-    place = torch.arange(length)
-    if documents is None:
-        return place
-    starts = torch.ones_like(documents, dtype=torch.bool)
-    starts[:, 1:] = documents[:, 1:] != documents[:, :-1]
-    return place - torch.where(starts, place, 0).cummax(dim=1).values
 
 
 class CausalLM(Task):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.attention.context import AttentionContext, ForwardCache
 from lightning_transformer.nn.attention.kernels.base import Kernel, LimitedTraining
 from lightning_transformer.nn.attention.kernels.eager import Eager
 from lightning_transformer.nn.layer_info import LayerInfo
@@ -176,7 +176,7 @@ def _above(factory: LayerFactory, info: LayerInfo) -> Callable[..., Tensor]:
     first = fresh(lambda: factory(D), replace(info, layer=0)).eval()
 
     def run(module: Any, x: Tensor, context: AttentionContext, **given: Any) -> Tensor:
-        context = replace(context, cache={})
+        context = replace(context, shared=ForwardCache())
         with torch.no_grad():
             first.to(x.dtype)(x, context, memory=given.get("memory"))
         y = module(x, context, **given)

@@ -25,8 +25,9 @@ def notices(cfg: DictConfig, model: Transformer, pattern: Pattern) -> Iterator[s
     axis = str(cfg.match._target_).split(".")[-2] if "match" in cfg else "none"
     if axis != "none":
         yield f"match={axis} changes nothing in a run by itself; compare run solves for it"
-    kernels = (getattr(module, "kernel", None) for module in model.modules())
-    yield from dict.fromkeys(kernel.describe() for kernel in kernels if isinstance(kernel, Auto))
+    layers = [m for m in model.modules() if isinstance(getattr(m, "kernel", None), Auto)]
+    if layers:
+        yield Auto.describe({need for layer in layers for need in getattr(layer, "needs", ())})
     window = getattr(pattern, "window", None)
     longest = int(cfg.data.seq_len) + model.task.n_extra_tokens
     stacks = [module for module in model.modules() if isinstance(module, Stack)]

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lightning_transformer.data.loading.skipped_steps import LeftOut
 from lightning_transformer.data.split import Split
+from lightning_transformer.nn import checks
 
 
 class CountedBatch(Protocol):
@@ -80,8 +81,7 @@ def example_seeds(seed: int, epochs: np.ndarray, indices: np.ndarray) -> list[in
 
 def check_batch_size(batch_size: int, n_examples: int, accumulate: int, world_size: int) -> None:
     """Refuse a step that cannot be cut evenly, or that is larger than an epoch."""
-    if accumulate < 1:
-        raise ValueError(f"trainer.accumulate={accumulate} must be at least 1, e.g. 1")
+    checks.at_least("trainer.accumulate", accumulate, 1)
     part = accumulate * world_size
     if batch_size % part:
         below = batch_size // part * part

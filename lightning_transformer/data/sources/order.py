@@ -12,6 +12,7 @@ from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.examples import Labelled
 from lightning_transformer.data.split import ExampleList, Record
 from lightning_transformer.data.tokenizers.base import Tokenizer
+from lightning_transformer.nn import checks
 
 FILLER = "abcdefgh"
 MARKERS = ("A", "B")
@@ -55,8 +56,7 @@ class Order(DataModule):
             ("n_train", n_train, 4000),
             ("n_eval", n_eval, 500),
         ):
-            if value < 2:
-                raise ValueError(f"data.{key}={value} must be at least 2, e.g. {near}")
+            checks.at_least(f"data.{key}", value, 2, near)
         self.n_train, self.n_eval = n_train, n_eval
 
     def read(self) -> dict[str, list[Record]]:

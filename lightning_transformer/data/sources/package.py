@@ -13,6 +13,7 @@ from lightning_transformer.data.holdout import position
 from lightning_transformer.data.sources import _stdlib
 from lightning_transformer.data.split import ExampleList, Record
 from lightning_transformer.data.tokenizers.base import Tokenizer
+from lightning_transformer.nn import checks
 
 log = logging.getLogger(__name__)
 
@@ -118,8 +119,7 @@ class Package(DataModule):
             num_workers=num_workers,
             tokenizer=tokenizer,
         )
-        if max_per_class < 4:
-            raise ValueError(f"data.max_per_class={max_per_class} must be at least 4, e.g. 500")
+        checks.at_least("data.max_per_class", max_per_class, 4, 500)
         self.max_per_class = max_per_class
 
     def _files(self) -> dict[str, dict[str, list[Record]]]:
@@ -146,7 +146,8 @@ class Package(DataModule):
         if len(files) < 2:
             raise ValueError(
                 f"fewer than two packages of the standard library have three files of "
-                f"data.seq_len={self.seq_len} bytes; lower it, e.g. to 128, or use data=labelled"
+                f"data.seq_len={self.seq_len} bytes; lower it, for example to 128, "
+                "or use data=labelled"
             )
         self.labels = list(files)
         records: dict[str, list[Record]] = {"train": [], "val": [], "test": []}

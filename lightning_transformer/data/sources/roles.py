@@ -16,6 +16,7 @@ from lightning_transformer.data.holdout import assign, position
 from lightning_transformer.data.sources import _name_roles, _stdlib
 from lightning_transformer.data.split import ExampleList, Record
 from lightning_transformer.data.tokenizers.base import Tokenizer
+from lightning_transformer.nn import checks
 
 log = logging.getLogger(__name__)
 HELD_OUT = 0.1
@@ -95,8 +96,7 @@ class Roles(DataModule):
             num_workers=num_workers,
             tokenizer=tokenizer,
         )
-        if max_files < 20:
-            raise ValueError(f"data.max_files={max_files} must be at least 20, e.g. 200")
+        checks.at_least("data.max_files", max_files, 20, 200)
         self.max_files = max_files
 
     def _files(self) -> list[_stdlib.SourceFile]:
@@ -148,6 +148,6 @@ class Roles(DataModule):
         if not examples:
             raise ValueError(
                 f"{split} split has no line within data.seq_len={self.seq_len} tokens; raise it, "
-                "e.g. to 128"
+                "for example to 128"
             )
         return encode.tagged_split(examples)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import tokenizers
 
 from lightning_transformer.data.tokenizers.subword import SubwordVocabulary, pieces
+from lightning_transformer.nn import checks
 
 
 class BPE:
@@ -20,13 +21,8 @@ class BPE:
     """
 
     def __init__(self, *, vocab_size: int = 2048, min_frequency: int = 2) -> None:
-        if vocab_size < 257:
-            raise ValueError(
-                f"tokenizer.vocab_size={vocab_size} must be at least 257 (256 bytes and a merge), "
-                "e.g. 2048"
-            )
-        if min_frequency < 1:
-            raise ValueError(f"tokenizer.min_frequency={min_frequency} must be at least 1, e.g. 2")
+        checks.at_least("tokenizer.vocab_size", vocab_size, 257, 2048)  # 256 bytes and a merge
+        checks.at_least("tokenizer.min_frequency", min_frequency, 1, 2)
         self.vocab_size, self.min_frequency = vocab_size, min_frequency
 
     def train(self, texts: Iterable[str]) -> SubwordVocabulary:

@@ -1,3 +1,5 @@
+"""Bilinear gated unit (Shazeer 2020)."""
+
 from torch import Tensor, nn
 
 

@@ -1,3 +1,5 @@
+"""ELU (Clevert et al. 2015)."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

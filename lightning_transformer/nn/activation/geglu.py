@@ -1,3 +1,5 @@
+"""GEGLU (Shazeer 2020)."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

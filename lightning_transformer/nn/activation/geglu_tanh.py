@@ -1,3 +1,5 @@
+"""GEGLU with the tanh approximation of GELU (Shazeer 2020)."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -1,3 +1,5 @@
+"""GELU (Hendrycks & Gimpel 2016)."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

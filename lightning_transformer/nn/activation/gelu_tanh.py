@@ -1,3 +1,5 @@
+"""GELU in its tanh approximation (Hendrycks & Gimpel 2016)."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -1,3 +1,5 @@
+"""GLU (Dauphin et al. 2017)."""
+
 from torch import Tensor, nn
 
 

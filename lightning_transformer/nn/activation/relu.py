@@ -1,3 +1,5 @@
+"""ReLU (Nair & Hinton 2010)."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -1,3 +1,5 @@
+"""Squared ReLU (So et al. 2021)."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -1,3 +1,5 @@
+"""SELU (Klambauer et al. 2017)."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -1,3 +1,5 @@
+"""The logistic function."""
+
 from torch import Tensor, nn
 
 

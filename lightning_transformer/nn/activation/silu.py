@@ -1,3 +1,5 @@
+"""SiLU, also called Swish (Elfwing et al. 2017)."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

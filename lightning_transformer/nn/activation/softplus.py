@@ -1,3 +1,5 @@
+"""Softplus (Dugas et al. 2001)."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -1,3 +1,5 @@
+"""SwiGLU (Shazeer 2020)."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

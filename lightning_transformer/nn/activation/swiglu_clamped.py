@@ -1,3 +1,5 @@
+"""SwiGLU with clamped inputs (OpenAI 2025, gpt-oss)."""
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks

@@ -1,3 +1,5 @@
+"""Hyperbolic tangent (LeCun et al. 1998)."""
+
 from torch import Tensor, nn
 
 

@@ -1,3 +1,5 @@
+"""xIELU (Huang & Schlag 2024)."""
+
 import math
 
 import torch

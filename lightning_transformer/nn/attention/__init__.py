@@ -1,0 +1,1 @@
+"""Attention layers: softmax over scores of queries and keys, and its variants."""

@@ -1,3 +1,5 @@
+"""What an attention layer receives besides its input."""
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +11,18 @@ def unrotated(x: Tensor) -> Tensor:
     return x
 
 
+@dataclass
+class ForwardCache:
+    """Results that layers leave for later layers of the same forward pass.
+
+    first_values: (B, G, S, K), values of the first layer, for attention=value_residual.
+    block_masks: pairs of a mask and the block mask that kernel=flex made of it.
+    """
+
+    first_values: Tensor | None = None
+    block_masks: list[tuple[Tensor, Any]] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class AttentionContext:
     """What one attention call may see; made once per forward and shared by layers of one pattern.
@@ -18,7 +32,7 @@ class AttentionContext:
     rotate: (B, H, T, K) -> same, on queries and keys.
     is_causal: mask is the lower triangle of a square and is left out so that kernels can be fast.
     padding, documents: (B, T) of the new tokens, for layers that have no scores to mask.
-    carried: what layers and kernels leave for the rest of the forward; one dict for all of them.
+    shared: results that the layers of one forward share; one object for the contexts of a stack.
     """
 
     mask: Tensor | None = None
@@ -27,4 +41,4 @@ class AttentionContext:
     is_causal: bool = False
     padding: Tensor | None = None
     documents: Tensor | None = None
-    cache: dict[str, Any] = field(default_factory=dict)
+    shared: ForwardCache = field(default_factory=ForwardCache)

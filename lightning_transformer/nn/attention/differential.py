@@ -1,3 +1,5 @@
+"""Differential attention (Ye et al. 2024)."""
+
 import math
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Attention with an output gate."""
+
 from typing import Any
 
 import torch

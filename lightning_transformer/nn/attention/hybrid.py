@@ -1,3 +1,5 @@
+"""Two kinds of attention in one stack (Lieber et al. 2024)."""
+
 from torch import nn
 
 from lightning_transformer.nn import checks

@@ -1,11 +1,13 @@
+"""Multi-head latent attention (DeepSeek-V2, 2024)."""
+
 import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.kernels.base import Kernel
-from lightning_transformer.nn.attention.multi_head import head_width
 from lightning_transformer.nn.cache import KVCache
+from lightning_transformer.nn.heads import head_width, join_heads
 from lightning_transformer.nn.linear import QueryKey, ResidualOut
 from lightning_transformer.nn.types import NormFactory
 
@@ -88,7 +90,7 @@ class MLA(nn.Module):
         step = cache is not None and x.shape[1] == 1
         attend = self._attend_latents if step else self._attend
         y = attend(q_nope, q_rope, k_rope, latent, context)
-        return self.out(y.transpose(1, 2).flatten(2))  # (B, H, T, V) -> (B, T, H*V)
+        return self.out(join_heads(y))  # (B, H, T, V) -> (B, T, H*V)
 
     def flops(self, keys: float) -> float:
         """Of scores and weighted sum, for one query."""

@@ -1,9 +1,12 @@
+"""Multi-head, grouped-query and multi-query attention (Vaswani et al. 2017)."""
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.kernels.base import Kernel
 from lightning_transformer.nn.cache import KVCache
+from lightning_transformer.nn.heads import head_width, join_heads, split_heads
 from lightning_transformer.nn.linear import QueryKey, ResidualOut
 from lightning_transformer.nn.norm.none import NoNorm
 from lightning_transformer.nn.types import NormFactory
@@ -30,6 +33,7 @@ class MultiHeadAttention(nn.Module):
     """
 
     has_scores = True  # to which a pattern, a rotation or a bias can apply
+    needs: frozenset[str] = frozenset()  # fields of `ScoreMods` that the kernel must support
 
     def __init__(
         self,
@@ -105,7 +109,7 @@ class MultiHeadAttention(nn.Module):
 
     def values(self, source: Tensor, context: AttentionContext) -> Tensor:
         """(B, S, D) -> (B, G, S, K)."""
-        return self._heads(self.v(source))
+        return split_heads(self.v(source), self.head_dim)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:
         """q (B, H, T, K), k and v (B, G, S, K) -> (B, H, T, K)."""
@@ -113,23 +117,12 @@ class MultiHeadAttention(nn.Module):
 
     def join(self, y: Tensor, x: Tensor) -> Tensor:
         """Heads (B, H, T, K) and the layer's input (B, T, D) -> (B, T, D)."""
-        return self.out(y.transpose(1, 2).flatten(2))  # (B, H, T, K) -> (B, T, H*K)
+        return self.out(join_heads(y))
 
     def _normed(self, x: Tensor, norm: nn.Module) -> Tensor:
-        y = norm(self._heads(x)) if self.qk_norm_per_head else self._heads(norm(x))
+        if self.qk_norm_per_head:
+            y = norm(split_heads(x, self.head_dim))
+        else:
+            y = split_heads(norm(x), self.head_dim)
         assert isinstance(y, Tensor)
         return y
-
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (B, T, H*K) -> (B, H, T, K)
-
-
-def head_width(dim: int, n_heads: int) -> int:
-    """dim / n_heads. Raises ValueError where that is no whole number."""
-    if dim % n_heads:
-        below, above = dim // n_heads * n_heads, (dim // n_heads + 1) * n_heads
-        near = f"{below} or {above}" if below else f"{above}"
-        raise ValueError(
-            f"model.d_model={dim} is not divisible by attention.n_heads={n_heads}; nearest {near}"
-        )
-    return dim // n_heads

@@ -1,3 +1,5 @@
+"""Attention with learned sinks (gpt-oss, 2025)."""
+
 from typing import Any
 
 import torch
@@ -19,9 +21,11 @@ class Sinks(MultiHeadAttention):
     Shape: x (B, T, D) -> (B, T, D), with memory (B, S, D) as in MultiHeadAttention.
     """
 
+    needs = frozenset({"sinks"})
+
     def __init__(self, dim: int, **heads: Any) -> None:
         super().__init__(dim, **heads)
-        require(self.kernel, "sinks", "sinks")
+        require(self.kernel, self.needs, "sinks")
         self.sinks = nn.Parameter(torch.zeros(self.n_heads))
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:

@@ -1,3 +1,5 @@
+"""Attention with soft-capped scores (Gemma 2, 2024)."""
+
 from typing import Any
 
 from torch import Tensor
@@ -16,10 +18,12 @@ class Softcap(MultiHeadAttention):
     Shape: x (B, T, D) -> (B, T, D), with memory (B, S, D) as in MultiHeadAttention.
     """
 
+    needs = frozenset({"softcap"})
+
     def __init__(self, dim: int, *, cap: float = 50.0, **heads: Any) -> None:
         super().__init__(dim, **heads)
         checks.positive("cap", cap, 50.0)
-        require(self.kernel, "softcap", "softcap")
+        require(self.kernel, self.needs, "softcap")
         self.score_mods = ScoreMods(softcap=cap)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:

@@ -1,3 +1,5 @@
+"""Talking-heads attention (Shazeer et al. 2020)."""
+
 from typing import Any
 
 import torch
@@ -19,10 +21,11 @@ class TalkingHeads(MultiHeadAttention):
     Shape: x (B, T, D) -> (B, T, D), with memory (B, S, D) as in MultiHeadAttention.
     """
 
+    needs = frozenset({"mix_scores", "mix_weights"})
+
     def __init__(self, dim: int, **heads: Any) -> None:
         super().__init__(dim, **heads)
-        require(self.kernel, "mix_scores", "talking_heads")
-        require(self.kernel, "mix_weights", "talking_heads")
+        require(self.kernel, self.needs, "talking_heads")
         self.before = nn.Parameter(torch.eye(self.n_heads))
         self.after = nn.Parameter(torch.eye(self.n_heads))
 

@@ -1,3 +1,5 @@
+"""Attention with a residual of the first layer's values (Zhou et al. 2024)."""
+
 from typing import Any
 
 import torch
@@ -6,8 +8,6 @@ from torch import Tensor, nn
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 from lightning_transformer.nn.layer_info import LayerInfo
-
-FIRST = "value_residual"  # the values of the first layer, in what layers leave for those above
 
 
 class ValueResidual(MultiHeadAttention):
@@ -35,12 +35,14 @@ class ValueResidual(MultiHeadAttention):
     def values(self, source: Tensor, context: AttentionContext) -> Tensor:
         own = super().values(source, context)
         if self.mix is None:
-            # Where it is computed again for its gradient, the others keep what they were given.
-            context.cache.setdefault(FIRST, own)
+            # Activation checkpointing computes this again; later layers keep the first tensor.
+            if context.shared.first_values is None:
+                context.shared.first_values = own
             return own
-        if FIRST not in context.cache:
+        first = context.shared.first_values
+        if first is None:
             raise ValueError(
                 "attention=value_residual mixes in the values of the first layer, which must have "
                 "this attention too"
             )
-        return self.mix[0] * own + self.mix[1] * context.cache[FIRST]
+        return self.mix[0] * own + self.mix[1] * first

@@ -1,0 +1,1 @@
+"""One layer of a stack: the order of attention and feed-forward layers."""

@@ -1,3 +1,5 @@
+"""Blocks without a feed-forward layer (Gu & Dao 2023)."""
+
 from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext
@@ -26,14 +28,11 @@ class AttentionOnly(Block):
         cross: bool = False,
     ) -> None:
         super().__init__()
-        self.attention, self.attention_residual = attention(dim), residual(dim, norm=norm)
-        if cross:
-            self.cross, self.cross_residual = attention(dim), residual(dim, norm=norm)
+        self.add_attention(dim, attention, residual, norm, cross=cross)
 
     @property
     def residuals(self) -> list[Residual]:
-        between = [self.cross_residual] if hasattr(self, "cross") else []
-        return [self.attention_residual, *between]
+        return self.attention_residuals
 
     def forward(
         self,
@@ -43,10 +42,4 @@ class AttentionOnly(Block):
         memory_context: AttentionContext | None = None,
         cache: LayerCache | None = None,
     ) -> Tensor:
-        own, source = (cache.own, cache.source) if cache else (None, None)
-        x = self.attention_residual(x, lambda h: self.attention(h, context, cache=own))
-        if memory is not None:
-            x = self.cross_residual(
-                x, lambda h: self.cross(h, memory_context, memory=memory, cache=source)
-            )
-        return x
+        return self.attend(x, context, memory, memory_context, cache)

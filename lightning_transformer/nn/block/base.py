@@ -1,3 +1,5 @@
+"""The contract of a block, and the attention steps that most blocks share."""
+
 from typing import Any
 
 from torch import Tensor, nn
@@ -5,6 +7,7 @@ from torch import Tensor, nn
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.cache import LayerCache
 from lightning_transformer.nn.residual.base import Residual
+from lightning_transformer.nn.types import LayerFactory, ModuleFactory, NormFactory
 
 
 class Block(nn.Module):
@@ -15,11 +18,50 @@ class Block(nn.Module):
 
     attention: Any
     cross: Any
+    attention_residual: Residual
+    cross_residual: Residual
 
     @property
     def residuals(self) -> list[Residual]:
         """Its additions to the residual stream, in their order."""
         raise NotImplementedError
+
+    def add_attention(
+        self,
+        dim: int,
+        attention: LayerFactory,
+        residual: ModuleFactory,
+        norm: NormFactory,
+        *,
+        cross: bool,
+    ) -> None:
+        """Add attention and, if `cross`, cross-attention, each with its residual step."""
+        self.attention, self.attention_residual = attention(dim), residual(dim, norm=norm)
+        if cross:
+            self.cross, self.cross_residual = attention(dim), residual(dim, norm=norm)
+
+    @property
+    def attention_residuals(self) -> list[Residual]:
+        """The residual steps of `attend`, in their order."""
+        between = [self.cross_residual] if hasattr(self, "cross") else []
+        return [self.attention_residual, *between]
+
+    def attend(
+        self,
+        x: Tensor,
+        context: AttentionContext,
+        memory: Tensor | None,
+        memory_context: AttentionContext | None,
+        cache: LayerCache | None,
+    ) -> Tensor:
+        """Attention and, where there is a memory, cross-attention, as residual steps."""
+        own, source = (cache.own, cache.source) if cache else (None, None)
+        x = self.attention_residual(x, lambda h: self.attention(h, context, cache=own))
+        if memory is not None:
+            x = self.cross_residual(
+                x, lambda h: self.cross(h, memory_context, memory=memory, cache=source)
+            )
+        return x
 
     def new_cache(self, capacity: int, source_capacity: int) -> LayerCache:
         """An empty memory for decoding."""

@@ -1,3 +1,5 @@
+"""Macaron blocks (Lu et al. 2019)."""
+
 from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext
@@ -29,15 +31,12 @@ class Macaron(Block):
     ) -> None:
         super().__init__()
         self.first_ffn, self.first_ffn_residual = ffn(dim), residual(dim, norm=norm)
-        self.attention, self.attention_residual = attention(dim), residual(dim, norm=norm)
-        if cross:
-            self.cross, self.cross_residual = attention(dim), residual(dim, norm=norm)
+        self.add_attention(dim, attention, residual, norm, cross=cross)
         self.ffn, self.ffn_residual = ffn(dim), residual(dim, norm=norm)
 
     @property
     def residuals(self) -> list[Residual]:
-        between = [self.cross_residual] if hasattr(self, "cross") else []
-        return [self.first_ffn_residual, self.attention_residual, *between, self.ffn_residual]
+        return [self.first_ffn_residual, *self.attention_residuals, self.ffn_residual]
 
     def forward(
         self,
@@ -47,11 +46,6 @@ class Macaron(Block):
         memory_context: AttentionContext | None = None,
         cache: LayerCache | None = None,
     ) -> Tensor:
-        own, source = (cache.own, cache.source) if cache else (None, None)
         x = self.first_ffn_residual(x, lambda h: 0.5 * self.first_ffn(h))
-        x = self.attention_residual(x, lambda h: self.attention(h, context, cache=own))
-        if memory is not None:
-            x = self.cross_residual(
-                x, lambda h: self.cross(h, memory_context, memory=memory, cache=source)
-            )
+        x = self.attend(x, context, memory, memory_context, cache)
         return self.ffn_residual(x, lambda h: 0.5 * self.ffn(h))

@@ -1,3 +1,5 @@
+"""Parallel attention and feed-forward layers (Wang & Komatsuzaki 2021)."""
+
 from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext

@@ -1,3 +1,5 @@
+"""Attention, then feed-forward (Vaswani et al. 2017)."""
+
 from torch import Tensor
 
 from lightning_transformer.nn.attention.context import AttentionContext
@@ -24,15 +26,12 @@ class Sequential(Block):
         cross: bool = False,
     ) -> None:
         super().__init__()
-        self.attention, self.attention_residual = attention(dim), residual(dim, norm=norm)
-        if cross:
-            self.cross, self.cross_residual = attention(dim), residual(dim, norm=norm)
+        self.add_attention(dim, attention, residual, norm, cross=cross)
         self.ffn, self.ffn_residual = ffn(dim), residual(dim, norm=norm)
 
     @property
     def residuals(self) -> list[Residual]:
-        between = [self.cross_residual] if hasattr(self, "cross") else []
-        return [self.attention_residual, *between, self.ffn_residual]
+        return [*self.attention_residuals, self.ffn_residual]
 
     def forward(
         self,
@@ -42,10 +41,5 @@ class Sequential(Block):
         memory_context: AttentionContext | None = None,
         cache: LayerCache | None = None,
     ) -> Tensor:
-        own, source = (cache.own, cache.source) if cache else (None, None)
-        x = self.attention_residual(x, lambda h: self.attention(h, context, cache=own))
-        if memory is not None:
-            x = self.cross_residual(
-                x, lambda h: self.cross(h, memory_context, memory=memory, cache=source)
-            )
+        x = self.attend(x, context, memory, memory_context, cache)
         return self.ffn_residual(x, self.ffn)

@@ -1,3 +1,5 @@
+"""The contract of embeddings that build their own tied head."""
+
 from typing import Protocol, runtime_checkable
 
 from lightning_transformer.nn.linear import Head

@@ -1,3 +1,5 @@
+"""Factorised embedding (Lan et al. 2019, ALBERT)."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

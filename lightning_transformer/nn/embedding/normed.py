@@ -1,3 +1,5 @@
+"""Embedding followed by a norm (Dettmers et al. 2021)."""
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn.norm.none import NoNorm

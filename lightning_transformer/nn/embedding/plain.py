@@ -1,3 +1,5 @@
+"""Plain embedding."""
+
 from torch import nn
 
 

@@ -1,3 +1,5 @@
+"""Embedding scaled by sqrt(d_model) (Vaswani et al. 2017)."""
+
 from torch import Tensor, nn
 
 

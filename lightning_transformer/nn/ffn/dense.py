@@ -1,3 +1,5 @@
+"""Dense feed-forward layer (Vaswani et al. 2017)."""
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks

@@ -1,3 +1,5 @@
+"""The feed-forward layers of a mixture of experts, computed together."""
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn

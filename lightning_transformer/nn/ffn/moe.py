@@ -1,3 +1,5 @@
+"""Mixture of experts with a softmax router (Shazeer et al. 2017)."""
+
 from typing import NamedTuple
 
 import torch
@@ -73,9 +75,9 @@ class MoE(nn.Module):
         checks.positive("scale", scale, 1.0)
         checks.at_least("first", first, 0)
         checks.at_least("every", every, 1)
-        checks.not_negative("aux_loss", aux_loss, 0.01)
-        checks.not_negative("z_loss", z_loss, 0.001)
-        checks.not_negative("bias_rate", bias_rate, 0.001)
+        checks.non_negative("aux_loss", aux_loss, 0.01)
+        checks.non_negative("z_loss", z_loss, 0.001)
+        checks.non_negative("bias_rate", bias_rate, 0.001)
         _check_widths(dim, round_to)
         self.dim, self.activation_factory = dim, activation
         self.n_experts, self.top_k, self.n_shared = n_experts, top_k, n_shared
@@ -92,7 +94,8 @@ class MoE(nn.Module):
             self.shared = self._dense(n_shared)
         steps = torch.zeros(n_experts, dtype=torch.int64) if bias_rate else None
         self.register_buffer("bias_steps", steps)
-        # Filled while a training step listens; not when a block is computed again for its gradient.
+        # A list from `record_routings` to `take_routings`, so that a block that activation
+        # checkpointing computes again in the backward pass adds none.
         self.routings: list[Routing] | None = None
 
     def configure_layer(self, info: LayerInfo) -> nn.Module:
@@ -131,6 +134,16 @@ class MoE(nn.Module):
         if self.routings is not None:
             self.routings.append(Routing(logits, chosen))
         return y
+
+    def record_routings(self) -> None:
+        """Keep the routing of each forward pass, until `take_routings`."""
+        self.routings = []
+
+    def take_routings(self) -> list[Routing]:
+        """Return the routings since `record_routings` and stop recording."""
+        assert self.routings is not None, "record_routings() comes first"
+        routings, self.routings = self.routings, None
+        return routings
 
     def scores(self, logits: Tensor) -> Tensor:
         """(..., E) -> same, each above zero."""

@@ -1,3 +1,5 @@
+"""Mixture of experts with a sigmoid router (DeepSeek-V3, 2024)."""
+
 from typing import Any
 
 from torch import Tensor

@@ -1,3 +1,5 @@
+"""Initialisation of DeepNet (Wang et al. 2022)."""
+
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn

@@ -1,3 +1,5 @@
+"""Normal initialisation scaled by depth at residual outputs."""
+
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn

@@ -1,3 +1,5 @@
+"""Fixup initialisation (Zhang et al. 2019)."""
+
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn

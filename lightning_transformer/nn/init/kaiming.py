@@ -1,3 +1,5 @@
+"""Kaiming initialisation (He et al. 2015)."""
+
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn

@@ -1,3 +1,5 @@
+"""Maximal update parametrisation (Yang et al. 2022)."""
+
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn

@@ -1,3 +1,5 @@
+"""Normal initialisation (Radford et al. 2018)."""
+
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn

@@ -1,3 +1,5 @@
+"""Orthogonal initialisation."""
+
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn

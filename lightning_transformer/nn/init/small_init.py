@@ -1,3 +1,5 @@
+"""Small initialisation (Nguyen & Salazar 2019)."""
+
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn

@@ -1,3 +1,5 @@
+"""T-Fixup initialisation (Huang et al. 2020)."""
+
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn

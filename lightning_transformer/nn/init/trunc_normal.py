@@ -1,3 +1,5 @@
+"""Truncated normal initialisation (Devlin et al. 2019)."""
+
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn

@@ -1,3 +1,5 @@
+"""Xavier initialisation (Glorot & Bengio 2010)."""
+
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn

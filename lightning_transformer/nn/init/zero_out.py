@@ -1,3 +1,5 @@
+"""Zero initialisation of residual outputs."""
+
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn

@@ -1,0 +1,1 @@
+"""Which layers of a stack share a block and its weights."""

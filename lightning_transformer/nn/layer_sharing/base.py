@@ -1,3 +1,6 @@
+"""The contract of layer sharing."""
+
+
 class LayerSharing:
     """Contract: which block computes each layer. A frozen value without weights."""
 

@@ -1,3 +1,5 @@
+"""Layers that cycle through the blocks."""
+
 from dataclasses import dataclass
 
 from lightning_transformer.nn import checks

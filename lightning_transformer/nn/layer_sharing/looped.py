@@ -1,3 +1,5 @@
+"""A stack of blocks applied several times."""
+
 from dataclasses import dataclass
 
 from lightning_transformer.nn import checks

@@ -1,3 +1,5 @@
+"""No layer sharing."""
+
 from dataclasses import dataclass
 
 from lightning_transformer.nn.layer_sharing.base import LayerSharing

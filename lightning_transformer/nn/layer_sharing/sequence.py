@@ -1,3 +1,5 @@
+"""Neighbouring layers that share a block."""
+
 from dataclasses import dataclass
 
 from lightning_transformer.nn import checks

@@ -1,3 +1,5 @@
+"""Cross-entropy with label smoothing and z-loss."""
+
 from typing import NamedTuple
 
 import torch
@@ -31,7 +33,7 @@ class CrossEntropy(nn.Module):
     def __init__(self, *, label_smoothing: float = 0.0, z_loss: float = 0.0) -> None:
         super().__init__()
         checks.fraction("label_smoothing", label_smoothing)
-        checks.not_negative("z_loss", z_loss, 1e-4)
+        checks.non_negative("z_loss", z_loss, 1e-4)
         self.label_smoothing, self.z_loss = label_smoothing, z_loss
 
     def forward(self, scores: Tensor, labels: Tensor) -> LossSums:

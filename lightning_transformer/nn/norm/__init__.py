@@ -1,0 +1,1 @@
+"""Normalisation layers over the feature dimension."""

@@ -1,3 +1,5 @@
+"""Dynamic erf."""
+
 import math
 
 import torch

@@ -1,3 +1,5 @@
+"""Dynamic tanh (Zhu et al. 2025)."""
+
 import torch
 from torch import Tensor, nn
 

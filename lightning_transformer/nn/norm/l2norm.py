@@ -1,3 +1,5 @@
+"""L2 normalisation without learned parameters."""
+
 import math
 
 import torch.nn.functional as F

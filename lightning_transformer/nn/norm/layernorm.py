@@ -1,3 +1,5 @@
+"""LayerNorm (Ba et al. 2016)."""
+
 from torch import nn
 
 from lightning_transformer.nn import checks

@@ -1,3 +1,5 @@
+"""No normalisation."""
+
 from torch import nn
 
 

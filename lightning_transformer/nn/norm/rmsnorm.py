@@ -1,3 +1,5 @@
+"""RMSNorm (Zhang & Sennrich 2019)."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

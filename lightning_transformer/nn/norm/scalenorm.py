@@ -1,3 +1,5 @@
+"""ScaleNorm."""
+
 import math
 
 import torch

@@ -1,3 +1,5 @@
+"""Block-local attention (Qiu et al. 2020)."""
+
 from dataclasses import dataclass
 
 from torch import Tensor

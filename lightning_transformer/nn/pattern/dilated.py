@@ -1,3 +1,5 @@
+"""Dilated sliding-window attention (Beltagy et al. 2020)."""
+
 from dataclasses import dataclass
 
 from torch import Tensor

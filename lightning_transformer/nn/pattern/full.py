@@ -1,3 +1,5 @@
+"""Full attention."""
+
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,3 +1,5 @@
+"""Sliding-window layers with a global layer in between (Gemma 2 and 3)."""
+
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,3 +1,5 @@
+"""Prefix language model (Liu et al. 2018; T5, 2020)."""
+
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,3 +1,5 @@
+"""Sliding-window attention (Beltagy et al. 2020)."""
+
 from dataclasses import dataclass
 
 from torch import Tensor

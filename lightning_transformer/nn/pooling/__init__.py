@@ -1,0 +1,1 @@
+"""Pooling of a row's features into one vector."""

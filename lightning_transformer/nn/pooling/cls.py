@@ -1,3 +1,5 @@
+"""Pooling by a [CLS] token (Devlin et al. 2019)."""
+
 from torch import Tensor, nn
 
 

@@ -1,3 +1,5 @@
+"""Mean pooling over the real positions."""
+
 from torch import Tensor, nn
 
 

@@ -1,0 +1,1 @@
+"""Position encodings: added to embeddings, rotated into queries and keys, or added to scores."""

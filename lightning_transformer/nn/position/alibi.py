@@ -1,3 +1,5 @@
+"""ALiBi (Press et al. 2022)."""
+
 import torch
 from torch import Tensor
 

@@ -1,3 +1,5 @@
+"""Learned absolute positions (Gehring et al. 2017)."""
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn.position.base import PositionEncoding

@@ -1,3 +1,5 @@
+"""Learned absolute positions followed by a norm (Devlin et al. 2019)."""
+
 from torch import Tensor
 
 from lightning_transformer.nn.position.learned import Learned

@@ -1,3 +1,5 @@
+"""No position encoding (Kazemnejad et al. 2023)."""
+
 from lightning_transformer.nn.position.base import PositionEncoding
 
 

@@ -1,3 +1,5 @@
+"""Rotary position embedding (Su et al. 2021)."""
+
 import torch
 from torch import Tensor
 

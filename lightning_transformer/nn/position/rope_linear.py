@@ -1,3 +1,5 @@
+"""RoPE with position interpolation (Chen et al. 2023)."""
+
 from typing import Any
 
 from torch import Tensor

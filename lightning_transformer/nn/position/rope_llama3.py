@@ -1,3 +1,5 @@
+"""RoPE with the frequency scaling of Llama 3.1."""
+
 import math
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""RoPE in some layers only (Yang et al. 2025)."""
+
 from typing import Any
 
 from lightning_transformer.nn import checks

@@ -1,3 +1,5 @@
+"""RoPE with NTK-aware scaling (bloc97 2023)."""
+
 from typing import Any
 
 from lightning_transformer.nn import checks

@@ -1,3 +1,5 @@
+"""RoPE with YaRN scaling (Peng et al. 2023)."""
+
 import math
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Sinusoidal positions (Vaswani et al. 2017)."""
+
 import torch
 from torch import Tensor
 

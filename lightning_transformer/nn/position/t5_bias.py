@@ -1,3 +1,5 @@
+"""Relative position bias of T5 (Raffel et al. 2020)."""
+
 import math
 
 import torch

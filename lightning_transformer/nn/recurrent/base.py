@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.layer_info import LayerInfo
 
@@ -104,15 +103,3 @@ class Recurrent(nn.Module):
 def to_float32(x: Tensor) -> Tensor:
     """In float32 at least: states and sums of logarithms lose too much in 16 bits."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def head_width(width: int, n_heads: int, name: str = "model.d_model") -> int:
-    """The width of one of n_heads equal parts; ValueError where there are none."""
-    checks.at_least("n_heads", n_heads, 1)
-    if width % n_heads:
-        below, above = width // n_heads * n_heads, (width // n_heads + 1) * n_heads
-        near = f"{below} or {above}" if below else f"{above}"
-        raise ValueError(
-            f"{name}={width} is not divisible by attention.n_heads={n_heads}; nearest {near}"
-        )
-    return width // n_heads

@@ -1,15 +1,17 @@
+"""Gated DeltaNet (Yang et al. 2024)."""
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.heads import head_width, join_heads, split_heads
 from lightning_transformer.nn.init.base import Init, StackInfo
 from lightning_transformer.nn.linear import QueryKey, ResidualOut
 from lightning_transformer.nn.recurrent.base import (
     Recurrent,
     RecurrentCache,
     RowOrder,
-    head_width,
     to_float32,
 )
 from lightning_transformer.nn.recurrent.chunked_scan import delta_rule
@@ -90,7 +92,8 @@ class GatedDeltaNet(Recurrent):
         gate, a, b = self.g(x), self.a(x), self.b(x)
         mixed = F.silu(self.conv(torch.cat((self.q(x), self.k(x), self.v(x)), dim=-1), row, past))
         keys = self.n_heads * self.head_dim
-        q, k, v = (self._heads(part) for part in mixed.split((keys, keys, gate.shape[-1]), dim=-1))
+        parts = mixed.split((keys, keys, gate.shape[-1]), dim=-1)
+        q, k, v = (split_heads(to_float32(part), self.head_dim) for part in parts)
         with torch.autocast(x.device.type, enabled=False):
             rate = to_float32(b).sigmoid()
             log_decay = -to_float32(self.A_log).exp() * F.softplus(
@@ -110,12 +113,8 @@ class GatedDeltaNet(Recurrent):
                 chunk_size=self.chunk_size,
             )
             y = F.rms_norm(y, y.shape[-1:], eps=self.eps) * to_float32(self.gain)
-            y = y.transpose(1, 2).flatten(2) * F.silu(to_float32(gate))
+            y = join_heads(y) * F.silu(to_float32(gate))
         return self.out(y.to(x.dtype))
-
-    def _heads(self, x: Tensor) -> Tensor:
-        """(B, T, H*K) -> (B, H, T, K)"""
-        return to_float32(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
 
 
 def _unit(x: Tensor) -> Tensor:

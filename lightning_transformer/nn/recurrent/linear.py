@@ -1,16 +1,18 @@
+"""Linear attention (Katharopoulos et al. 2020)."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.heads import head_width, join_heads, split_heads
 from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.linear import QueryKey, ResidualOut
 from lightning_transformer.nn.recurrent.base import (
     Recurrent,
     RecurrentCache,
     RowOrder,
-    head_width,
     to_float32,
 )
 from lightning_transformer.nn.recurrent.chunked_scan import decayed_sums
@@ -39,7 +41,7 @@ class LinearAttention(Recurrent):
     ) -> None:
         super().__init__()
         checks.at_least("chunk_size", chunk_size, 1)
-        checks.not_negative("eps", eps, 1e-6)
+        checks.non_negative("eps", eps, 1e-6)
         self.n_heads, self.head_dim = n_heads, head_width(dim, n_heads)
         self.eps, self.chunk_size, self.causal = eps, chunk_size, True
         self.q, self.k = QueryKey(dim, dim, bias=bias), QueryKey(dim, dim, bias=bias)
@@ -104,7 +106,7 @@ class LinearAttention(Recurrent):
 
     def _features(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, H, T, K), elu(x) + 1 without the rounding of exp(x) - 1 + 1."""
-        heads = to_float32(self._heads(x))
+        heads = to_float32(split_heads(x, self.head_dim))
         return heads.clamp(max=0).exp() + heads.relu()
 
     def _keys(self, x: Tensor, real: Tensor | None) -> Tensor:
@@ -114,12 +116,9 @@ class LinearAttention(Recurrent):
 
     def _values(self, x: Tensor) -> Tensor:
         """(B, S, D) -> (B, H, S, K + 1): values, and a 1 that adds up to the divisor."""
-        return F.pad(to_float32(self._heads(self.v(x))), (0, 1), value=1.0)
+        return F.pad(to_float32(split_heads(self.v(x), self.head_dim)), (0, 1), value=1.0)
 
     def _read(self, sums: Tensor, x: Tensor) -> Tensor:
         """Sums (B, H, T, K + 1), the last of them the divisor -> (B, T, D)."""
         y = sums[..., :-1] / (sums[..., -1:] + self.eps)
-        return self.out(y.to(x.dtype).transpose(1, 2).flatten(2))
-
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (B, T, H*K) -> (B, H, T, K)
+        return self.out(join_heads(y.to(x.dtype)))

@@ -1,3 +1,5 @@
+"""Mamba-2 (Dao & Gu 2024)."""
+
 import math
 
 import torch
@@ -5,13 +7,13 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.heads import head_width
 from lightning_transformer.nn.init.base import Init, StackInfo
 from lightning_transformer.nn.linear import QueryKey, ResidualOut
 from lightning_transformer.nn.recurrent.base import (
     Recurrent,
     RecurrentCache,
     RowOrder,
-    head_width,
     to_float32,
 )
 from lightning_transformer.nn.recurrent.chunked_scan import decayed_sums

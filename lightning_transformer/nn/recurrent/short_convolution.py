@@ -1,3 +1,5 @@
+"""Causal depthwise convolution over the last few tokens."""
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn

@@ -1,0 +1,1 @@
+"""Residual connections: how the output of a layer joins the residual stream."""

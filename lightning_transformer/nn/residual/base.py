@@ -1,3 +1,5 @@
+"""The contract of residual connections."""
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn.types import Sublayer

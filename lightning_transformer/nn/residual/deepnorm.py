@@ -1,3 +1,5 @@
+"""DeepNorm (Wang et al. 2022)."""
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks

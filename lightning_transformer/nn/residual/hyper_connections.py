@@ -1,3 +1,5 @@
+"""Hyper-connections: several residual streams."""
+
 import torch
 from torch import Tensor, nn
 

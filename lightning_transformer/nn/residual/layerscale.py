@@ -1,3 +1,5 @@
+"""LayerScale."""
+
 import torch
 from torch import Tensor, nn
 

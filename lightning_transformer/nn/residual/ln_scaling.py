@@ -1,3 +1,5 @@
+"""Pre-norm scaled by depth."""
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks

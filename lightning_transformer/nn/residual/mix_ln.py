@@ -1,3 +1,5 @@
+"""Mix-LN (Li et al. 2024)."""
+
 from torch import nn
 
 from lightning_transformer.nn import checks

@@ -1,3 +1,5 @@
+"""NormFormer."""
+
 import torch
 from torch import Tensor, nn
 

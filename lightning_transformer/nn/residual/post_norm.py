@@ -1,3 +1,5 @@
+"""Post-norm (Vaswani et al. 2017)."""
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks

@@ -1,3 +1,5 @@
+"""Pre-norm."""
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks

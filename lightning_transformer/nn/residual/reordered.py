@@ -1,3 +1,5 @@
+"""Output norm (OLMo 2)."""
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks

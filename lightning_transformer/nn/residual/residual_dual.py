@@ -1,3 +1,5 @@
+"""ResiDual: a post-norm stream and an unnormalised one."""
+
 import torch
 from torch import Tensor, nn
 

@@ -1,3 +1,5 @@
+"""ReZero."""
+
 import torch
 from torch import Tensor, nn
 

@@ -1,3 +1,5 @@
+"""Sandwich norm."""
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks

@@ -1,13 +1,11 @@
 """Adafactor: second moments of rows and columns in place of every weight's own."""
 
-import math
-
 import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from lightning_transformer.nn.checks import check_non_negative, check_positive
-from lightning_transformer.optim.param_groups import param_groups
+from lightning_transformer.nn import checks
+from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
 
 
 def adafactor(
@@ -33,39 +31,32 @@ def adafactor(
 
     Source: Shazeer and Stern 2018.
 
-    Args:
-        model: gives the parameters; see `param_groups` for which of them decay.
-        lr: peak learning rate, per optimizer step, relative to the weights.
-        weight_decay: of matrices only, not of embeddings, norms and biases.
-        decay_all: whether embeddings, norms and biases decay as well.
-        beta2_decay: the second moments' decay rate is ``1 - t ** beta2_decay`` at step t.
-        min_rms: the least size that a tensor counts as having.
+    Args: those of `check_options`, and
+        lr: peak learning rate relative to the root mean square of a tensor, per optimizer step.
+        beta2_decay: the second moments' decay rate is ``1 - t ** beta2_decay`` at step t, [-1, 0).
+        min_rms: the least root mean square that a tensor counts as having, above 0.
         clip_rms: the largest root mean square of u, at least 1.
 
     Raises:
         ValueError: when an option is out of range, decay_all has nothing to decay with, or the
-            model is cut over processes.
+            model is sharded over processes.
     """
-    check_positive("optimizer.lr", lr, "1e-2")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.0")
+    check_options(adafactor, lr=lr, weight_decay=weight_decay, min_rms=min_rms)
     if not (isinstance(beta2_decay, float | int) and -1 <= beta2_decay < 0):
         raise ValueError(
             f"optimizer.beta2_decay={beta2_decay!r} must be from -1 to below 0, for example -0.8"
         )
-    check_positive("optimizer.min_rms", min_rms, "1e-3")
-    if not (isinstance(clip_rms, float | int) and 1 <= clip_rms < math.inf):
-        raise ValueError(
-            f"optimizer.clip_rms={clip_rms!r} must be a number of at least 1, for example 1.0"
-        )
+    checks.number_from("optimizer.clip_rms", clip_rms, 1.0)
     if any(isinstance(p, DTensor) for p in model.parameters()):
         raise ValueError(
-            "optimizer=adafactor needs whole rows and columns, and the trainer cuts them over "
+            "optimizer=adafactor needs complete rows and columns, and the trainer shards them over "
             "processes; use trainer=ddp or optimizer=adamw"
         )
-    return torch.optim.Adafactor(
-        param_groups(model, weight_decay, decay_all=decay_all),
+    return torch_optimizer(
+        torch.optim.Adafactor,
+        model,
         lr=lr,
-        beta2_decay=beta2_decay,
-        eps=(None, min_rms),
-        d=clip_rms,
+        weight_decay=weight_decay,
+        decay_all=decay_all,
+        options={"beta2_decay": beta2_decay, "eps": (None, min_rms), "d": clip_rms},
     )

@@ -3,8 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.nn.checks import check_non_negative, check_positive
-from lightning_transformer.optim.param_groups import param_groups
+from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
 
 
 def adagrad(
@@ -19,19 +18,19 @@ def adagrad(
 
     Source: Duchi et al. 2011.
 
-    Args:
-        model: gives the parameters; see `param_groups` for which of them decay.
-        lr: peak learning rate, per optimizer step.
-        weight_decay: of matrices only; added to the gradient (an L2 penalty).
-        decay_all: whether embeddings, norms and biases decay as well.
-        eps: added to the root of the sum.
+    Args: those of `check_options`, and
+        weight_decay: added to the gradient (an L2 penalty).
+        eps: added to the root of the sum, above 0.
 
     Raises:
         ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
-    check_positive("optimizer.lr", lr, "1e-2")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.0")
-    check_positive("optimizer.eps", eps, "1e-10")
-    return torch.optim.Adagrad(
-        param_groups(model, weight_decay, decay_all=decay_all), lr=lr, eps=eps
+    check_options(adagrad, lr=lr, weight_decay=weight_decay, eps=eps)
+    return torch_optimizer(
+        torch.optim.Adagrad,
+        model,
+        lr=lr,
+        weight_decay=weight_decay,
+        decay_all=decay_all,
+        options={"eps": eps},
     )

@@ -3,12 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
-from lightning_transformer.optim.param_groups import can_fuse, param_groups
+from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
 
 
 def adam(
@@ -26,27 +21,18 @@ def adam(
     Source: Kingma and Ba 2015; the defaults beta2 = 0.98 and eps = 1e-9 are those of
     Vaswani et al. 2017.
 
-    Args:
-        model: gives the parameters; see `param_groups` for which of them decay.
-        lr: peak learning rate, per optimizer step.
-        weight_decay: of matrices only; added to the gradient (an L2 penalty), unlike in AdamW.
-        decay_all: whether embeddings, norms and biases decay as well.
-        beta1: decay rate of the running mean of gradients.
-        beta2: decay rate of the running mean of squared gradients.
-        eps: added to the root of the second moment.
+    Args: those of `check_options`, and
+        weight_decay: added to the gradient (an L2 penalty), unlike in AdamW.
 
     Raises:
         ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
-    check_positive("optimizer.lr", lr, "1e-3")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.0")
-    check_decay_rate("optimizer.beta1", beta1, "0.9")
-    check_decay_rate("optimizer.beta2", beta2, "0.98")
-    check_positive("optimizer.eps", eps, "1e-9")
-    return torch.optim.Adam(
-        param_groups(model, weight_decay, decay_all=decay_all, lr=lr),
+    check_options(adam, lr=lr, weight_decay=weight_decay, beta1=beta1, beta2=beta2, eps=eps)
+    return torch_optimizer(
+        torch.optim.Adam,
+        model,
         lr=lr,
-        betas=(float(beta1), float(beta2)),
-        eps=eps,
-        fused=can_fuse(model) or None,
+        weight_decay=weight_decay,
+        decay_all=decay_all,
+        options={"betas": (float(beta1), float(beta2)), "eps": eps},
     )

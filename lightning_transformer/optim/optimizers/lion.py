@@ -7,12 +7,8 @@ import torch
 from torch import nn
 
 from lightning_transformer.distributed.local_part import local
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
 from lightning_transformer.optim.param_groups import param_groups
+from lightning_transformer.optim.torch_optimizer import check_options
 
 
 class Lion(torch.optim.Optimizer):
@@ -69,20 +65,13 @@ def lion(
 
     Source: Chen et al. 2023, algorithm 2.
 
-    Args:
-        model: gives the parameters; see `param_groups` for which of them decay.
-        lr: peak learning rate, per optimizer step.
-        weight_decay: of matrices only, not of embeddings, norms and biases.
-        decay_all: whether embeddings, norms and biases decay as well.
-        beta1: weight of the past in the update.
-        beta2: decay rate of the running mean of gradients.
+    Args: those of `check_options`, and
+        beta1: weight of the past in the update, [0, 1).
+        beta2: decay rate of the running mean of gradients, [0, 1).
 
     Raises:
         ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
-    check_positive("optimizer.lr", lr, "1e-4")
-    check_non_negative("optimizer.weight_decay", weight_decay, "1.0")
-    check_decay_rate("optimizer.beta1", beta1, "0.9")
-    check_decay_rate("optimizer.beta2", beta2, "0.99")
+    check_options(lion, lr=lr, weight_decay=weight_decay, beta1=beta1, beta2=beta2)
     groups = param_groups(model, weight_decay, decay_all=decay_all, lr=lr)
     return Lion(groups, lr, (float(beta1), float(beta2)))

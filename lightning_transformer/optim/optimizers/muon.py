@@ -7,14 +7,10 @@ import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
 from lightning_transformer.optim.masked_step import step_unless
 from lightning_transformer.optim.orthogonal import RowNormalisedMuon
 from lightning_transformer.optim.param_groups import by_mesh, can_fuse, matrices, param_groups
+from lightning_transformer.optim.torch_optimizer import check_options
 
 MATRICES = "matrices"  # the name of the group that Muon updates
 
@@ -101,54 +97,52 @@ def muon(
 
     Source: Jordan et al. 2024 (Muon); Loshchilov and Hutter 2019 (AdamW).
 
-    Args:
-        model: gives the parameters; see `matrices` for those that Muon takes.
-        lr: peak learning rate of the AdamW part, per optimizer step.
-        muon_lr: peak learning rate of the matrices, per optimizer step.
+    Args: those of `check_options`, and
+        lr, weight_decay, beta1, beta2, eps: of the AdamW part.
+        muon_lr: peak learning rate of the matrices that Muon takes (see `matrices`), above 0.
         momentum: decay rate of Muon's running mean of gradients (Nesterov form).
-        muon_weight_decay: decoupled weight decay of the matrices that Muon takes.
-        weight_decay: of the other matrices, such as a head that is not tied.
-        decay_all: whether embeddings, norms and biases decay by weight_decay as well.
-        beta1: AdamW's decay rate of the running mean of gradients.
-        beta2: AdamW's decay rate of the running mean of squared gradients.
-        eps: AdamW's addition to the root of the second moment.
+        muon_weight_decay: decoupled weight decay of the matrices that Muon takes, from 0.
 
     Raises:
         ValueError: when an option is out of range, the model has no hidden matrix, or this torch
             has no Muon.
     """
-    check_positive("optimizer.lr", lr, "3e-3")
-    check_positive("optimizer.muon_lr", muon_lr, "0.02")
-    check_decay_rate("optimizer.momentum", momentum, "0.95")
-    check_non_negative("optimizer.muon_weight_decay", muon_weight_decay, "0.0")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.1")
-    check_decay_rate("optimizer.beta1", beta1, "0.9")
-    check_decay_rate("optimizer.beta2", beta2, "0.95")
-    check_positive("optimizer.eps", eps, "1e-8")
-    own = {
-        "lr": muon_lr,
-        "weight_decay": muon_weight_decay,
-        "momentum": momentum,
-        "eps": NEWTON_SCHULZ_EPS,
-    }
-    options = {
+    check_options(
+        muon,
+        lr=lr,
+        muon_lr=muon_lr,
+        momentum=momentum,
+        muon_weight_decay=muon_weight_decay,
+        weight_decay=weight_decay,
+        beta1=beta1,
+        beta2=beta2,
+        eps=eps,
+    )
+    own = {"lr": muon_lr, "weight_decay": muon_weight_decay, "momentum": momentum}
+    adamw = {
         "lr": lr,
         "betas": (float(beta1), float(beta2)),
         "eps": eps,
         "weight_decay": weight_decay,
-        "fused": can_fuse(model) or None,
     }
-    others = param_groups(model, weight_decay, decay_all=decay_all)
-    return MuonWithAdamW(with_matrices("muon", model, own, others), options)
+    return muon_with_adamw("muon", model, own, adamw, decay_all=decay_all)
 
 
-def with_matrices(
-    optimizer: str, model: nn.Module, own: dict[str, Any], others: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Put the hidden matrices into groups named ``matrices`` with these options, before the others.
+def muon_with_adamw(
+    optimizer: str,
+    model: nn.Module,
+    own: dict[str, Any],
+    adamw: dict[str, Any],
+    *,
+    decay_all: bool,
+) -> MuonWithAdamW:
+    """Build the optimizer with the hidden matrices in groups named ``matrices``, before the others.
+
+    optimizer: its name, for messages. own: options of these groups. adamw: lr, betas, eps and
+    weight_decay of the others.
 
     Raises:
-        ValueError: when there is none, or this torch has no Muon.
+        ValueError: when there is no hidden matrix, or this torch has no Muon.
     """
     if not hasattr(torch.optim, "Muon"):
         raise ValueError(
@@ -161,8 +155,13 @@ def with_matrices(
             f"optimizer={optimizer} finds no hidden matrix in {type(model).__name__}; "
             "take optimizer=adamw"
         )
-    first = [{"name": MATRICES, **own, "params": params} for params in by_mesh(hidden)]
-    return [*first, *_without(hidden, others)]
+    others = param_groups(model, adamw["weight_decay"], decay_all=decay_all)
+    first = [
+        {"name": MATRICES, **own, "eps": NEWTON_SCHULZ_EPS, "params": params}
+        for params in by_mesh(hidden)
+    ]
+    options = {**adamw, "fused": can_fuse(model) or None}
+    return MuonWithAdamW([*first, *_without(hidden, others)], options)
 
 
 def _kind(group: dict[str, Any]) -> Callable[..., torch.optim.Optimizer]:

@@ -3,12 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
-from lightning_transformer.optim.param_groups import param_groups
+from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
 
 
 def nadam(
@@ -31,30 +26,32 @@ def nadam(
 
     Source: Dozat 2016; its decay is coupled, this one is that of Loshchilov and Hutter 2019.
 
-    Args:
-        model: gives the parameters; see `param_groups` for which of them decay.
-        lr: peak learning rate, per optimizer step.
-        weight_decay: of matrices only, not of embeddings, norms and biases.
-        decay_all: whether embeddings, norms and biases decay as well.
-        beta1: decay rate of the running mean of gradients, as t grows.
-        beta2: decay rate of the running mean of squared gradients.
-        eps: added to the root of the second moment.
-        momentum_decay: how fast mu_t goes from beta1 / 2 to beta1.
+    Args: those of `check_options`, and
+        beta1: reached as t grows.
+        momentum_decay: how fast mu_t goes from beta1 / 2 to beta1, from 0.
 
     Raises:
         ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
-    check_positive("optimizer.lr", lr, "1e-3")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.1")
-    check_decay_rate("optimizer.beta1", beta1, "0.9")
-    check_decay_rate("optimizer.beta2", beta2, "0.95")
-    check_positive("optimizer.eps", eps, "1e-8")
-    check_non_negative("optimizer.momentum_decay", momentum_decay, "4e-3")
-    return torch.optim.NAdam(
-        param_groups(model, weight_decay, decay_all=decay_all),
+    check_options(
+        nadam,
         lr=lr,
-        betas=(float(beta1), float(beta2)),
+        weight_decay=weight_decay,
+        beta1=beta1,
+        beta2=beta2,
         eps=eps,
-        decoupled_weight_decay=True,
         momentum_decay=momentum_decay,
+    )
+    return torch_optimizer(
+        torch.optim.NAdam,
+        model,
+        lr=lr,
+        weight_decay=weight_decay,
+        decay_all=decay_all,
+        options={
+            "betas": (float(beta1), float(beta2)),
+            "eps": eps,
+            "momentum_decay": momentum_decay,
+            "decoupled_weight_decay": True,
+        },
     )

@@ -3,17 +3,8 @@
 import torch
 from torch import nn
 
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
-from lightning_transformer.optim.optimizers.muon import (
-    NEWTON_SCHULZ_EPS,
-    MuonWithAdamW,
-    with_matrices,
-)
-from lightning_transformer.optim.param_groups import can_fuse, param_groups
+from lightning_transformer.optim.optimizers.muon import muon_with_adamw
+from lightning_transformer.optim.torch_optimizer import check_options
 
 
 def normuon(
@@ -38,45 +29,39 @@ def normuon(
     Source: Li et al. 2025 (NorMuon), in the form of the authors' code, which keeps the norm that
     Muon's update has, where the paper gives it that of Adam; Jordan et al. 2024 (Muon).
 
-    Args:
-        model: gives the parameters; see `matrices` for those that Muon takes.
-        lr: peak learning rate of the AdamW part, per optimizer step.
-        muon_lr: peak learning rate of the matrices, per optimizer step.
+    Args: those of `check_options`, and
+        lr, weight_decay, beta1, beta2, eps: of the AdamW part.
+        muon_lr: peak learning rate of the matrices that Muon takes (see `matrices`), above 0.
         momentum: decay rate of Muon's running mean of gradients (Nesterov form).
-        row_beta2: decay rate of the running mean square of each row's update.
-        muon_weight_decay: decoupled weight decay of the matrices that Muon takes.
-        weight_decay: of the other matrices, such as a head that is not tied.
-        decay_all: whether embeddings, norms and biases decay by weight_decay as well.
-        beta1: AdamW's decay rate of the running mean of gradients.
-        beta2: AdamW's decay rate of the running mean of squared gradients.
-        eps: AdamW's addition to the root of the second moment.
+        muon_weight_decay: decoupled weight decay of the matrices that Muon takes, from 0.
+        row_beta2: decay rate of the running mean square of each row's update, [0, 1).
 
     Raises:
         ValueError: when an option is out of range, the model has no hidden matrix, or this torch
             has no Muon.
     """
-    check_positive("optimizer.lr", lr, "3e-3")
-    check_positive("optimizer.muon_lr", muon_lr, "0.02")
-    check_decay_rate("optimizer.momentum", momentum, "0.95")
-    check_decay_rate("optimizer.row_beta2", row_beta2, "0.95")
-    check_non_negative("optimizer.muon_weight_decay", muon_weight_decay, "0.0")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.1")
-    check_decay_rate("optimizer.beta1", beta1, "0.9")
-    check_decay_rate("optimizer.beta2", beta2, "0.95")
-    check_positive("optimizer.eps", eps, "1e-8")
+    check_options(
+        normuon,
+        lr=lr,
+        muon_lr=muon_lr,
+        momentum=momentum,
+        muon_weight_decay=muon_weight_decay,
+        weight_decay=weight_decay,
+        beta1=beta1,
+        beta2=beta2,
+        eps=eps,
+        row_beta2=row_beta2,
+    )
     own = {
         "lr": muon_lr,
         "weight_decay": muon_weight_decay,
         "momentum": momentum,
-        "eps": NEWTON_SCHULZ_EPS,
         "row_beta2": row_beta2,
     }
-    options = {
+    adamw = {
         "lr": lr,
         "betas": (float(beta1), float(beta2)),
         "eps": eps,
         "weight_decay": weight_decay,
-        "fused": can_fuse(model) or None,
     }
-    others = param_groups(model, weight_decay, decay_all=decay_all)
-    return MuonWithAdamW(with_matrices("normuon", model, own, others), options)
+    return muon_with_adamw("normuon", model, own, adamw, decay_all=decay_all)

@@ -3,12 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
-from lightning_transformer.optim.param_groups import param_groups
+from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
 
 
 def radam(
@@ -32,27 +27,17 @@ def radam(
 
     Source: Liu et al. 2020; its decay is decoupled as in Loshchilov and Hutter 2019.
 
-    Args:
-        model: gives the parameters; see `param_groups` for which of them decay.
-        lr: peak learning rate, per optimizer step.
-        weight_decay: of matrices only, not of embeddings, norms and biases.
-        decay_all: whether embeddings, norms and biases decay as well.
-        beta1: decay rate of the running mean of gradients.
-        beta2: decay rate of the running mean of squared gradients.
-        eps: added to the root of the second moment.
+    Args: those of `check_options`.
 
     Raises:
         ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
-    check_positive("optimizer.lr", lr, "1e-3")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.1")
-    check_decay_rate("optimizer.beta1", beta1, "0.9")
-    check_decay_rate("optimizer.beta2", beta2, "0.95")
-    check_positive("optimizer.eps", eps, "1e-8")
-    return torch.optim.RAdam(
-        param_groups(model, weight_decay, decay_all=decay_all),
+    check_options(radam, lr=lr, weight_decay=weight_decay, beta1=beta1, beta2=beta2, eps=eps)
+    return torch_optimizer(
+        torch.optim.RAdam,
+        model,
         lr=lr,
-        betas=(float(beta1), float(beta2)),
-        eps=eps,
-        decoupled_weight_decay=True,
+        weight_decay=weight_decay,
+        decay_all=decay_all,
+        options={"betas": (float(beta1), float(beta2)), "eps": eps, "decoupled_weight_decay": True},
     )

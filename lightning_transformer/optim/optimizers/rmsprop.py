@@ -3,12 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
-from lightning_transformer.optim.param_groups import param_groups
+from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
 
 
 def rmsprop(
@@ -27,27 +22,21 @@ def rmsprop(
 
     Source: Tieleman and Hinton 2012, as torch computes it.
 
-    Args:
-        model: gives the parameters; see `param_groups` for which of them decay.
-        lr: peak learning rate, per optimizer step.
-        weight_decay: of matrices only; added to the gradient (an L2 penalty).
-        decay_all: whether embeddings, norms and biases decay as well.
-        beta2: decay rate of the running mean of squared gradients.
-        eps: added to the root of the second moment.
+    Args: those of `check_options`, and
+        weight_decay: added to the gradient (an L2 penalty).
         momentum: decay rate of the sum of past updates; 0 for none.
 
     Raises:
         ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
-    check_positive("optimizer.lr", lr, "1e-3")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.0")
-    check_decay_rate("optimizer.beta2", beta2, "0.99")
-    check_positive("optimizer.eps", eps, "1e-8")
-    check_decay_rate("optimizer.momentum", momentum, "0.9")
-    return torch.optim.RMSprop(
-        param_groups(model, weight_decay, decay_all=decay_all),
+    check_options(
+        rmsprop, lr=lr, weight_decay=weight_decay, beta2=beta2, eps=eps, momentum=momentum
+    )
+    return torch_optimizer(
+        torch.optim.RMSprop,
+        model,
         lr=lr,
-        alpha=float(beta2),
-        eps=eps,
-        momentum=momentum,
+        weight_decay=weight_decay,
+        decay_all=decay_all,
+        options={"alpha": float(beta2), "eps": eps, "momentum": momentum},
     )

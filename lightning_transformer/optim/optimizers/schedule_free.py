@@ -9,12 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.distributed.local_part import local
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.param_groups import param_groups
+from lightning_transformer.optim.torch_optimizer import check_options
 
 
 class ScheduleFreeAdamW(torch.optim.Optimizer):
@@ -142,25 +139,19 @@ def schedule_free(
 
     Source: Defazio et al. 2024, algorithm 1, with the weights of their warm-up (r = 0).
 
-    Args:
-        model: gives the parameters; see `param_groups` for which of them decay.
+    Args: those of `check_options`, and
         lr: learning rate after the warm-up, per optimizer step; 1 to 10 times AdamW's.
-        weight_decay: of matrices only, not of embeddings, norms and biases; of y.
-        decay_all: whether embeddings, norms and biases decay as well.
-        beta1: share of the average x in y, above 0.
-        beta2: decay rate of the running mean of squared gradients.
-        eps: added to the root of the second moment.
+        weight_decay: of y.
+        beta1: share of the average x in y, (0, 1).
 
     Raises:
         ValueError: when an option is out of range, decay_all has nothing to decay with, or the
             weights are in a precision in which an average stands still.
     """
-    check_positive("optimizer.lr", lr, "2.5e-3")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.1")
-    check_positive("optimizer.beta1", beta1, "0.9")
-    check_decay_rate("optimizer.beta1", beta1, "0.9")
-    check_decay_rate("optimizer.beta2", beta2, "0.95")
-    check_positive("optimizer.eps", eps, "1e-8")
+    check_options(
+        schedule_free, lr=lr, weight_decay=weight_decay, beta1=beta1, beta2=beta2, eps=eps
+    )
+    checks.positive("optimizer.beta1", beta1, 0.9)
     if any(p.dtype.itemsize < 4 for p in model.parameters() if p.requires_grad):
         raise ValueError(
             "optimizer=schedule_free needs weights of float32, because their average moves in "

@@ -3,12 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.nn.checks import (
-    check_decay_rate,
-    check_non_negative,
-    check_positive,
-)
-from lightning_transformer.optim.param_groups import param_groups
+from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
 
 
 def sgd(
@@ -23,23 +18,20 @@ def sgd(
 
     Source: Nesterov 1983, in the form of Sutskever et al. 2013 as torch computes it.
 
-    Args:
-        model: gives the parameters; see `param_groups` for which of them decay.
-        lr: peak learning rate, per optimizer step.
-        weight_decay: of matrices only; added to the gradient g (an L2 penalty).
-        decay_all: whether embeddings, norms and biases decay as well.
+    Args: those of `check_options`, and
+        weight_decay: added to the gradient g (an L2 penalty).
         momentum: decay rate of the sum of past gradients; 0 is plain gradient descent.
 
     Raises:
         ValueError: when an option is out of range, or decay_all has nothing to decay with.
     """
-    check_positive("optimizer.lr", lr, "0.1")
-    check_non_negative("optimizer.weight_decay", weight_decay, "0.0")
-    check_decay_rate("optimizer.momentum", momentum, "0.9")
+    check_options(sgd, lr=lr, weight_decay=weight_decay, momentum=momentum)
     # torch refuses nesterov at momentum 0, where the two formulas coincide
-    return torch.optim.SGD(
-        param_groups(model, weight_decay, decay_all=decay_all),
+    return torch_optimizer(
+        torch.optim.SGD,
+        model,
         lr=lr,
-        momentum=momentum,
-        nesterov=momentum > 0,
+        weight_decay=weight_decay,
+        decay_all=decay_all,
+        options={"momentum": momentum, "nesterov": momentum > 0},
     )

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 
-from lightning_transformer.nn.checks import check_count
+from lightning_transformer.nn import checks
 
 
 class Schedule(ABC):
@@ -24,7 +24,7 @@ class Schedule(ABC):
         Raises:
             ValueError: when the warm-up takes the whole run, so that lr would never peak.
         """
-        check_count("trainer.max_steps", total_steps, 1, "1000")
+        checks.at_least("trainer.max_steps", total_steps, 1, 1000)
         if self.warmup_steps >= total_steps:
             raise ValueError(
                 f"schedule.warmup_steps={self.warmup_steps} must be below "

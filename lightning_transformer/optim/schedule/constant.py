@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lightning_transformer.nn.checks import check_count
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.schedule.base import Schedule
 
 
@@ -17,7 +17,7 @@ class Constant(Schedule):
     warmup_steps: int = 100
 
     def __post_init__(self) -> None:
-        check_count("schedule.warmup_steps", self.warmup_steps, 0, "100")
+        checks.at_least("schedule.warmup_steps", self.warmup_steps, 0, 100)
 
     def __call__(self, step: int, total_steps: int) -> float:
         """Return ``min(1, (step + 1) / warmup_steps)``."""

@@ -1,12 +1,12 @@
 """The decay at the end of a run, for schedules that say how large a share of all steps it takes."""
 
-from lightning_transformer.nn.checks import check_fraction, check_positive
+from lightning_transformer.nn import checks
 
 
 def check_decay_fraction(decay_fraction: float, example: str) -> None:
     """Refuse anything outside 0 < decay_fraction <= 1."""
-    check_positive("schedule.decay_fraction", decay_fraction, example)
-    check_fraction("schedule.decay_fraction", decay_fraction, example)
+    checks.positive("schedule.decay_fraction", decay_fraction, example)
+    checks.closed_fraction("schedule.decay_fraction", decay_fraction, example)
 
 
 def n_decay_steps(decay_fraction: float, total_steps: int) -> int:

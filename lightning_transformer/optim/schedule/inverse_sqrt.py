@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from lightning_transformer.nn.checks import check_count
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.schedule.base import Schedule
 
 
@@ -25,8 +25,8 @@ class InverseSqrt(Schedule):
     timescale: int = 1000
 
     def __post_init__(self) -> None:
-        check_count("schedule.warmup_steps", self.warmup_steps, 0, "100")
-        check_count("schedule.timescale", self.timescale, 1, "1000")
+        checks.at_least("schedule.warmup_steps", self.warmup_steps, 0, 100)
+        checks.at_least("schedule.timescale", self.timescale, 1, 1000)
 
     def __call__(self, step: int, total_steps: int) -> float:
         """Return the warm-up, then ``sqrt(timescale / (timescale + i))``, i from 0 at the peak."""

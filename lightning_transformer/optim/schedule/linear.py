@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lightning_transformer.nn.checks import check_count, check_fraction
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.schedule.base import Schedule, progress
 
 
@@ -21,8 +21,8 @@ class Linear(Schedule):
     min_ratio: float = 0.0
 
     def __post_init__(self) -> None:
-        check_count("schedule.warmup_steps", self.warmup_steps, 0, "100")
-        check_fraction("schedule.min_ratio", self.min_ratio, "0.1")
+        checks.at_least("schedule.warmup_steps", self.warmup_steps, 0, 100)
+        checks.closed_fraction("schedule.min_ratio", self.min_ratio, "0.1")
 
     def __call__(self, step: int, total_steps: int) -> float:
         """Return ``1 - (1 - min_ratio) * (step - warmup_steps) / (last - warmup_steps)``."""

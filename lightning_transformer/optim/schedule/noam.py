@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from lightning_transformer.nn.checks import check_count
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.schedule.base import Schedule
 
 
@@ -21,7 +21,7 @@ class Noam(Schedule):
     warmup_steps: int = 100
 
     def __post_init__(self) -> None:
-        check_count("schedule.warmup_steps", self.warmup_steps, 1, "100")
+        checks.at_least("schedule.warmup_steps", self.warmup_steps, 1, 100)
 
     def __call__(self, step: int, total_steps: int) -> float:
         """Return ``sqrt(w) * min((step + 1) ** -0.5, (step + 1) * w ** -1.5)``."""

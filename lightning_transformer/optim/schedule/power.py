@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lightning_transformer.nn.checks import check_count, check_fraction
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.schedule.base import Schedule, progress
 from lightning_transformer.optim.schedule.decay import (
     check_decay_fraction,
@@ -34,14 +34,14 @@ class Power(Schedule):
     min_ratio: float = 0.0
 
     def __post_init__(self) -> None:
-        check_count("schedule.warmup_steps", self.warmup_steps, 1, "100")
+        checks.at_least("schedule.warmup_steps", self.warmup_steps, 1, 100)
         if not (isinstance(self.exponent, float | int) and -10 <= self.exponent < 0):
             raise ValueError(
                 f"schedule.exponent={self.exponent!r} must be from -10 to below 0, "
                 "for example -0.51"
             )
         check_decay_fraction(self.decay_fraction, "0.1")
-        check_fraction("schedule.min_ratio", self.min_ratio, "0.0")
+        checks.closed_fraction("schedule.min_ratio", self.min_ratio, "0.0")
 
     def validate(self, total_steps: int) -> None:
         """Refuse a run whose decay would overlap with the warm-up, or rise."""

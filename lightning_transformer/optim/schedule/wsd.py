@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lightning_transformer.nn.checks import check_count, check_fraction
+from lightning_transformer.nn import checks
 from lightning_transformer.optim.schedule.base import Schedule, progress
 from lightning_transformer.optim.schedule.decay import (
     check_decay_fraction,
@@ -28,9 +28,9 @@ class WSD(Schedule):
     min_ratio: float = 0.0
 
     def __post_init__(self) -> None:
-        check_count("schedule.warmup_steps", self.warmup_steps, 0, "100")
+        checks.at_least("schedule.warmup_steps", self.warmup_steps, 0, 100)
         check_decay_fraction(self.decay_fraction, "0.2")
-        check_fraction("schedule.min_ratio", self.min_ratio, "0.0")
+        checks.closed_fraction("schedule.min_ratio", self.min_ratio, "0.0")
 
     def validate(self, total_steps: int) -> None:
         """Refuse a run in which warm-up and decay would overlap."""

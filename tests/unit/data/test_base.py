@@ -128,7 +128,7 @@ def test_impossible_seeds_are_refused(tiny, seed):
 
 @pytest.mark.parametrize("key", ["seq_len", "batch_size", "eval_batch_size"])
 def test_sizes_below_one_are_refused(key):
-    with pytest.raises(ValueError, match=f"data.{key}=0 must be at least 1, e.g. "):
+    with pytest.raises(ValueError, match=f"data.{key}=0 must be at least 1, for example "):
         Tiny(**{key: 0})
 
 

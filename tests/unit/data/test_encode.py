@@ -57,7 +57,7 @@ def test_long_pairs_are_dropped_or_truncated_and_counted(caplog):
 
 
 def test_dropping_all_pairs_is_refused():
-    with pytest.raises(ValueError, match=r"no pair within data.seq_len=4 tokens.*e.g. to 6"):
+    with pytest.raises(ValueError, match=r"no pair within data.seq_len=4 tokens.*for example to 6"):
         encode.drop_long_pairs("train", [pair(6, 1), pair(2, 9)], 4)
 
 

@@ -56,8 +56,8 @@ def test_equal_first_texts_stay_together_in_order():
 @pytest.mark.parametrize(
     ("fractions", "message"),
     [
-        ((-0.1, 0.1), r"val_fraction=-0.1 must be in \[0, 1\)"),
-        ((0.1, 1.0), r"test_fraction=1.0 must be in \[0, 1\)"),
+        ((-0.1, 0.1), r"val_fraction=-0.1 must be at least 0 and below 1"),
+        ((0.1, 1.0), r"test_fraction=1.0 must be at least 0 and below 1"),
         ((0.5, 0.5), "must be below 1"),
     ],
 )

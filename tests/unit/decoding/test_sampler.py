@@ -129,7 +129,10 @@ def test_every_place_has_a_seed_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": -1.0}, r"temperature=-1.0 must be 0 .greedy. or at least 0.001, e.g. 0.8"),
+        (
+            {"temperature": -1.0},
+            r"temperature=-1.0 must be 0 .greedy. or at least 0.001, for example 0.8",
+        ),
         ({"temperature": float("nan")}, "temperature=nan"),
         ({"temperature": float("inf")}, "temperature=inf"),
         ({"temperature": 1e-9}, "temperature=1e-09"),

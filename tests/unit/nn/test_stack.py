@@ -222,5 +222,5 @@ def test_dropout_on_what_enters_in_training_only() -> None:
 
 
 def test_refuses_no_layers() -> None:
-    with pytest.raises(ValueError, match=r"^n_layers=0 must be at least 1$"):
+    with pytest.raises(ValueError, match=r"^n_layers=0 must be at least 1, for example 1$"):
         make(n_layers=0)

@@ -143,5 +143,5 @@ def test_samples_show_source_output_and_target() -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match=r"^n_generated=-1 must be at least 0$"):
+    with pytest.raises(ValueError, match=r"^n_generated=-1 must be at least 0, for example 0$"):
         Seq2Seq(loss=nn.Identity(), n_generated=-1)

@@ -1,3 +1,6 @@
+"""The fastest kernel that computes what an attention layer needs."""
+
+from collections.abc import Set
 from dataclasses import fields
 
 from torch import Tensor
@@ -9,26 +12,22 @@ from lightning_transformer.nn.attention.kernels.sdpa import SDPA
 
 
 class Auto:
-    """sdpa wherever it computes what is asked of the scores, eager elsewhere.
+    """sdpa wherever it supports the `ScoreMods` of a layer, eager elsewhere.
 
-    The same choice in training, evaluation and decoding, on every device. What was chosen is said
-    once when a run starts. flex is never chosen: it has to be asked for, until it is measured to be
-    faster and runs everywhere.
+    The same choice in training, evaluation and decoding, on every device; a run prints it once at
+    its start. flex is never chosen, because it does not run everywhere and has not been measured
+    to be faster.
     """
 
     supports = Eager.supports
 
     def __init__(self) -> None:
-        self._asked: set[str] = set()
         self._sdpa, self._eager = SDPA(), Eager()
 
-    def require(self, what: str) -> None:
-        """Remember what an attention needs, for `describe`."""
-        self._asked.add(what)
-
-    def describe(self) -> str:
-        """One line that tells which kernel computes what."""
-        rest = sorted(self._asked - SDPA.supports)
+    @staticmethod
+    def describe(needs: Set[str]) -> str:
+        """Say in one line which kernel computes attention that needs these `ScoreMods`."""
+        rest = sorted(needs - SDPA.supports)
         if not rest:
             return "kernel=auto takes sdpa, the fastest that computes all that is asked here"
         return f"kernel=auto takes eager, because sdpa does not compute {' and '.join(rest)}"
@@ -48,5 +47,5 @@ class Auto:
 
 
 def _named(score_mods: ScoreMods) -> list[str]:
-    """Names of what is done to the scores."""
+    """Names of the fields that are set."""
     return [f.name for f in fields(score_mods) if getattr(score_mods, f.name) is not None]

@@ -1,4 +1,6 @@
-from collections.abc import Callable
+"""The contract of attention kernels."""
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -50,19 +52,10 @@ class LimitedTraining(Protocol):
         """Raise ValueError where it cannot: on a device such as cpu, with dropout of weights."""
 
 
-@runtime_checkable
-class TakesNotes(Protocol):
-    """A kernel that wants to know what is required of it."""
-
-    def require(self, what: str) -> None: ...
-
-
-def require(kernel: Kernel, what: str, attention: str) -> None:
-    """Raise ValueError unless a kernel can do what an attention needs of `ScoreMods`."""
-    if what not in kernel.supports:
+def require(kernel: Kernel, needs: Iterable[str], attention: str) -> None:
+    """Raise ValueError unless a kernel supports the fields of `ScoreMods` an attention needs."""
+    for need in sorted(set(needs) - kernel.supports):
         raise ValueError(
-            f"attention={attention} needs {what}, which kernel={type(kernel).__name__.lower()} "
+            f"attention={attention} needs {need}, which kernel={type(kernel).__name__.lower()} "
             "does not compute; use kernel=eager"
         )
-    if isinstance(kernel, TakesNotes):
-        kernel.require(what)

@@ -1,3 +1,5 @@
+"""Attention in plain operations, the reference of the other kernels."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor

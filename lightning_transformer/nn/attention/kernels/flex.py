@@ -1,3 +1,5 @@
+"""Attention by torch's FlexAttention (Dong et al. 2024)."""
+
 import warnings
 from functools import lru_cache
 from typing import Any
@@ -120,18 +122,18 @@ def _block_mask(context: AttentionContext, q: Tensor, k: Tensor) -> BlockMask | 
     mask = context.mask
     if mask is None:
         return None
-    # Layers of one pattern share their mask; kept with it, so that no other takes its number.
-    name = f"blocks of mask {id(mask)}"
-    if name not in context.cache:
+    # Layers of one pattern share their mask, and so the block mask made of it.
+    for known, made in context.shared.block_masks:
+        if known is mask:
+            assert isinstance(made, BlockMask)
+            return made
 
-        def seen(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
-            return _at(mask, b, h, i, j)
+    def seen(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        return _at(mask, b, h, i, j)
 
-        n_rows, n_heads = (n if n > 1 else None for n in mask.shape[:2])
-        made = create_block_mask(seen, n_rows, n_heads, length, n_keys, q.device)
-        context.cache[name] = mask, made
-    _, blocks = context.cache[name]
-    assert isinstance(blocks, BlockMask)
+    n_rows, n_heads = (n if n > 1 else None for n in mask.shape[:2])
+    blocks = create_block_mask(seen, n_rows, n_heads, length, n_keys, q.device)
+    context.shared.block_masks.append((mask, blocks))
     return blocks
 
 

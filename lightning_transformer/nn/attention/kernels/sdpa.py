@@ -1,3 +1,5 @@
+"""Attention by torch's scaled_dot_product_attention."""
+
 from dataclasses import replace
 from functools import partial
 

@@ -114,5 +114,5 @@ def test_sizes() -> None:
 
 
 def test_refuses_rank() -> None:
-    with pytest.raises(ValueError, match=r"^rank=0 must be at least 1$"):
+    with pytest.raises(ValueError, match=r"^rank=0 must be at least 1, for example 1$"):
         FactorisedEmbedding(5, 4, rank=0)

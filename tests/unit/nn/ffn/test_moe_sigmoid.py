@@ -48,12 +48,13 @@ def test_equals_hugging_face() -> None:
 
 def test_shares_in_the_auxiliary_loss_add_up_to_one() -> None:
     layer = MoESigmoid(D, activation=SwiGLU, n_experts=E, top_k=E, aux_loss=1.0)
-    layer.routings, real = [], torch.ones(2, 4, dtype=torch.bool)
+    real = torch.ones(2, 4, dtype=torch.bool)
+    layer.record_routings()
     layer.router.weight.data = noise(E, D).float()
     layer.experts.up.data.zero_()
     layer.experts.down.data.zero_()
     layer(noise(2, 4, D).float())
-    seen = layer.routings[0]
+    (seen,) = layer.take_routings()
     # Every expert is chosen by all: E sum_e (1 / E) P_e = 1.
     cost = float(layer.auxiliary(seen, real, layer.load(seen, real)))
     assert abs(cost - 1) < 1e-5

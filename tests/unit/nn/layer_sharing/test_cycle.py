@@ -14,7 +14,7 @@ def test_in_turn(n_blocks: int, n_layers: int, order: tuple[int, ...]) -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match=r"^n_blocks=0 must be at least 1$"):
+    with pytest.raises(ValueError, match=r"^n_blocks=0 must be at least 1, for example 1$"):
         Cycle(0)
-    with pytest.raises(ValueError, match=r"^n_blocks=3 must be at most 2$"):
+    with pytest.raises(ValueError, match=r"^n_blocks=3 must be at most 2, for example 2$"):
         Cycle(3).order(2)

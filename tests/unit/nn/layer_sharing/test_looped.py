@@ -14,7 +14,7 @@ def test_over_and_over(n_loops: int, n_layers: int, order: tuple[int, ...]) -> N
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match=r"^n_loops=0 must be at least 1$"):
+    with pytest.raises(ValueError, match=r"^n_loops=0 must be at least 1, for example 1$"):
         Looped(0)
-    with pytest.raises(ValueError, match=r"^n_loops=1001 must be at most 1000$"):
+    with pytest.raises(ValueError, match=r"^n_loops=1001 must be at most 1000, for example 1000$"):
         Looped(1001)

@@ -27,7 +27,7 @@ def test_groups_of_albert() -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match=r"^n_blocks=0 must be at least 1$"):
+    with pytest.raises(ValueError, match=r"^n_blocks=0 must be at least 1, for example 1$"):
         SharedSequence(0)
-    with pytest.raises(ValueError, match=r"^n_blocks=3 must be at most 2$"):
+    with pytest.raises(ValueError, match=r"^n_blocks=3 must be at most 2, for example 2$"):
         SharedSequence(3).order(2)

@@ -72,7 +72,7 @@ def test_bfloat16_scores_are_summed_in_float32() -> None:
     [
         ({"label_smoothing": 1.0}, "label_smoothing=1.0 must be at least 0 and below 1"),
         ({"label_smoothing": -0.1}, "label_smoothing=-0.1 must be at least 0 and below 1"),
-        ({"z_loss": -1.0}, "z_loss=-1.0 must be zero or above"),
+        ({"z_loss": -1.0}, "z_loss=-1.0 must be a number of at least 0"),
     ],
 )
 def test_refuses(options: dict[str, float], line: str) -> None:

@@ -16,5 +16,5 @@ def test_causal() -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match=r"^block_len=0 must be at least 1$"):
+    with pytest.raises(ValueError, match=r"^block_len=0 must be at least 1, for example 1$"):
         BlockPattern(0)

@@ -26,5 +26,5 @@ def test_without_a_layer_it_has_no_mask() -> None:
 @pytest.mark.parametrize("options", [{"window": 0}, {"n_local": 0}])
 def test_refuses(options: dict[str, int]) -> None:
     (name,) = options
-    with pytest.raises(ValueError, match=rf"^{name}=0 must be at least 1$"):
+    with pytest.raises(ValueError, match=rf"^{name}=0 must be at least 1, for example 1$"):
         LocalGlobal(**options)

@@ -131,7 +131,7 @@ def test_a_task_that_keeps_its_targets_is_refused() -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match=r"^n_prefix=1 must be at least 2$"):
+    with pytest.raises(ValueError, match=r"^n_prefix=1 must be at least 2, for example 2$"):
         Prefix(1)
     with pytest.raises(ValueError, match=r"n_prefix=9 must be at most 8, half of max_len 16"):
         tiny("pattern=prefix", "pattern.n_prefix=9")

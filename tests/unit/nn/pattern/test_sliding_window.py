@@ -15,5 +15,5 @@ def test_window_of_one_is_the_token_itself() -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match=r"^window=0 must be at least 1$"):
+    with pytest.raises(ValueError, match=r"^window=0 must be at least 1, for example 1$"):
         SlidingWindow(0)

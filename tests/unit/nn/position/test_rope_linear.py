@@ -23,5 +23,7 @@ def test_a_stretched_row_has_the_angles_of_the_short_one() -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match=r"^factor=0.5 must be a number from 1.0 on$"):
+    with pytest.raises(
+        ValueError, match=r"^factor=0.5 must be a number of at least 1.0, for example 1.0$"
+    ):
         RoPELinear(factor=0.5, **sizes())

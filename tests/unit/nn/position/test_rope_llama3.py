@@ -31,7 +31,7 @@ def test_equals_transformers(factor: float, original: int, low: float, high: flo
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"factor": 0.9}, "factor=0.9 must be a number from 1.0 on"),
+        ({"factor": 0.9}, "factor=0.9 must be a number of at least 1.0, for example 1.0"),
         ({"high_freq_factor": 1.0}, "high_freq_factor=1.0 must be above low_freq_factor=1.0"),
         ({"low_freq_factor": -1.0}, "low_freq_factor=-1.0 must be a positive number"),
         ({"original_len": 0}, "original_len=0 must be at least 1"),

@@ -35,5 +35,5 @@ PROBE = noise(1, 2, 5, 8)
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match=r"^n_rope=0 must be at least 1$"):
+    with pytest.raises(ValueError, match=r"^n_rope=0 must be at least 1, for example 1$"):
         RoPENoPE(n_rope=0, **sizes())

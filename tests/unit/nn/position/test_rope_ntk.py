@@ -26,7 +26,10 @@ def test_the_slowest_pair_is_slowed_by_factor_and_the_fastest_not_at_all() -> No
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"factor": 0.5, **sizes()}, "factor=0.5 must be a number from 1.0 on"),
+        (
+            {"factor": 0.5, **sizes()},
+            "factor=0.5 must be a number of at least 1.0, for example 1.0",
+        ),
         (sizes(head_dim=2), "position=rope_ntk needs two pairs in a head .* there are 2 numbers"),
         (sizes(head_dim=4) | {"fraction": 0.5}, "position=rope_ntk needs two pairs in a head"),
     ],

@@ -41,7 +41,7 @@ def test_scores_grow_by_the_square_of_the_amplitude() -> None:
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"factor": 0.9}, "factor=0.9 must be a number from 1.0 on"),
+        ({"factor": 0.9}, "factor=0.9 must be a number of at least 1.0, for example 1.0"),
         ({"beta_fast": 1.0}, "beta_fast=1.0 must be above beta_slow=1.0, for example 32.0"),
         ({"beta_slow": 0.0}, "beta_slow=0.0 must be a positive number"),
         ({"base": 1.0}, "base=1.0 must be above 1, for example 10000.0"),

@@ -87,5 +87,5 @@ def test_flops_of_both_directions() -> None:
 
 
 def test_refuses_a_negative_eps() -> None:
-    with pytest.raises(ValueError, match=r"eps=-1.0 must be zero or above"):
+    with pytest.raises(ValueError, match=r"eps=-1.0 must be a number of at least 0"):
         LinearAttention(D, eps=-1.0)

@@ -136,5 +136,5 @@ def test_how_much_is_left_out():
 
 @pytest.mark.parametrize("name", ["back", "skip", "times"])
 def test_options_out_of_range_are_refused(tmp_path, name):
-    with pytest.raises(ConfigError, match=rf"^guard\.{name}=0 must be at least 1$"):
+    with pytest.raises(ConfigError, match=rf"^guard\.{name}=0 must be at least 1, for example 1$"):
         short_run(tmp_path / "run", "guard=rewind", f"guard.{name}=0")

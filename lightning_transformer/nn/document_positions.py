@@ -1,0 +1,15 @@
+"""Positions in rows that hold several documents."""
+
+import torch
+from torch import Tensor
+
+
+def document_positions(places: Tensor, documents: Tensor) -> Tensor:
+    """Position of each token in its document: places (T,), documents (B, T) -> (B, T).
+
+    places: positions in the row, ascending. documents: the number of each token's document; a
+    document starts wherever the number changes.
+    """
+    starts = torch.ones_like(documents, dtype=torch.bool)
+    starts[:, 1:] = documents[:, 1:] != documents[:, :-1]
+    return places - torch.where(starts, places, 0).cummax(dim=1).values
