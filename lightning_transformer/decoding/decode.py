@@ -43,7 +43,7 @@ def stream_tokens(
             state, ids, padding = model.begin(rows)
         features = model.decode(ids, state, padding)[:, -1]
         scores = model.task.head(features)
-        # At least float32: half precision has too few digits for a cumulative sum over a vocabulary.
+        # Half precision has too few digits for a cumulative sum over a vocabulary.
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32)) + mask
         new = sampler(scores).masked_fill(done, eos_id)
         done = done | (new == eos_id)
