@@ -2,14 +2,21 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
+from lightning_transformer.compare.report.contents import (
+    CurveLine,
+    PairedCurve,
+    RankRow,
+    Ranks,
+    finite,
+)
 from lightning_transformer.compare.report.design import Design
 from lightning_transformer.compare.report.load import Run
-from lightning_transformer.compare.report.statistics import kendall_tau
+from lightning_transformer.compare.report.statistics import kendall_tau, mean_interval
 
 N_POINTS = 48
 FEWEST = 4  # validations, to draw a curve of them
@@ -20,18 +27,18 @@ STABLE = 0.8  # a lower tau says that the order was still changing
 def series_of(runs: Sequence[Run]) -> str | None:
     """The values that all runs have logged often enough: val/loss, or else train/loss."""
     for name in ("val/loss", "train/loss"):
-        if runs and all(len(_finite(run.history.get(name, []))) >= FEWEST for run in runs):
+        if runs and all(len(_finite_points(run.history.get(name, []))) >= FEWEST for run in runs):
             return name
     return None
 
 
-def _finite(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+def _finite_points(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     return [(step, value) for step, value in points if math.isfinite(value)]
 
 
 def curve(run: Run, name: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
     """x and y of a run; axis: ``tokens``, ``seconds`` or ``share`` (of its steps)."""
-    points = _finite(run.history[name])
+    points = _finite_points(run.history[name])
     steps = np.array([step for step, _ in points], dtype=float)
     y = np.array([value for _, value in points])
     if axis == "share":
@@ -43,7 +50,9 @@ def curve(run: Run, name: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
     return steps / max(run.result.steps or 0, steps[-1], 1) * (total or 0), y
 
 
-def curves(design: Design, cells: Mapping[str, Sequence[int]], name: str, axis: str) -> Any:
+def curves(
+    design: Design, cells: Mapping[str, Sequence[int]], name: str, axis: str
+) -> list[CurveLine]:
     """Mean line per variant, and its paired difference from the baseline with a 95 % interval.
 
     cells: label to the seeds that are compared. Lines are interpolated onto the baseline's own x.
@@ -57,11 +66,11 @@ def curves(design: Design, cells: Mapping[str, Sequence[int]], name: str, axis: 
     for label, row in drawn.items():
         grid = _grid(list(row.values()))
         mean = np.mean([np.interp(grid, x, y) for x, y in row.values()], axis=0)
-        line: dict[str, Any] = {"variant": label, "x": _list(grid), "mean": _list(mean)}
         shared = sorted(set(row) & set(base))
+        difference = None
         if label != design.baseline and shared:
-            line["difference"] = _paired([row[s] for s in shared], [base[s] for s in shared])
-        lines.append(line)
+            difference = _paired([row[s] for s in shared], [base[s] for s in shared])
+        lines.append(CurveLine(label, _list(grid), _list(mean), difference))
     return lines
 
 
@@ -76,7 +85,7 @@ def _grid(row: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     return x[keep]
 
 
-def _paired(ours: Sequence[Any], base: Sequence[Any]) -> dict[str, Any]:
+def _paired(ours: Sequence[Any], base: Sequence[Any]) -> PairedCurve:
     grid = _grid([*base, *ours])
     d = np.array(
         [
@@ -85,19 +94,19 @@ def _paired(ours: Sequence[Any], base: Sequence[Any]) -> dict[str, Any]:
         ]
     )
     n = len(d)
-    found = {"x": _list(grid), "mean": _list(d.mean(axis=0)), "n": n}
-    if n > 1:
-        half = stdtrit(n - 1, 0.975) * d.std(axis=0, ddof=1) / math.sqrt(n)
-        found |= {"low": _list(d.mean(axis=0) - half), "high": _list(d.mean(axis=0) + half)}
-    return found
+    found = PairedCurve(_list(grid), _list(d.mean(axis=0)), n)
+    if n == 1:
+        return found
+    low, high = mean_interval(d)
+    return replace(found, low=_list(low), high=_list(high))
 
 
 def _list(values: np.ndarray) -> list[float]:
     return [float(f"{value:.6g}") for value in values]
 
 
-def ranks(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> dict[str, Any] | None:
-    """Whether the order was settled: rankings at a quarter, half and all of the budget."""
+def ranks(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> Ranks | None:
+    """Whether the order was still changing: rankings at a quarter, half and all of the budget."""
     if len(cells) < 2:
         return None
     at: dict[float, dict[str, float]] = {}
@@ -111,11 +120,11 @@ def ranks(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> dict
             means[label] = float(np.mean(values))
         at[share] = means
     rows = [
-        {
-            "variant": label,
-            "losses": [at[share][label] for share in SHARES],
-            "ranks": [1 + sorted(at[share].values()).index(at[share][label]) for share in SHARES],
-        }
+        RankRow(
+            variant=label,
+            losses=[at[share][label] for share in SHARES],
+            ranks=[1 + sorted(at[share].values()).index(at[share][label]) for share in SHARES],
+        )
         for label in cells
     ]
     labels = list(cells)
@@ -127,16 +136,12 @@ def ranks(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> dict
         for b in labels[i + 1 :]
         if (at[0.5][a] - at[0.5][b]) * (at[1.0][a] - at[1.0][b]) < 0
     ]
-    return {
-        "series": name,
-        "shares_percent": [100 * share for share in SHARES],
-        "rows": sorted(rows, key=lambda row: row["losses"][-1]),
-        "tau_25": _number(tau[0]),
-        "tau_50": _number(tau[1]),
-        "still_changing": bool(tau[1] < STABLE),
-        "crossed": crossed,
-    }
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return Ranks(
+        series=name,
+        shares_percent=[100 * share for share in SHARES],
+        rows=sorted(rows, key=lambda row: row.losses[-1]),
+        tau_25=finite(tau[0]),
+        tau_50=finite(tau[1]),
+        still_changing=bool(tau[1] < STABLE),
+        crossed=crossed,
+    )

@@ -1,15 +1,25 @@
 """Two swept keys together, and the learning rate: what a table of variants does not show."""
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
+from lightning_transformer.compare.report.contents import (
+    Factors,
+    Interaction,
+    LearningRates,
+    RateCurve,
+    VariantRow,
+)
 from lightning_transformer.compare.report.design import Design
-from lightning_transformer.compare.report.statistics import holm, lr_sensitivity, paired_t
+from lightning_transformer.compare.report.statistics import (
+    holm,
+    lr_sensitivity,
+    mean_interval,
+    paired_t,
+)
 
 
 def values_of(design: Design, label: str, seeds: Sequence[int]) -> list[float]:
@@ -18,7 +28,7 @@ def values_of(design: Design, label: str, seeds: Sequence[int]) -> list[float]:
     return [float(value) for value in found if value is not None]
 
 
-def factors(design: Design, compared: Mapping[str, list[int]]) -> dict[str, Any] | None:
+def factors(design: Design, compared: Mapping[str, list[int]]) -> Factors | None:
     """Means of two swept keys, and what a pair does beyond the sum of the two."""
     if len(design.by) != 2 or design.baseline not in compared:
         return None
@@ -41,24 +51,24 @@ def factors(design: Design, compared: Mapping[str, list[int]]) -> dict[str, Any]
     found = []
     for r, c in product(rows[1:], columns[1:]):
         d = y[r, c] - y[r, base[1]] - y[base[0], c] + y[base]
-        n, delta = len(d), float(d.mean())
-        half = float(stdtrit(n - 1, 0.975) * d.std(ddof=1) / math.sqrt(n)) if n > 1 else None
-        found.append({
-            "row": r, "column": c, "delta": delta,
-            "low": None if half is None else delta - half,
-            "high": None if half is None else delta + half,
-            "p": paired_t(d)[2] if n > 1 else None,
-        })  # fmt: skip
-    if found and found[0]["p"] is not None:
-        for one, p in zip(found, holm([one["p"] for one in found]), strict=True):
-            one["p_holm"] = float(p)
-    return {
-        "keys": [a, b], "rows": rows, "columns": columns,
-        "means": [[float(y[r, c].mean()) for c in columns] for r in rows], "interactions": found,
-    }  # fmt: skip
+        found.append(_interaction(r, c, d))
+    p_values = [one.p for one in found if one.p is not None]
+    if len(p_values) == len(found):
+        adjusted = holm(p_values)
+        found = [replace(one, p_holm=float(p)) for one, p in zip(found, adjusted, strict=True)]
+    means = [[float(y[r, c].mean()) for c in columns] for r in rows]
+    return Factors([a, b], rows, columns, means, found)
 
 
-def learning_rates(design: Design, rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def _interaction(row: str, column: str, d: np.ndarray) -> Interaction:
+    low = high = p = None
+    if len(d) > 1:
+        low, high = map(float, mean_interval(d))
+        p = paired_t(d)[2]
+    return Interaction(row, column, float(d.mean()), low, high, p, None)
+
+
+def learning_rates(design: Design, rows: Sequence[VariantRow]) -> LearningRates | None:
     """Loss over learning rate per variant, from the screening, or from runs that swept the rate."""
     lr = design.comparison.get("lr", {})
     found = []
@@ -66,32 +76,33 @@ def learning_rates(design: Design, rows: Sequence[dict[str, Any]]) -> dict[str, 
         points = sorted((float(rate), loss) for rate, loss in losses.items())
         start = lr.get("loss_at_init", {}).get(label)
         if points:
-            found.append({
-                "variant": label, "chosen": lr.get("chosen", {}).get(label),
-                "rates": [rate for rate, _ in points], "losses": [loss for _, loss in points],
-                "sensitivity": None if start is None else lr_sensitivity(dict(points), start),
-                "at_edge": label in lr.get("at_edge", []),
-            })  # fmt: skip
+            found.append(RateCurve(
+                variant=label,
+                chosen=lr.get("chosen", {}).get(label),
+                rates=[rate for rate, _ in points],
+                losses=[loss for _, loss in points],
+                sensitivity=None if start is None else lr_sensitivity(dict(points), start),
+                at_edge=label in lr.get("at_edge", []),
+            ))  # fmt: skip
     if found:
-        return {
-            "key": lr.get("key", "optimizer.lr"),
-            "metric": "val/loss",
-            "from": "screening",
-            "curves": found,
-        }
+        return LearningRates(lr.get("key", "optimizer.lr"), "val/loss", "screening", found)
     if "optimizer.lr" not in design.by:
         return None
+    return LearningRates("optimizer.lr", design.metric, "the runs", _of_swept_rates(rows))
+
+
+def _of_swept_rates(rows: Sequence[VariantRow]) -> list[RateCurve]:
     groups: dict[str, list[tuple[float, float | None]]] = {}
     for row in rows:
-        parts = dict(part.partition("=")[::2] for part in row["variant"].split(","))
+        parts = dict(part.partition("=")[::2] for part in row.variant.split(","))
         if "optimizer.lr" not in parts:
             continue
         rest = ",".join(f"{key}={value}" for key, value in parts.items() if key != "optimizer.lr")
-        value = None if row["states"]["diverged"] else row["mean"]
+        value = None if row.states["diverged"] else row.mean
         groups.setdefault(rest or "all", []).append((float(parts["optimizer.lr"]), value))
-    found = [
-        {"variant": label, "chosen": None, "rates": [r for r, _ in sorted(points)],
-         "losses": [value for _, value in sorted(points)], "sensitivity": None, "at_edge": False}
-        for label, points in sorted(groups.items())
-    ]  # fmt: skip
-    return {"key": "optimizer.lr", "metric": design.metric, "from": "the runs", "curves": found}
+    found = []
+    for label, points in sorted(groups.items()):
+        points.sort()
+        rates, losses = [rate for rate, _ in points], [loss for _, loss in points]
+        found.append(RateCurve(label, None, rates, losses, None, False))
+    return found

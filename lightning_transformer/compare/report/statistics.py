@@ -33,7 +33,7 @@ class Effect:
         p_holm: the same, adjusted for all comparisons of the table.
         n: seeds.
         method: ``paired``; ``none`` with one seed.
-        n_needed: seeds that would probably settle it; None where it is settled or cannot be said.
+        n_needed: seeds for a power of 80 %; None where there is a verdict or no estimate.
         verdict: ``better``, ``worse``, ``equal``, ``unresolved``, ``withheld`` (two seeds) or
             ``no inference`` (one).
     """
@@ -74,15 +74,15 @@ def effects(y: Any, *, margin: float, lower_is_better: bool = True) -> list[Effe
     if n == 1:
         return [_of_one_seed(float(x)) for x in delta]
     se, df = d.std(axis=1, ddof=1) / math.sqrt(n), n - 1.0
-    half = stdtrit(df, 1 - ALPHA / 2) * se
+    half = half_width(se, n)
     p = _two_sided(delta, se, df)
     p_holm = holm(p)
     found = []
     for v in range(len(delta)):
         x, error, adjusted = float(delta[v]), float(se[v]), float(p_holm[v])
-        settled = equivalent(x, error, df, margin)
-        verdict = _verdict(x, adjusted, settled, n, margin, lower_is_better)
-        open_ = verdict == "unresolved"
+        within = equivalent(x, error, df, margin)
+        verdict = _verdict(x, adjusted, within, n, margin, lower_is_better)
+        undecided = verdict == "unresolved"
         effect = Effect(
             delta=x,
             se=error,
@@ -93,7 +93,7 @@ def effects(y: Any, *, margin: float, lower_is_better: bool = True) -> list[Effe
             p_holm=adjusted,
             n=n,
             method="paired",
-            n_needed=_needed(error * math.sqrt(n), x, margin, n) if open_ else None,
+            n_needed=_needed(error * math.sqrt(n), x, margin, n) if undecided else None,
             verdict=verdict,
         )
         found.append(effect)
@@ -113,13 +113,13 @@ def _two_sided(delta: Array, se: Array, df: float) -> Array:
 
 
 def _verdict(
-    delta: float, p: float, settled: bool, n: int, margin: float, lower_is_better: bool
+    delta: float, p: float, within: bool, n: int, margin: float, lower_is_better: bool
 ) -> str:
     if n == 2:
         return "withheld"
     if p < ALPHA and abs(delta) > margin:
         return "better" if (delta < 0) == lower_is_better else "worse"
-    return "equal" if settled else "unresolved"
+    return "equal" if within else "unresolved"
 
 
 def _needed(sd: float, delta: float, margin: float, n: int) -> int | None:
@@ -131,6 +131,22 @@ def _needed(sd: float, delta: float, margin: float, n: int) -> int | None:
         return None
     # 2.49 = z of 95 %, one-sided, + z of 80 %
     return max(n + 1, math.ceil((2.49 * sd / room) ** 2))
+
+
+def half_width(se: Any, n: int) -> Any:
+    """Half of the 95 % interval of a mean of n > 1 values: t_{n-1, 0.975} se (Student 1908)."""
+    return stdtrit(n - 1.0, 1 - ALPHA / 2) * se
+
+
+def mean_interval(d: Any) -> tuple[Array, Array]:
+    """95 % interval of the mean over the first axis, of two values at least."""
+    values = np.asarray(d, dtype=float)
+    n = len(values)
+    if n < 2:
+        raise ValueError(f"{n} value: an interval needs two at least")
+    center = values.mean(axis=0)
+    half = half_width(values.std(axis=0, ddof=1) / math.sqrt(n), n)
+    return np.asarray(center - half), np.asarray(center + half)
 
 
 def holm(p: Any) -> Array:
@@ -204,12 +220,12 @@ def bootstrap(differences: Any, n_resamples: int = 1000, seed: int = 0) -> tuple
 
 def divergence_p(n_diverged: int, n: int, n_diverged_baseline: int, n_baseline: int) -> float:
     """Two-sided p of equal rates of diverging: Fisher's exact test (Fisher 1935)."""
-    for name, part, whole in (
+    for name, part, total in (
         ("n_diverged", n_diverged, n),
         ("n_diverged_baseline", n_diverged_baseline, n_baseline),
     ):
-        if not 0 <= part <= whole:
-            raise ValueError(f"{name}={part} must be from 0 to {whole}")
+        if not 0 <= part <= total:
+            raise ValueError(f"{name}={part} must be from 0 to {total}")
     from scipy.stats import fisher_exact  # only here, because it takes a second
 
     table = [

@@ -1,8 +1,8 @@
 """From run folders to a report: read, compare, write all its files."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,15 @@ from rich.console import Console
 from lightning_transformer.compare.report.analysis import MARGIN_PERCENT, analyse
 from lightning_transformer.compare.report.design import design, identity, mixed, refuse_mixed
 from lightning_transformer.compare.report.load import Run, load
+from lightning_transformer.compare.report.render.html import page
+from lightning_transformer.compare.report.render.markdown import markdown
+from lightning_transformer.compare.report.render.plots.files import (
+    all_plots,
+    draw,
+    javascript,
+)
+from lightning_transformer.compare.report.render.terminal import as_csv, terminal
+from lightning_transformer.compare.report.report import Report
 from lightning_transformer.runs.result import write_atomically
 
 
@@ -51,18 +60,32 @@ def write(
     pages = []
     for i, group in enumerate(groups, start=1):
         folder = out if len(groups) == 1 else out / f"split-{i}"
-        content = contents(group, comparisons, wanted, out.resolve().name)
-        files(content, folder, page_only=wanted.page_only)
-        _show(content, console)
+        report = report_of(group, comparisons, wanted, out.resolve().name)
+        files(report, folder, page_only=wanted.page_only)
+        console.print(terminal(report))
         pages.append(folder / "report.html")
         console.print(f"report    {pages[-1]}", markup=False, soft_wrap=True)
     return pages
 
 
-def contents(
+def build_report(paths: Sequence[Path | str], wanted: Wanted | None = None) -> Report:
+    """The report of all runs at or below the paths; writes and prints nothing.
+
+    Raises ValueError, in one line, for runs that cannot be compared, and for ``mixing="split"``,
+    which asks for several reports.
+    """
+    wanted = wanted or Wanted()
+    if wanted.mixing == "split":
+        raise ValueError("mixing=split asks for several reports; use refuse or force")
+    folders = [Path(path) for path in paths]
+    runs, comparisons = load(folders)
+    return report_of(runs, comparisons, wanted, _place(folders).resolve().name)
+
+
+def report_of(
     runs: Sequence[Run], comparisons: Sequence[dict[str, Any]], wanted: Wanted, title: str
-) -> dict[str, Any]:
-    """The content of report.json."""
+) -> Report:
+    """The report of runs that have been read."""
     found = design(
         runs,
         comparisons,
@@ -88,9 +111,9 @@ def _groups(runs: Sequence[Run], wanted: Wanted) -> list[list[Run]]:
         return [list(runs)]
     groups: dict[tuple[str, ...], list[Run]] = defaultdict(list)
     for run in runs:
-        told = identity(run)
-        told.pop("tokens")
-        groups[tuple(told.values())].append(run)
+        same = identity(run)
+        same.pop("tokens")
+        groups[tuple(same.values())].append(run)
     return [groups[key] for key in sorted(groups)]
 
 
@@ -102,30 +125,21 @@ def _place(paths: Sequence[Path]) -> Path:
     return first.parent / "+".join(path.resolve().name for path in paths)
 
 
-def files(content: dict[str, Any], folder: Path, *, page_only: bool = False) -> None:
+def files(report: Report, folder: Path, *, page_only: bool = False) -> None:
     """Write all files of a report; the same runs give the same bytes."""
-    from lightning_transformer.compare.report.render.html import page
-    from lightning_transformer.compare.report.render.markdown import markdown
-    from lightning_transformer.compare.report.render.plots import all_plots
-    from lightning_transformer.compare.report.render.terminal import as_csv
-
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(folder / "report.json", text + "\n")
-    write_atomically(folder / "report.html", page(content))
-    if page_only:
-        return
-    plots = all_plots(content)
-    pictures = folder / "report"
-    pictures.mkdir(exist_ok=True)
-    for name, canvas in plots.items():
-        write_atomically(pictures / f"{name}.svg", canvas.svg(alone=True))
-        (pictures / f"{name}.png").write_bytes(canvas.png())
-    write_atomically(folder / "report.md", markdown(content, list(plots)))
-    write_atomically(folder / "report.csv", as_csv(content))
-
-
-def _show(content: dict[str, Any], console: Console) -> None:
-    from lightning_transformer.compare.report.render.terminal import terminal
-
-    console.print(terminal(content))
+    write_atomically(folder / "report.json", report.to_json())
+    plots = all_plots(report)
+    with ThreadPoolExecutor(1) as thread:  # the script takes as long as all the rest
+        script = thread.submit(javascript)
+        if not page_only:
+            pictures = folder / "report"
+            pictures.mkdir(exist_ok=True)
+            for name, plot in plots.items():
+                svg, pdf, png = draw(plot)
+                write_atomically(pictures / f"{name}.svg", svg)
+                (pictures / f"{name}.pdf").write_bytes(pdf)
+                (pictures / f"{name}.png").write_bytes(png)
+            write_atomically(folder / "report.md", markdown(report, list(plots)))
+            write_atomically(folder / "report.csv", as_csv(report))
+        write_atomically(folder / "report.html", page(report, plots, script.result()))

@@ -1,0 +1,299 @@
+"""The parts of a report as typed values; report.json holds the same under the same names."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from typing import Any
+
+SCHEMA = 1
+PlainValue = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class BaselineChoice:
+    """What the other variants are compared with, and how it was chosen."""
+
+    variant: str
+    chosen: str
+
+
+@dataclass(frozen=True)
+class DroppedSeed:
+    """A seed that is left out for all variants, and the runs that lack it."""
+
+    seed: int
+    because: list[str]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Seeds that are compared, and those left out."""
+
+    used: list[int]
+    dropped: list[DroppedSeed]
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Differences up to here do not matter: percent of the baseline, and in units of the metric."""
+
+    percent: float
+    absolute: float
+
+
+@dataclass(frozen=True)
+class VariantEffect:
+    """One variant against the baseline, as `statistics.Effect`; None where it cannot be said.
+
+    Attributes:
+        delta_percent: mean difference in percent of the baseline's mean.
+        detectable: the difference that this many seeds find with a power of 80 %.
+    """
+
+    delta: float
+    se: float | None
+    df: float
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    n: int
+    method: str
+    n_needed: int | None
+    verdict: str
+    delta_percent: float | None
+    detectable: float | None
+
+
+@dataclass(frozen=True)
+class ConfigDifference:
+    """A key of the configuration, its value in the baseline and in the variant."""
+
+    key: str
+    baseline: str
+    here: str
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Runs that diverged, of how many, and the p of a rate equal to the baseline's."""
+
+    n: int
+    of: int
+    p_holm: float | None
+
+
+@dataclass(frozen=True)
+class VariantRow:
+    """A variant with all its runs.
+
+    Attributes:
+        short: its values without their keys.
+        states: number of runs that are ok, diverged, failed, stopped, running and missing.
+        values: seed to metric, None without a finished run.
+        differences: seed to difference from the baseline's run of that seed.
+        other_text: 95 % interval of the difference over other test examples.
+        stopped: step and reason, where a comparison stopped it early.
+    """
+
+    variant: str
+    short: str
+    is_baseline: bool
+    is_placebo: bool
+    n_runs: int
+    states: dict[str, int]
+    params: int | None
+    flops_per_token: float | None
+    tokens_per_second: float | None
+    seconds: float | None
+    memory_mib: float | None
+    lr: float | None
+    mean: float | None
+    sd: float | None
+    values: dict[str, float | None]
+    differences: dict[str, float]
+    effect: VariantEffect | None
+    other_text: list[float] | None
+    stopped: dict[str, Any] | None
+    differs: list[ConfigDifference]
+    divergence: Divergence
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What all runs share, as text."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Equality:
+    """A quantity that should be equal, and its largest deviation from the baseline."""
+
+    what: str
+    worst_percent: float | None
+    equal: bool
+    asked: bool
+
+
+@dataclass(frozen=True)
+class PairedCurve:
+    """Mean difference from the baseline over x, with its 95 % interval where n > 1 seeds."""
+
+    x: list[float]
+    mean: list[float]
+    n: int
+    low: list[float] | None = None
+    high: list[float] | None = None
+
+
+@dataclass(frozen=True)
+class CurveLine:
+    """Mean loss of a variant over x."""
+
+    variant: str
+    x: list[float]
+    mean: list[float]
+    difference: PairedCurve | None = None
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The logged series that is drawn, over training tokens and over seconds."""
+
+    series: str
+    tokens: list[CurveLine]
+    seconds: list[CurveLine]
+
+    def over(self, axis: str) -> list[CurveLine]:
+        """The lines over ``tokens`` or ``seconds``."""
+        return self.tokens if axis == "tokens" else self.seconds
+
+
+@dataclass(frozen=True)
+class RankRow:
+    """Losses and ranks of a variant at each share of the budget."""
+
+    variant: str
+    losses: list[float]
+    ranks: list[int]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Rankings at a quarter, half and all of the budget, and how much they agree."""
+
+    series: str
+    shares_percent: list[float]
+    rows: list[RankRow]
+    tau_25: float | None
+    tau_50: float | None
+    still_changing: bool
+    crossed: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """What a pair of values does beyond the sum of its two changes."""
+
+    row: str
+    column: str
+    delta: float
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Means of two swept keys, and their interactions."""
+
+    keys: list[str]
+    rows: list[str]
+    columns: list[str]
+    means: list[list[float]]
+    interactions: list[Interaction]
+
+
+@dataclass(frozen=True)
+class RateCurve:
+    """Losses of a variant over learning rates; None where it diverged."""
+
+    variant: str
+    chosen: float | None
+    rates: list[float]
+    losses: list[float | None]
+    sensitivity: float | None
+    at_edge: bool
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    """Loss over learning rate; source: ``screening`` or ``the runs`` (`from` in report.json)."""
+
+    key: str
+    metric: str
+    source: str
+    curves: list[RateCurve]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All that a report says. Pages, tables and plots show it and compute nothing of their own."""
+
+    schema: int
+    title: str
+    stage: str | None
+    metric: str
+    better: str
+    by: list[str]
+    baseline: BaselineChoice
+    seeds: list[int]
+    blocks: Blocks
+    margin: Margin
+    method: str
+    warnings: list[str]
+    variants: list[VariantRow]
+    runs: list[dict[str, PlainValue]]
+    facts: list[Fact]
+    matched: list[Equality]
+    curves: Curves | None
+    ranks: Ranks | None
+    factors: Factors | None
+    learning_rates: LearningRates | None
+    failures: list[dict[str, str]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of report.json."""
+        found = asdict(self)
+        if found["learning_rates"]:
+            rates = found["learning_rates"]
+            rates["from"] = rates.pop("source")
+            found["learning_rates"] = {k: rates[k] for k in ("key", "metric", "from", "curves")}
+        for axis in ("tokens", "seconds") if found["curves"] else ():
+            for line in found["curves"][axis]:
+                if line["difference"] is None:
+                    del line["difference"]
+                elif line["difference"]["low"] is None:
+                    del line["difference"]["low"], line["difference"]["high"]
+        return found
+
+    def to_json(self) -> str:
+        """report.json."""
+        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def finite(value: Any) -> Any:
+    """The same with None in place of numbers that are not finite, which JSON does not have."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: finite(getattr(value, f.name)) for f in fields(value)})
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if isinstance(value, float):  # numpy's float64 is one as well
+        return float(value) if math.isfinite(value) else None
+    return value

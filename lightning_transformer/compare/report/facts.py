@@ -1,0 +1,121 @@
+"""What all runs of a report share, what should be equal, and what makes its numbers doubtful."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+
+from lightning_transformer.compare.report.contents import (
+    Equality,
+    Fact,
+    PlainValue,
+    VariantRow,
+)
+from lightning_transformer.compare.report.design import Design
+
+
+def warnings_of(design: Design, rows: Sequence[VariantRow]) -> list[str]:
+    """What makes the numbers doubtful, one sentence each."""
+    found = []
+    devices = sorted(
+        {run.result.device or "" for row in design.cells.values() for run in row.values()}
+    )
+    if len(devices) > 1:
+        found.append(f"Times are of several machines: {'; '.join(devices)}.")
+    for row in rows:
+        if row.is_placebo and row.verdict in ("better", "worse"):
+            found.append(
+                "The placebo, which is the baseline with other initial weights, comes out as "
+                f"{row.verdict}: something is wrong, or the noise is larger than it seems. "
+                "Do not trust this report."
+            )
+    dirty = {run.result.commit for row in design.cells.values() for run in row.values()
+             if (run.result.commit or "").endswith("-dirty")}  # fmt: skip
+    if dirty:
+        found.append("The code had changes that were not committed.")
+    return found
+
+
+def matched(design: Design, rows: Sequence[VariantRow]) -> list[Equality]:
+    """For each quantity that should be equal, the largest deviation from the baseline."""
+    asked = design.comparison.get("match", {}).get("axis")
+    tokens = {
+        label: median_of(run.result.tokens_seen for run in row.values())
+        for label, row in design.cells.items()
+    }
+    found = []
+    for name, amounts in (
+        ("parameters without embeddings", {row.variant: row.params for row in rows}),
+        ("training FLOPs per token", {row.variant: row.flops_per_token for row in rows}),
+        ("training tokens", tokens),
+        ("training time", {row.variant: row.seconds for row in rows}),
+    ):
+        base = amounts[rows[0].variant]
+        others = [abs(v / base - 1) for v in amounts.values() if v is not None] if base else []
+        worst = max(others, default=None)
+        found.append(Equality(
+            what=name,
+            worst_percent=None if worst is None else 100 * worst,
+            equal=worst is not None and worst <= 0.01,
+            asked=asked is not None and str(asked) in name,
+        ))  # fmt: skip
+    return [*found, Equality("samples and their order, seed by seed", None, _same_samples(design),
+                             asked=False)]  # fmt: skip
+
+
+def _same_samples(design: Design) -> bool:
+    """Whether the finished runs of each seed saw the same samples."""
+    for seed in design.seeds:
+        runs = [row[seed] for row in design.cells.values() if seed in row]
+        if len({run.result.samples_sha256 for run in runs if run.result.status == "finished"}) > 1:
+            return False
+    return True
+
+
+def facts(design: Design) -> list[Fact]:
+    """What all runs share, as text."""
+    some = [run for row in design.cells.values() for run in row.values()]
+
+    def all_of(name: str, values: Iterable[str | None]) -> Fact:
+        found = sorted({str(value) for value in values if value not in (None, "")})
+        return Fact(name, "; ".join(found) or "unknown")
+
+    lr = design.comparison.get("lr", {})
+    policy = {
+        "sweep3": "tuned per variant on val, with a seed of its own",
+        "fixed": "not tuned per variant",
+    }
+    return [
+        all_of("data", (run.result.data.get("name") for run in some)),
+        all_of("data sha256", (str(run.result.data.get("sha256", ""))[:12] for run in some)),
+        all_of("commit", ((run.result.commit or "")[:7] for run in some)),
+        Fact("learning rate", policy.get(lr.get("policy", ""), "not tuned per variant")),
+        all_of("precision", (run.result.precision for run in some)),
+        all_of("device", (run.result.device for run in some)),
+        all_of("python", (run.result.versions.get("python") for run in some)),
+        all_of("torch", (run.result.versions.get("torch") for run in some)),
+    ]
+
+
+def run_rows(
+    design: Design, rows: Sequence[VariantRow], states: Mapping[str, Mapping[int, str]]
+) -> list[dict[str, PlainValue]]:
+    """One entry per run, for report.csv."""
+    found: list[dict[str, PlainValue]] = []
+    for row in rows:
+        for seed, run in sorted(design.cells[row.variant].items()):
+            result = run.result
+            found.append({
+                "variant": row.variant, "seed": seed, "state": states[row.variant][seed],
+                design.metric: result.metrics.get(design.metric),
+                "params": result.n_params_non_embedding, "tokens": result.tokens_seen,
+                "steps": result.steps, "seconds": result.seconds,
+                "tokens_per_second": result.tokens_per_second,
+                "peak_memory_bytes": result.peak_memory_bytes, "folder": run.folder.name,
+                "error": result.error,
+            })  # fmt: skip
+    return found
+
+
+def median_of(values: Iterable[float | None]) -> float | None:
+    """The median of those that are known."""
+    known = [float(value) for value in values if value is not None]
+    return median(known) if known else None
