@@ -158,6 +158,10 @@ class Task(nn.Module):
         """Predictions for some examples, to be read by a person."""
         raise NotImplementedError
 
+    def encode_input(self, text: str) -> np.ndarray:
+        """Token ids (T,) of one text as the model reads it."""
+        return self.vocabulary.encode(text)
+
     def read_prompts(self, piped: str | None) -> list[str]:
         """The texts in what was piped in: its lines. Raises ValueError if there are none."""
         return split_lines(piped)

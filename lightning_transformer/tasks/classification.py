@@ -103,6 +103,11 @@ class Classification(Task):
             )
         return samples
 
+    def encode_input(self, text: str) -> np.ndarray:
+        """Ids of a text, after [CLS] if the pooling reads it."""
+        prefix = [self.vocabulary.cls_id] * self.n_extra_tokens
+        return np.concatenate((prefix, self.vocabulary.encode(text))).astype(np.int64)
+
     def predict(
         self, model: Any, texts: Sequence[str], options: PredictOptions
     ) -> Iterator[Prediction]:

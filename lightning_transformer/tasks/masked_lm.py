@@ -161,6 +161,10 @@ class MaskedLM(Task):
             samples.append(Sample(*map(self.vocabulary.decode, (hidden, filled, row))))
         return samples
 
+    def encode_input(self, text: str) -> np.ndarray:
+        """Ids of a text in which each [MASK] is the mask token."""
+        return encode_masked(self.vocabulary, text, "text", PredictOptions())
+
     def predict(
         self, model: Any, texts: Sequence[str], options: PredictOptions
     ) -> Iterator[Prediction]:

@@ -130,6 +130,10 @@ class Seq2Seq(Task):
             for e, output in zip(examples, outputs, strict=True)
         ]
 
+    def encode_input(self, text: str) -> np.ndarray:
+        """Ids of a source with the end token."""
+        return np.append(self.vocabulary.encode(text), self.vocabulary.eos_id)
+
     def predict(
         self, model: Any, texts: Sequence[str], options: PredictOptions
     ) -> Iterator[Prediction]:

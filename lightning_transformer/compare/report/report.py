@@ -39,3 +39,12 @@ class Report(Contents):
                 "memory_mib": row.memory_mib, "diverged": row.states["diverged"],
             })  # fmt: skip
         return pd.DataFrame(rows).set_index("variant")
+
+    def _repr_html_(self) -> str:
+        """The table and the first two plots, for a notebook."""
+        from lightning_transformer.compare.report.render.plots.files import all_plots, to_svg
+
+        columns = ["n", "mean", "sd", "delta", "low", "high", "p_holm", "verdict"]
+        plots = list(all_plots(self).values())[:2]
+        table: str = self.to_pandas()[columns].to_html(float_format="{:.4g}".format)
+        return "\n".join([table, *map(to_svg, plots)])
