@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Sampler = Callable[[Tensor], Tensor]  # scores (B, V) float32 -> ids (B,)
+Sampler = Callable[[Tensor], Tensor]  # scores (B, V), float32 or float64 -> ids (B,)
 
 
 def greedy(scores: Tensor) -> Tensor:
@@ -42,7 +42,9 @@ def stream_tokens(
             rows, said = _restart_prompt(rows, said, done, model), []
             state, ids, padding = model.begin(rows)
         features = model.decode(ids, state, padding)[:, -1]
-        scores = model.task.head(features).float() + mask
+        scores = model.task.head(features)
+        # Half precision has too few digits for a cumulative sum over a vocabulary.
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32)) + mask
         new = sampler(scores).masked_fill(done, eos_id)
         done = done | (new == eos_id)
         yield new

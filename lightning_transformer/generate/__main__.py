@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from lightning_transformer.generate.arguments import GenerateRequest, parse, with_piped
@@ -17,7 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         request = parse(sys.argv[1:] if arguments is None else arguments)
         check_run(request.run, request.checkpoint)
-        _answer(with_piped(request), Output())
+        request = with_piped(request)
+        predict(_load(request), request, Output())
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
@@ -29,39 +31,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _answer(request: GenerateRequest, output: Output) -> None:
-    # Only now, because torch takes seconds.
-    from lightning_transformer.generate.answer import (
-        causal_lm,
-        classification,
-        masked_lm,
-        seq2seq,
-        tagging,
-    )
-    from lightning_transformer.tasks.causal_lm import CausalLM
-    from lightning_transformer.tasks.classification import Classification
-    from lightning_transformer.tasks.masked_lm import MaskedLM
-    from lightning_transformer.tasks.seq2seq import Seq2Seq
-    from lightning_transformer.tasks.tagging import Tagging
-
-    model = _load(request)
-    for task, answer in (
-        (CausalLM, causal_lm.answer),
-        (Seq2Seq, seq2seq.answer),
-        (MaskedLM, masked_lm.answer),
-        (Classification, classification.answer),
-        (Tagging, tagging.answer),
-    ):
-        if isinstance(model.task, task):
-            answer(model, request, output)
-            return
-    raise ValueError(
-        f"{request.run} was trained for {type(model.task).__name__}, which has no text"
-    )
+def predict(model: Any, request: GenerateRequest, output: Output) -> None:
+    """Write the predictions of a model's task for the texts of a request."""
+    options = replace(request.options, streams=output.is_terminal, remark=output.remark)
+    task = model.task
+    texts = task.read_prompts(request.piped) if request.texts is None else request.texts
+    for prediction in task.predict(model, texts, options):
+        if prediction.title:
+            output.header(f"--- {prediction.title} ---")
+        output.prompt(prediction.prompt)
+        try:
+            for piece in prediction.pieces:
+                output.write(piece)
+        finally:  # also when interrupted
+            output.write(prediction.rest() + "\n")
 
 
 def _load(request: GenerateRequest) -> Any:
-    import torch
+    import torch  # takes seconds, so only after all checks that do not need it
 
     from lightning_transformer.build import load_run
 

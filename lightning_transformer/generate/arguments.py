@@ -10,23 +10,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from lightning_transformer.data.files import read_text
-from lightning_transformer.decoding.sampling import Sampling
 from lightning_transformer.generate.run_folder import NAMES
 from lightning_transformer.paths import PROGRAM
+from lightning_transformer.tasks.predict import SEED, TEMPERATURE, PredictOptions, split_lines
 
 DEVICES = ("auto", "cpu", "cuda")
-TEMPERATURE = 0.8  # of a decoder, unless it is given
-SEED = 1
-# Options that mean nothing where no text is generated.
-WRITING = (
-    "--max-new-tokens",
-    "--temperature",
-    "--greedy",
-    "--top-k",
-    "--top-p",
-    "--seed",
-    "--n-samples",
-)
 
 DESCRIPTION = """\
 Use a trained model. What it does with a text depends on what it was trained for:
@@ -53,44 +41,15 @@ the same text. Without a prompt a decoder reads what is piped in, or starts a ne
 
 @dataclass(frozen=True)
 class GenerateRequest:
-    """What was asked for; None = not given, so that an answer can tell and choose its default."""
+    """What was asked for: a run, texts, and how to predict."""
 
     run: Path
-    texts: tuple[str, ...] | None = None  # from --prompt or --file
+    texts: tuple[str, ...] | None = None  # from --prompt or --file; None = not given
     piped: str | None = None  # all of standard input, read only if there are no texts
     checkpoint: str = "best"
     trust: tuple[str, ...] = ()  # packages whose code the run folder may name
     device: str = "auto"
-    batch_size: int = 32
-    max_new_tokens: int = 200
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    seed: int | None = None
-    n_samples: int = 1
-    typed: frozenset[str] = field(default_factory=frozenset)  # options on the command line
-
-    def lines(self) -> list[str]:
-        """The texts, or the lines of standard input. Raises ValueError if there are none."""
-        texts = _lines(self.piped) if self.texts is None and self.piped else self.texts
-        if not texts:
-            raise ValueError('nothing to read: give --prompt "...", --file FILE, or pipe lines in')
-        return [text.strip() for text in texts]
-
-    def sampling(self, temperature: float) -> Sampling:
-        """How to draw, with the temperature to take if none was given."""
-        chosen = temperature if self.temperature is None else self.temperature
-        if chosen == 0 and self.seed is not None:
-            raise ValueError(
-                f"seed={self.seed} has no effect on greedy decoding; set --temperature, e.g. 0.8"
-            )
-        return Sampling(chosen, self.top_k, self.top_p)
-
-    def refuse(self, what: str, *options: str) -> None:
-        """Raise ValueError if one of the options was typed: it would have no effect."""
-        for option in options:
-            if option in self.typed:
-                raise ValueError(f"{option} has no effect: {what}; leave it out")
+    options: PredictOptions = field(default_factory=PredictOptions)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -129,65 +88,37 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("run", metavar="RUN_FOLDER", type=Path, help="folder of a run, such as outputs/runs/RUN")
-    given = parser.add_mutually_exclusive_group()
-    given.add_argument(
-        "--prompt", metavar="TEXT", action="append", help="a text; may be given several times"
-    )
-    given.add_argument(
-        "--file", metavar="FILE", help="a file of texts, one per line; - is standard input"
-    )
-    add(
-        "--checkpoint", choices=NAMES, default="best", help="best validation loss (default) or last"
-    )
-    add(
-        "--trust",
-        metavar="PACKAGE",
-        action="append",
-        default=[],
-        help="a package whose components the run may name, besides this one and plug-ins",
-    )
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--prompt", metavar="TEXT", action="append", help="a text; may be given several times")
+    add("--file", metavar="FILE", help="a file of texts, one per line; - is standard input")
+    add = parser.add_argument
+    text = "best validation loss (default) or last"
+    add("--checkpoint", choices=NAMES, default="best", help=text)
+    text = "a package whose components the run may name, besides this one and plug-ins"
+    add("--trust", metavar="PACKAGE", action="append", default=[], help=text)
     add("--device", choices=DEVICES, default="auto", help="auto (default) is a GPU if there is one")
-    add(
-        "--batch-size",
-        metavar="N",
-        type=_number(1, 32),
-        default=32,
-        help="texts at once (default 32)",
-    )
-
-    write = parser.add_argument_group("what causal_lm and seq2seq write")
-    add = write.add_argument
-    add(
-        "--max-new-tokens",
-        metavar="N",
-        type=_number(1, 200),
-        default=200,
-        help="at most (default 200)",
-    )
-    how = write.add_mutually_exclusive_group()
-    how.add_argument(
-        "--temperature",
-        metavar="T",
-        type=float,
-        help=f"0 is greedy; default {TEMPERATURE} for causal_lm, 0 for seq2seq",
-    )
-    how.add_argument("--greedy", action="store_true", help="always the likeliest token")
-    add("--top-k", metavar="K", type=int, help="draw from the k likeliest tokens (default all)")
-    add(
-        "--top-p",
-        metavar="P",
-        type=float,
-        help="draw from the likeliest that reach probability p (default 1)",
-    )
-    add("--seed", metavar="N", type=_number(0, 7), help=f"of the draws (default {SEED})")
-    add(
-        "--n-samples",
-        metavar="N",
-        type=_number(1, 3),
-        default=1,
-        help="per prompt, causal_lm only (default 1)",
-    )
+    number = _number(1, 32)
+    add("--batch-size", metavar="N", type=number, default=32, help="texts at once (default 32)")
+    _add_generation(parser.add_argument_group("what causal_lm and seq2seq write"))
     return parser
+
+
+def _add_generation(group: argparse._ArgumentGroup) -> None:
+    """The options of tasks that generate text."""
+    add = group.add_argument
+    number = _number(1, 200)
+    add("--max-new-tokens", metavar="N", type=number, default=200, help="at most (default 200)")
+    add = group.add_mutually_exclusive_group().add_argument
+    text = f"0 is greedy; default {TEMPERATURE} for causal_lm, 0 for seq2seq"
+    add("--temperature", metavar="T", type=float, help=text)
+    add("--greedy", action="store_true", help="always the likeliest token")
+    add = group.add_argument
+    add("--top-k", metavar="K", type=int, help="draw from the k likeliest tokens (default all)")
+    text = "draw from the likeliest that reach probability p (default 1)"
+    add("--top-p", metavar="P", type=float, help=text)
+    add("--seed", metavar="N", type=_number(0, 7), help=f"of the draws (default {SEED})")
+    text = "per prompt, causal_lm only (default 1)"
+    add("--n-samples", metavar="N", type=_number(1, 3), default=1, help=text)
 
 
 def parse(arguments: Sequence[str]) -> GenerateRequest:
@@ -199,15 +130,10 @@ def parse(arguments: Sequence[str]) -> GenerateRequest:
     texts = None if given.prompt is None else tuple(given.prompt)
     if given.file is not None:
         source = _read_input() if given.file == "-" else read_text(given.file, key="--file")
-        texts = tuple(_lines(source or ""))
-        if not texts:
+        if not source:
             raise ValueError(f"--file={given.file} is empty; it must hold one text per line")
-    request = GenerateRequest(
-        run=given.run,
-        texts=texts,
-        checkpoint=given.checkpoint,
-        trust=tuple(given.trust),
-        device=given.device,
+        texts = tuple(split_lines(source))
+    options = PredictOptions(
         batch_size=given.batch_size,
         max_new_tokens=given.max_new_tokens,
         temperature=0.0 if given.greedy else given.temperature,
@@ -215,10 +141,17 @@ def parse(arguments: Sequence[str]) -> GenerateRequest:
         top_p=given.top_p,
         seed=given.seed,
         n_samples=given.n_samples,
-        typed=frozenset(a.split("=")[0] for a in arguments if a.startswith("--")),
+        given=frozenset(a.split("=")[0] for a in arguments if a.startswith("--")),
     )
-    request.sampling(TEMPERATURE)
-    return request
+    options.sampling(TEMPERATURE)
+    return GenerateRequest(
+        run=given.run,
+        texts=texts,
+        checkpoint=given.checkpoint,
+        trust=tuple(given.trust),
+        device=given.device,
+        options=options,
+    )
 
 
 def with_piped(request: GenerateRequest) -> GenerateRequest:
@@ -234,7 +167,3 @@ def _read_input() -> str:
         return content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"standard input is not UTF-8 at byte {error.start}") from None
-
-
-def _lines(text: str) -> list[str]:
-    return text.removesuffix("\n").split("\n") if text else []

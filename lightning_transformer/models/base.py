@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.data.tokenizers.base import Vocabulary
-from lightning_transformer.decoding.decode import generate_tokens
 from lightning_transformer.distributed.parallelize import (
     gather_blocks,
     is_parallel,
@@ -271,7 +270,7 @@ class Transformer(L.LightningModule):
         if batch.step_targets is None:
             return  # only company for processes that have a batch left
         self.task.update(self.evaluation, features, batch, rows)
-        self.task.generate_metrics(self, batch, generate_tokens, self.evaluation)
+        self.task.generate_metrics(self, batch, self.evaluation)
 
     def _log_metrics(self, split: str) -> None:
         values = self.task.compute(self.evaluation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from lightning_transformer.nn.loss.cross_entropy import LossSums
 from lightning_transformer.tasks.metrics.mean import Mean
 from lightning_transformer.tasks.metrics.row_losses import IGNORE as IGNORE
 from lightning_transformer.tasks.metrics.row_losses import RowLosses
+from lightning_transformer.tasks.predict import Prediction, PredictOptions, split_lines
 
 
 class Batch(NamedTuple):
@@ -55,7 +56,6 @@ class Sample(NamedTuple):
 
 
 Collator = Callable[[Sequence[Any], Sequence[int]], Batch]
-GenerateTokens = Callable[..., list[list[int]]]  # see decoding/decode.py
 
 
 class Task(nn.Module):
@@ -148,19 +148,33 @@ class Task(nn.Module):
         """Metric names to values, each exact over the whole split and all ranks."""
         return {name: value(metrics, name) for name in metrics}
 
-    def generate_metrics(
-        self, model: Any, batch: Batch, generate_tokens: GenerateTokens, metrics: nn.ModuleDict
-    ) -> None:
+    def generate_metrics(self, model: Any, batch: Batch, metrics: nn.ModuleDict) -> None:
         """Add what needs generated output; most tasks have nothing of the kind.
 
         model.data_ranks is (rank, number) of this process among those that evaluate other rows.
         """
 
-    def demonstrate(
-        self, model: Any, examples: Sequence[Any], generate_tokens: GenerateTokens
-    ) -> list[Sample]:
-        """What the model makes of some examples, to be read by a person."""
+    def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
+        """Predictions for some examples, to be read by a person."""
         raise NotImplementedError
+
+    def encode_input(self, text: str) -> np.ndarray:
+        """Token ids (T,) of one text as the model reads it."""
+        return self.vocabulary.encode(text)
+
+    def read_prompts(self, piped: str | None) -> list[str]:
+        """The texts in what was piped in: its lines. Raises ValueError if there are none."""
+        return split_lines(piped)
+
+    def predict(
+        self, model: Any, texts: Sequence[str], options: PredictOptions
+    ) -> Iterator[Prediction]:
+        """Predictions for texts, in their order, made as they are asked for.
+
+        model: the one that this task belongs to, in evaluation mode. Raises ValueError for a text
+        that it cannot read, and for options that have no effect.
+        """
+        raise ValueError(f"task {type(self).__name__} makes no predictions: it defines no predict")
 
 
 def update(metrics: nn.ModuleDict, name: str, *values: Any) -> None:

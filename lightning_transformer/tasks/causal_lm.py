@@ -1,5 +1,7 @@
+"""Predicting the next token: training batches, metrics, and continuing a text."""
+
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,12 +10,14 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from lightning_transformer.data.examples import Tokens
+from lightning_transformer.decoding.decode import Sampler, generate_tokens, stream_tokens
+from lightning_transformer.decoding.sampler import make_sampler, row_seed, sample_tokens
+from lightning_transformer.decoding.text_stream import TextStream
 from lightning_transformer.nn.document_positions import document_positions
 from lightning_transformer.tasks.base import (
     IGNORE,
     Batch,
     Collator,
-    GenerateTokens,
     Sample,
     Task,
     pad,
@@ -22,6 +26,13 @@ from lightning_transformer.tasks.base import (
     vocabulary_head,
 )
 from lightning_transformer.tasks.metrics.mean import Mean
+from lightning_transformer.tasks.predict import (
+    SEED,
+    TEMPERATURE,
+    Prediction,
+    PredictOptions,
+    encode,
+)
 
 
 class NextToken:
@@ -109,14 +120,72 @@ class CausalLM(Task):
         loss, bits = value(metrics, "loss"), value(metrics, "bits_per_byte")
         return {"loss": loss, "perplexity": loss.exp(), "bits_per_byte": bits}
 
-    def demonstrate(
-        self, model: Any, examples: Sequence[Any], generate_tokens: GenerateTokens
-    ) -> list[Sample]:
+    def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
         rows = [e.ids for e in examples if len(e.ids) > self.n_prefix]
         prompts = [np.asarray(ids[: max(1, self.n_prefix, len(ids) // 2)]) for ids in rows]
         # The likeliest token alone makes a small model say one phrase for ever.
-        outputs = generate_tokens(model, prompts, max_new_tokens=200, temperature=0.7)
+        outputs = sample_tokens(model, prompts, max_new_tokens=200, temperature=0.7)
         return [
             Sample(self.vocabulary.decode(prompt), self.vocabulary.decode(output))
             for prompt, output in zip(prompts, outputs, strict=True)
         ]
+
+    def read_prompts(self, piped: str | None) -> list[str]:
+        """All that was piped in as one prompt; nothing is an empty prompt."""
+        return [(piped or "").removesuffix("\n")]
+
+    def predict(
+        self, model: Any, texts: Sequence[str], options: PredictOptions
+    ) -> Iterator[Prediction]:
+        """Continue each prompt n_samples times; an empty prompt starts a document."""
+        sampling = options.sampling(TEMPERATURE)
+        if sampling.temperature == 0 and options.n_samples > 1:
+            raise ValueError(
+                f"n_samples={options.n_samples} greedy samples would all be the same; "
+                "leave --n-samples out, or set --temperature, e.g. 0.8"
+            )
+        rows = [
+            self._prompt_ids(model, text, f"prompt {i + 1}", options)
+            for i, text in enumerate(texts)
+        ]
+        jobs = [(i, sample) for i in range(len(texts)) for sample in range(options.n_samples)]
+        seed = SEED if options.seed is None else options.seed
+        size = 1 if options.streams else options.batch_size
+        for start in range(0, len(jobs), size):
+            batch = jobs[start : start + size]
+            ids = [rows[i] for i, _ in batch]
+            sampler = make_sampler(sampling, [row_seed(seed, *job) for job in batch])
+            new_tokens = _new_tokens(model, ids, sampler, options)
+            for (i, sample), tokens in zip(batch, new_tokens, strict=True):
+                text = TextStream(self.vocabulary, rows[i])
+                title = _title((i, sample), len(texts), options.n_samples)
+                yield Prediction(map(text.push, tokens), text.end, prompt=texts[i], title=title)
+
+    def _prompt_ids(self, model: Any, text: str, name: str, options: PredictOptions) -> np.ndarray:
+        ids = encode(self.vocabulary, text, name, options)
+        if len(ids) > model.max_len:
+            options.remark(
+                f"{name}: {len(ids)} tokens; the model remembers {model.max_len} and goes on from "
+                f"the last {max(1, model.max_len // 2)}"
+            )
+        return ids if len(ids) else np.array([self.vocabulary.eos_id])
+
+
+def _new_tokens(
+    model: Any, ids: Sequence[np.ndarray], sampler: Sampler, options: PredictOptions
+) -> list[Iterable[list[int]]]:
+    """New token ids of each prompt: all at once, or one by one as they are drawn."""
+    n = options.max_new_tokens
+    if not options.streams:
+        return [[row] for row in generate_tokens(model, ids, max_new_tokens=n, sampler=sampler)]
+    assert len(ids) == 1, "one text at a time is streamed"
+    columns = stream_tokens(model, ids, max_new_tokens=n, sampler=sampler)
+    return [(column.tolist() for column in columns)]
+
+
+def _title(job: tuple[int, int], n_texts: int, n_samples: int) -> str:
+    """Which prompt and which sample, as far as there are several."""
+    parts = []
+    for kind, number, total in (("prompt", job[0], n_texts), ("sample", job[1], n_samples)):
+        parts += [f"{kind} {number + 1} of {total}"] if total > 1 else []
+    return ", ".join(parts)

@@ -1,4 +1,6 @@
-from collections.abc import Sequence
+"""One class per text: training batches, metrics, and labels with probabilities."""
+
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +19,19 @@ from lightning_transformer.nn.types import ModuleFactory
 from lightning_transformer.tasks.base import (
     Batch,
     Collator,
-    GenerateTokens,
     Sample,
     Task,
     on_device,
     pad,
     pad_mask,
     update,
+)
+from lightning_transformer.tasks.predict import (
+    GENERATION,
+    Prediction,
+    PredictOptions,
+    cut,
+    encode,
 )
 
 
@@ -82,9 +90,7 @@ class Classification(Task):
         update(metrics, "ece", scores.float().softmax(dim=-1), labels)
 
     @torch.no_grad()
-    def demonstrate(
-        self, model: Any, examples: Sequence[Any], generate_tokens: GenerateTokens
-    ) -> list[Sample]:
+    def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
         batch = self.collator("val")(examples, [0] * len(examples))
         batch = on_device(batch, self.head.weight.device)
         chances = self.scores(model.features(batch), batch)[0].softmax(dim=-1).cpu()
@@ -96,3 +102,44 @@ class Classification(Task):
                 Sample(self.vocabulary.decode(example.ids), said, self.labels[example.label])
             )
         return samples
+
+    def encode_input(self, text: str) -> np.ndarray:
+        """Ids of a text, after [CLS] if the pooling reads it."""
+        prefix = [self.vocabulary.cls_id] * self.n_extra_tokens
+        return np.concatenate((prefix, self.vocabulary.encode(text))).astype(np.int64)
+
+    def predict(
+        self, model: Any, texts: Sequence[str], options: PredictOptions
+    ) -> Iterator[Prediction]:
+        """The most likely label of each text and its probability, in (0, 1]; "" has neither.
+
+        The value is (label, probability), or ("", 0.0) for an empty text.
+        """
+        options.refuse("a classification run names a label", *GENERATION)
+        lines = [text.strip() for text in texts]
+        longest = model.max_len - self.n_extra_tokens
+        for start in range(0, len(lines), options.batch_size):
+            numbers = range(start, min(start + options.batch_size, len(lines)))
+            rows = []
+            for i in numbers:
+                name = f"text {i + 1}"
+                ids = encode(self.vocabulary, lines[i], name, options)
+                rows += [cut(ids, longest, name, options)] if len(ids) else []
+            probabilities = iter(self._probabilities(model, rows))
+            for i in numbers:
+                if not lines[i]:
+                    yield Prediction((), value=("", 0.0))
+                    continue
+                row = next(probabilities)
+                label, p = self.labels[int(row.argmax())], float(row.max())
+                yield Prediction((f"{label}\t{p:.3f}",), value=(label, p))
+
+    @torch.no_grad()
+    def _probabilities(self, model: Any, rows: Sequence[np.ndarray]) -> Tensor:
+        """(B, C) of rows of token ids."""
+        if not rows:
+            return torch.zeros(0, len(self.labels))
+        examples = [Labelled(row, 0) for row in rows]
+        batch = on_device(self.collator("test")(examples, [0] * len(rows)), model.device)
+        scores, _ = self.scores(model.features(batch), batch)
+        return scores.softmax(dim=-1).cpu()

@@ -1,4 +1,6 @@
-from collections.abc import Sequence
+"""Restoring hidden tokens: training batches, metrics and filling [MASK] in texts."""
+
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,6 @@ from lightning_transformer.tasks.base import (
     IGNORE,
     Batch,
     Collator,
-    GenerateTokens,
     Sample,
     Task,
     pad,
@@ -23,6 +24,14 @@ from lightning_transformer.tasks.base import (
     vocabulary_head,
 )
 from lightning_transformer.tasks.metrics.mean import Mean
+from lightning_transformer.tasks.predict import (
+    GENERATION,
+    MASK,
+    Prediction,
+    PredictOptions,
+    cut,
+    encode_masked,
+)
 
 
 class MaskTokens:
@@ -138,9 +147,7 @@ class MaskedLM(Task):
         scores = self.head(self.transform(model.features(batch)))[..., : self.vocabulary.n_text]
         return torch.where(ids == self.vocabulary.mask_id, scores.argmax(dim=-1), ids)
 
-    def demonstrate(
-        self, model: Any, examples: Sequence[Any], generate_tokens: GenerateTokens
-    ) -> list[Sample]:
+    def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
         device = self.head.weight.device
         samples = []
         for number, example in enumerate(examples):
@@ -153,3 +160,38 @@ class MaskedLM(Task):
             filled = self.fill(model, torch.from_numpy(hidden)[None].to(device))[0].cpu().numpy()
             samples.append(Sample(*map(self.vocabulary.decode, (hidden, filled, row))))
         return samples
+
+    def encode_input(self, text: str) -> np.ndarray:
+        """Ids of a text in which each [MASK] is the mask token."""
+        return encode_masked(self.vocabulary, text, "text", PredictOptions())
+
+    def predict(
+        self, model: Any, texts: Sequence[str], options: PredictOptions
+    ) -> Iterator[Prediction]:
+        """Each text with every [MASK] replaced by its most likely token; "" gives "".
+
+        Raises ValueError for a text without [MASK], or with none in what the model can read.
+        """
+        options.refuse("a masked_lm run fills each [MASK] with its likeliest token", *GENERATION)
+        options.refuse("gaps are filled text by text", "batch_size")
+        lines = [text.strip() for text in texts]
+        for number, line in enumerate(lines, start=1):
+            if line and MASK not in line:
+                raise ValueError(
+                    f"prompt {number} has no {MASK}, so there is nothing to fill; write e.g. "
+                    f'"The {MASK} statement"'
+                )
+        for number, line in enumerate(lines, start=1):
+            filled = self._fill_text(model, line, f"prompt {number}", options) if line else ""
+            yield Prediction((filled,))
+
+    def _fill_text(self, model: Any, text: str, name: str, options: PredictOptions) -> str:
+        ids = encode_masked(self.vocabulary, text, name, options)
+        ids = cut(ids, model.max_len, name, options)
+        if self.vocabulary.mask_id not in ids:
+            raise ValueError(
+                f"{name} has no {MASK} among the {model.max_len} tokens that the model reads; "
+                "shorten what stands before it"
+            )
+        filled = self.fill(model, torch.from_numpy(ids)[None].to(model.device))[0]
+        return self.vocabulary.decode(filled.cpu().numpy())

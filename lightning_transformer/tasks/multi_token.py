@@ -1,3 +1,5 @@
+"""Predicting several next tokens at once; generation uses the first of them."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

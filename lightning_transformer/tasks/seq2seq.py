@@ -1,4 +1,6 @@
-from collections.abc import Sequence
+"""Writing the target, given the source: training batches, metrics and one line per source."""
+
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -6,12 +8,13 @@ from torch import nn
 from torchmetrics import Metric
 
 from lightning_transformer.data.examples import Pair
+from lightning_transformer.decoding.decode import generate_tokens
+from lightning_transformer.decoding.sampler import make_sampler, row_seed
 from lightning_transformer.nn import checks
 from lightning_transformer.tasks.base import (
     IGNORE,
     Batch,
     Collator,
-    GenerateTokens,
     Sample,
     Task,
     pad,
@@ -21,6 +24,9 @@ from lightning_transformer.tasks.base import (
 )
 from lightning_transformer.tasks.metrics.chrf import ChrF
 from lightning_transformer.tasks.metrics.mean import Mean
+from lightning_transformer.tasks.predict import SEED, Prediction, PredictOptions, cut, encode
+
+WINDOW = 16  # batches that are sorted by length together
 
 
 class TeacherForcing:
@@ -93,9 +99,7 @@ class Seq2Seq(Task):
         }
         return super().metrics() | (generated if self.n_generated else {})
 
-    def generate_metrics(
-        self, model: Any, batch: Batch, generate_tokens: GenerateTokens, metrics: nn.ModuleDict
-    ) -> None:
+    def generate_metrics(self, model: Any, batch: Batch, metrics: nn.ModuleDict) -> None:
         if not self.n_generated:
             return
         matches = metrics["exact_match"]
@@ -116,9 +120,7 @@ class Seq2Seq(Task):
         n_equal = sum(a == b for a, b in zip(said, wanted, strict=True))
         update(metrics, "exact_match", n_equal, len(said))
 
-    def demonstrate(
-        self, model: Any, examples: Sequence[Any], generate_tokens: GenerateTokens
-    ) -> list[Sample]:
+    def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
         words = self.vocabulary
         sources = [np.append(e.source, words.eos_id) for e in examples]
         longest = max(len(source) for source in sources)
@@ -127,3 +129,51 @@ class Seq2Seq(Task):
             Sample(words.decode(e.source), words.decode(output), words.decode(e.target))
             for e, output in zip(examples, outputs, strict=True)
         ]
+
+    def encode_input(self, text: str) -> np.ndarray:
+        """Ids of a source with the end token."""
+        return np.append(self.vocabulary.encode(text), self.vocabulary.eos_id)
+
+    def predict(
+        self, model: Any, texts: Sequence[str], options: PredictOptions
+    ) -> Iterator[Prediction]:
+        """One line per source, greedily by default; line breaks in it become spaces.
+
+        Sources of similar length go through the model together. An empty source gives "".
+        """
+        options.refuse("a source gets one line", "n_samples")
+        options.sampling(0.0)  # refused before the first source
+        sources = [text.strip() for text in texts]
+        window = WINDOW * options.batch_size
+        for start in range(0, len(sources), window):
+            numbers = range(start, min(start + window, len(sources)))
+            outputs = self._translate(model, {i: sources[i] for i in numbers}, options)
+            for i in numbers:
+                yield Prediction((" ".join(outputs.get(i, "").splitlines()),))
+
+    def _translate(
+        self, model: Any, sources: dict[int, str], options: PredictOptions
+    ) -> dict[int, str]:
+        """Outputs of the sources that are not empty, by number."""
+        sampling, seed = options.sampling(0.0), SEED if options.seed is None else options.seed
+        rows = {
+            i: self._source_ids(model, text, f"source {i + 1}", options)
+            for i, text in sources.items()
+            if text
+        }
+        order = sorted(rows, key=lambda i: len(rows[i]))
+        outputs: dict[int, str] = {}
+        for start in range(0, len(order), options.batch_size):
+            batch = order[start : start + options.batch_size]
+            ids = generate_tokens(
+                model,
+                [rows[i] for i in batch],
+                max_new_tokens=options.max_new_tokens,
+                sampler=make_sampler(sampling, [row_seed(seed, i, 0) for i in batch]),
+            )
+            outputs |= zip(batch, map(self.vocabulary.decode, ids), strict=True)
+        return outputs
+
+    def _source_ids(self, model: Any, text: str, name: str, options: PredictOptions) -> np.ndarray:
+        ids = encode(self.vocabulary, text, name, options)
+        return np.append(cut(ids, model.max_len - 1, name, options), self.vocabulary.eos_id)

@@ -1,4 +1,7 @@
-from collections.abc import Sequence
+"""One tag per word: training batches, metrics, and the tags of the words of a text."""
+
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,6 @@ from lightning_transformer.tasks.base import (
     IGNORE,
     Batch,
     Collator,
-    GenerateTokens,
     Sample,
     Task,
     on_device,
@@ -21,6 +23,16 @@ from lightning_transformer.tasks.base import (
     pad_mask,
     update,
 )
+from lightning_transformer.tasks.predict import (
+    GENERATION,
+    Prediction,
+    PredictOptions,
+    cut,
+    encode,
+)
+
+# Letters, digits and underscores; other signs only where they stand alone, as in tokenised text.
+WORD = re.compile(r"\w+|(?<!\S)[^\w\s]+(?!\S)")
 
 
 class TagRows:
@@ -70,9 +82,7 @@ class Tagging(Task):
         update(metrics, "f1", guesses, labels)
 
     @torch.no_grad()
-    def demonstrate(
-        self, model: Any, examples: Sequence[Any], generate_tokens: GenerateTokens
-    ) -> list[Sample]:
+    def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
         batch = self.collator("val")(examples, [0] * len(examples))
         batch = on_device(batch, self.head.weight.device)
         guesses = self.head(model.features(batch)).argmax(dim=-1).cpu().numpy()
@@ -87,3 +97,37 @@ class Tagging(Task):
         """The tags of the tagged places, in their order."""
         places = np.flatnonzero(np.asarray(example.tags) != IGNORE)
         return " ".join(self.labels[int(tags[place])] for place in places)
+
+    def predict(
+        self, model: Any, texts: Sequence[str], options: PredictOptions
+    ) -> Iterator[Prediction]:
+        """The words of each text with their tags, as far as the model can read the text.
+
+        The value is a list of (word, tag).
+        """
+        options.refuse("a tagging run names tags", *GENERATION)
+        options.refuse("texts are tagged one by one", "batch_size")
+        for number, text in enumerate(texts, start=1):
+            pairs = self._tag_words(model, text.strip(), f"text {number}", options)
+            yield Prediction((f"{word}\t{tag}\n" for word, tag in pairs), value=pairs)
+
+    @torch.no_grad()
+    def _tag_words(
+        self, model: Any, text: str, name: str, options: PredictOptions
+    ) -> list[tuple[str, str]]:
+        ids = encode(self.vocabulary, text, name, options)
+        _, starts = self.vocabulary.encode_with_starts(text)
+        ids = cut(ids, model.max_len, name, options)
+        tags: list[int] = []
+        if len(ids):
+            row = torch.from_numpy(ids)[None].to(model.device)
+            batch = Batch(row, torch.full_like(row, IGNORE), row.new_zeros(()), row.numel())
+            tags = self.head(model.features(batch))[0].argmax(dim=-1).tolist()
+        tokens = [(word[0], _token(starts, word.start())) for word in WORD.finditer(text)]
+        return [(word, self.labels[tags[at]]) for word, at in tokens if at < len(tags)]
+
+
+def _token(starts: np.ndarray, character: int) -> int:
+    """The first token that holds a character: one that starts there, else the one before."""
+    at = int(np.searchsorted(starts, character, side="left"))
+    return at if at < len(starts) and starts[at] == character else at - 1

@@ -13,7 +13,6 @@ from lightning_transformer.checkpoint import store
 from lightning_transformer.checkpoint.run_files import read_state
 from lightning_transformer.checkpoint.safetensors import write_weights
 from lightning_transformer.config.validate import check, plain
-from lightning_transformer.decoding.sampler import sample_tokens
 from lightning_transformer.distributed.rank_zero import is_first
 from lightning_transformer.errors import ConfigError, Stopped
 from lightning_transformer.runs.result import (
@@ -178,5 +177,5 @@ def _log_summary(s: Session) -> None:
         return
     if s.result.status == "finished" and s.trainer.world_size == 1:  # shards are of no use here
         example = s.data.spread(split, 1)
-        s.display.sample(*s.model.task.demonstrate(s.model.eval(), example, sample_tokens)[0])
+        s.display.sample(*s.model.task.demonstrate(s.model.eval(), example)[0])
     messages.next_commands(s.result, s.request.folder, s.display.say)

@@ -5,7 +5,6 @@ from pathlib import Path
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from lightning_transformer.decoding.sampler import sample_tokens
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn import checks
 from lightning_transformer.tasks.base import Sample
@@ -27,7 +26,7 @@ class Samples(L.Callback):
         assert isinstance(pl_module, Transformer)
         examples = trainer.datamodule.spread("val", self.n)  # type: ignore[attr-defined]
         # On every rank: where the model is sharded, each holds a part of it.
-        samples = pl_module.task.demonstrate(pl_module, examples, sample_tokens)
+        samples = pl_module.task.demonstrate(pl_module, examples)
         if not trainer.is_global_zero:
             return
         text = "\n\n".join(map(markdown, samples))

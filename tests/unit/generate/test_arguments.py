@@ -12,6 +12,7 @@ import pytest
 
 from lightning_transformer.decoding.sampling import Sampling
 from lightning_transformer.generate.arguments import make_parser, parse, with_piped
+from lightning_transformer.tasks.predict import split_lines
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMAND = "python -m lightning_transformer.generate"
@@ -23,12 +24,15 @@ def type_in(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
 
 def test_defaults() -> None:
     request = parse(["RUN"])
+    options = request.options
     assert (request.texts, request.checkpoint, request.device) == (None, "best", "auto")
-    assert (request.max_new_tokens, request.batch_size, request.n_samples) == (200, 32, 1)
-    assert request.sampling(0.8) == Sampling(0.8)
-    assert request.sampling(0.0) == Sampling(0.0)
-    assert parse(["RUN", "--temperature", "1.5", "--top-k", "3"]).sampling(0.0) == Sampling(1.5, 3)
-    assert parse(["RUN", "--greedy"]).sampling(0.8) == Sampling(0.0)
+    assert (options.max_new_tokens, options.batch_size, options.n_samples) == (200, 32, 1)
+    assert options.sampling(0.8) == Sampling(0.8)
+    assert options.sampling(0.0) == Sampling(0.0)
+    assert parse(["RUN", "--temperature", "1.5", "--top-k", "3"]).options.sampling(0.0) == Sampling(
+        1.5, 3
+    )
+    assert parse(["RUN", "--greedy"]).options.sampling(0.8) == Sampling(0.0)
 
 
 def test_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,12 +48,12 @@ def test_what_is_piped_in(monkeypatch: pytest.MonkeyPatch) -> None:
     type_in(monkeypatch, "ä\n b \n".encode())
     request = with_piped(parse(["RUN"]))
     assert request.piped == "ä\n b \n"
-    assert request.lines() == ["ä", "b"]
+    assert split_lines(request.piped) == ["ä", " b "]
     type_in(monkeypatch, b"not read")
     assert with_piped(parse(["RUN", "--prompt", "p"])).piped is None
     type_in(monkeypatch, b"")
     with pytest.raises(ValueError, match="nothing to read: give --prompt"):
-        with_piped(parse(["RUN"])).lines()
+        split_lines(with_piped(parse(["RUN"])).piped)
     type_in(monkeypatch, b"a\xff")
     with pytest.raises(ValueError, match="not UTF-8 at byte 1"):
         with_piped(parse(["RUN"]))
@@ -109,10 +113,10 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_refusing_what_has_no_effect() -> None:
-    request = parse(["RUN", "--prompt=--seed", "--top-k=5"])
-    request.refuse("labels only", "--seed")
+    options = parse(["RUN", "--prompt=--seed", "--top-k=5"]).options
+    options.refuse("labels only", "seed")
     with pytest.raises(ValueError, match="--top-k has no effect: labels only; leave it out"):
-        request.refuse("labels only", "--seed", "--top-k")
+        options.refuse("labels only", "seed", "top_k")
 
 
 def test_commands_in_the_help_and_in_the_documentation_are_valid() -> None:

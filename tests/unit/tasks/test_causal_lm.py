@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lightning_transformer.data.examples import Tokens
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.nn.loss.cross_entropy import CrossEntropy
+from lightning_transformer.tasks import causal_lm
 from lightning_transformer.tasks.base import Batch
 from lightning_transformer.tasks.causal_lm import CausalLM, NextToken
 from tests.conftest import noise, tiny
@@ -149,16 +150,17 @@ def test_tied_embeddings_are_one_tensor_and_stay_it(tied: bool) -> None:
     assert len(in_optimizer) == len(list(model.parameters()))
 
 
-def test_samples_show_the_beginning_and_what_follows() -> None:
+def test_samples_show_the_beginning_and_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
     model: Any = tiny("model=decoder_only")
     example = Tokens(np.frombuffer(b"abcdefgh", dtype=np.uint8))
 
-    def generate_tokens(_: Any, rows: Any, **_options: Any) -> list[list[int]]:
+    def sample_tokens(_: Any, rows: Any, **_options: Any) -> list[list[int]]:
         assert 0 < len(rows[0]) < 8
         assert bytes(rows[0]) == b"abcdefgh"[: len(rows[0])]
         return [[67, 68]]
 
-    (sample,) = model.task.demonstrate(model, [example], generate_tokens)
+    monkeypatch.setattr(causal_lm, "sample_tokens", sample_tokens)
+    (sample,) = model.task.demonstrate(model, [example])
     assert "abcdefgh".startswith(sample.given)
     assert (sample.output, sample.expected) == ("CD", "")
 

@@ -67,7 +67,7 @@ def test_accuracy_and_f1_by_hand() -> None:
 
 def test_samples_name_the_class() -> None:
     model: Any = tiny(*CHOICE)
-    samples = model.task.demonstrate(model, ROWS, None)
+    samples = model.task.demonstrate(model, ROWS)
     assert [s.given for s in samples] == ["abc", "d"]
     assert [s.expected for s in samples] == ["three", "one"]
     assert all(s.output.split()[0] in ("one", "two", "three") for s in samples)

@@ -147,7 +147,7 @@ def test_fill_replaces_masks_by_text_only() -> None:
 
 def test_samples_hide_and_restore() -> None:
     model: Any = tiny("model=encoder_only", "task=masked_lm", "task.mask_rate=0.5")
-    (sample,) = model.task.demonstrate(model, [Tokens(np.full(12, 97))], None)
+    (sample,) = model.task.demonstrate(model, [Tokens(np.full(12, 97))])
     assert "[MASK]" in sample.given
     assert "[MASK]" not in sample.output
     assert sample.expected == "a" * 12

@@ -52,7 +52,7 @@ def test_untagged_tokens_change_the_context_but_are_no_targets() -> None:
 
 def test_samples_list_the_tags_of_the_words() -> None:
     model: Any = tiny(*CHOICE)
-    samples = model.task.demonstrate(model, ROWS, None)
+    samples = model.task.demonstrate(model, ROWS)
     assert [s.expected for s in samples] == ["two three", "one"]
     assert [len(s.output.split()) for s in samples] == [2, 1]
     assert samples[0].given == "abc"

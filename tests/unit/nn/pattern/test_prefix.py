@@ -15,6 +15,7 @@ from lightning_transformer.nn.pattern.base import Causal
 from lightning_transformer.nn.pattern.block import BlockPattern
 from lightning_transformer.nn.pattern.prefix import Prefix
 from lightning_transformer.nn.pattern.sliding_window import SlidingWindow
+from lightning_transformer.tasks import causal_lm
 from lightning_transformer.tasks.base import IGNORE, Batch, Task
 from tests.conftest import compose_config, tiny
 from tests.helpers.assembly import assemble
@@ -89,16 +90,17 @@ def test_prompts_are_as_long_as_the_prefix() -> None:
         model.begin([np.arange(5), np.arange(3)])
 
 
-def test_samples_skip_rows_without_a_prefix() -> None:
+def test_samples_skip_rows_without_a_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     model: Any = tiny("pattern=prefix", "pattern.n_prefix=6")
     examples = [Tokens(np.arange(65, 65 + n)) for n in (4, 8)]
 
     def short(model: Any, rows: Any, **options: Any) -> Any:
         return generate_tokens(model, rows, max_new_tokens=3)
 
-    (sample,) = model.task.demonstrate(model, examples, short)
+    monkeypatch.setattr(causal_lm, "sample_tokens", short)
+    (sample,) = model.task.demonstrate(model, examples)
     assert sample.given == ByteVocabulary().decode(np.arange(65, 71))
-    assert model.task.demonstrate(model, examples[:1], short) == []
+    assert model.task.demonstrate(model, examples[:1]) == []
 
 
 def test_generation_slides_on() -> None:

@@ -1,20 +1,16 @@
 from __future__ import annotations
 
-import io
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lightning_transformer.build import load_run
 from lightning_transformer.decoding.decode import generate_tokens
-from lightning_transformer.generate.answer.seq2seq import answer
-from lightning_transformer.generate.arguments import GenerateRequest
-from lightning_transformer.generate.output import Output
 from lightning_transformer.models.base import Transformer
 from tests.unit.generate.folders import make_run
+from tests.unit.tasks.predicting import written
 
-RUN = Path("RUN")
 SOURCES = ("a longer one", "b", "", "über", "the 5th of these sources", "c d")
 
 
@@ -23,11 +19,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Transformer:
     return load_run(make_run(tmp_path_factory.mktemp("runs") / "s2s", "seq2seq")).double()
 
 
-def answers(model: Transformer, request: GenerateRequest) -> tuple[list[str], str]:
-    text, remarks = io.StringIO(), io.StringIO()
-    answer(model, request, Output(text, remarks))
-    assert text.getvalue().endswith("\n")
-    return text.getvalue().split("\n")[:-1], remarks.getvalue()
+def answers(model: Transformer, *texts: Any, **options: Any) -> tuple[list[str], str]:
+    text, remarks = written(model, *texts, **options)
+    assert text.endswith("\n")
+    return text.split("\n")[:-1], remarks
 
 
 def by_hand(model: Transformer, source: str) -> str:
@@ -39,9 +34,7 @@ def by_hand(model: Transformer, source: str) -> str:
 
 @pytest.mark.parametrize("batch_size", [1, 2, 32])
 def test_one_line_per_source_in_their_order(model: Transformer, batch_size: int) -> None:
-    lines, remarks = answers(
-        model, GenerateRequest(RUN, SOURCES * 7, batch_size=batch_size, max_new_tokens=12)
-    )
+    lines, remarks = answers(model, SOURCES * 7, batch_size=batch_size, max_new_tokens=12)
     expected = [by_hand(model, source) if source else "" for source in SOURCES]
     assert len(set(expected)) == len(SOURCES)
     assert lines == expected * 7
@@ -51,10 +44,8 @@ def test_one_line_per_source_in_their_order(model: Transformer, batch_size: int)
 
 def test_sampling_does_not_depend_on_the_batch(model: Transformer) -> None:
     def said(batch_size: int, sources: tuple[str, ...] = SOURCES) -> list[str]:
-        request = GenerateRequest(
-            RUN, sources, batch_size=batch_size, max_new_tokens=12, temperature=1.0, seed=3
-        )
-        return answers(model, request)[0]
+        options = {"max_new_tokens": 12, "temperature": 1.0, "seed": 3}
+        return answers(model, sources, batch_size=batch_size, **options)[0]
 
     assert said(32) == said(1)
     assert said(32)[:1] == said(32, SOURCES[:1])
@@ -63,16 +54,15 @@ def test_sampling_does_not_depend_on_the_batch(model: Transformer) -> None:
 
 
 def test_several_samples_of_a_source_are_refused(model: Transformer) -> None:
-    request = GenerateRequest(RUN, SOURCES, n_samples=2, typed=frozenset(["--n-samples"]))
     with pytest.raises(ValueError, match="--n-samples has no effect: a source gets one line"):
-        answers(model, request)
+        answers(model, SOURCES, n_samples=2, given=frozenset(["--n-samples"]))
 
 
 def test_a_cut_without_a_temperature_is_refused(model: Transformer) -> None:
     with pytest.raises(ValueError, match="top_k=5 has no effect on greedy decoding"):
-        answers(model, GenerateRequest(RUN, SOURCES, top_k=5))
+        answers(model, SOURCES, top_k=5)
 
 
 def test_no_source_is_an_error(model: Transformer) -> None:
     with pytest.raises(ValueError, match="nothing to read"):
-        answers(model, GenerateRequest(RUN))
+        answers(model)

@@ -1,21 +1,14 @@
 from __future__ import annotations
 
-import io
-from pathlib import Path
-
 import pytest
 import torch
 
 from lightning_transformer.build import load_run
 from lightning_transformer.data.tokenizers.characters import Characters
-from lightning_transformer.generate.answer.masked_lm import answer
-from lightning_transformer.generate.arguments import GenerateRequest
-from lightning_transformer.generate.output import Output
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.tasks.base import Batch
 from tests.unit.generate.folders import make_run
-
-RUN = Path("RUN")
+from tests.unit.tasks.predicting import written
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +18,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Transformer:
     return load_run(make_run(folder, "masked_lm", vocabulary=vocabulary))
 
 
-def answers(model: Transformer, request: GenerateRequest) -> tuple[str, str]:
-    text, remarks = io.StringIO(), io.StringIO()
-    answer(model, request, Output(text, remarks))
-    return text.getvalue(), remarks.getvalue()
-
-
 def test_each_mask_is_one_token(model: Transformer) -> None:
     words = model.task.vocabulary
-    said, _ = answers(model, GenerateRequest(RUN, ("[MASK]he c[MASK][MASK] ", "", "t[MASK]")))
+    said, _ = written(model, ("[MASK]he c[MASK][MASK] ", "", "t[MASK]"))
     first, second, third, rest = said.split("\n")
     assert (len(first), second, len(third), rest) == (7, "", 2, "")
     ids = torch.tensor([[words.mask_id, *words.encode("he c").tolist(), *[words.mask_id] * 2]])
@@ -45,13 +32,13 @@ def test_each_mask_is_one_token(model: Transformer) -> None:
 
 def test_nothing_to_fill_is_an_error(model: Transformer) -> None:
     with pytest.raises(ValueError, match=r"prompt 2 has no \[MASK\]"):
-        answers(model, GenerateRequest(RUN, ("t[MASK]", "the")))
+        written(model, ("t[MASK]", "the"))
     with pytest.raises(ValueError, match="among the 16 tokens that the model reads"):
-        answers(model, GenerateRequest(RUN, ("the cat sat the cat[MASK]",)))
+        written(model, ("the cat sat the cat[MASK]",))
 
 
 def test_a_long_text_and_an_unknown_character_are_remarked(model: Transformer) -> None:
-    said, remarks = answers(model, GenerateRequest(RUN, ("t[MASK]? the cat sat the cat",)))
+    said, remarks = written(model, ("t[MASK]? the cat sat the cat",))
     assert len(said) == 17
     assert "prompt 1: 1 of 23 tokens are not in the model's vocabulary" in remarks
     assert "the model reads only the first 16" in remarks
@@ -60,4 +47,4 @@ def test_a_long_text_and_an_unknown_character_are_remarked(model: Transformer) -
 @pytest.mark.parametrize("option", ["--seed", "--temperature", "--n-samples", "--batch-size"])
 def test_options_without_effect_are_refused(model: Transformer, option: str) -> None:
     with pytest.raises(ValueError, match=f"{option} has no effect"):
-        answers(model, GenerateRequest(RUN, ("t[MASK]",), typed=frozenset([option])))
+        written(model, ("t[MASK]",), given=frozenset([option]))

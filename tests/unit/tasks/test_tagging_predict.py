@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import pytest
@@ -8,26 +7,17 @@ import torch
 
 from lightning_transformer.build import load_run
 from lightning_transformer.data.tokenizers.bpe import BPE
-from lightning_transformer.generate.answer.tagging import WORD, answer
-from lightning_transformer.generate.arguments import GenerateRequest
-from lightning_transformer.generate.output import Output
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.tasks.base import Batch
+from lightning_transformer.tasks.tagging import WORD
 from tests.conftest import LABELS
 from tests.unit.generate.folders import make_run
-
-RUN = Path("RUN")
+from tests.unit.tasks.predicting import written
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
-
-
-def answers(model: Transformer, *texts: str) -> tuple[str, str]:
-    text, remarks = io.StringIO(), io.StringIO()
-    answer(model, GenerateRequest(RUN, texts), Output(text, remarks))
-    return text.getvalue(), remarks.getvalue()
 
 
 def tags_of_tokens(model: Transformer, ids: list[int]) -> list[str]:
@@ -40,7 +30,7 @@ def tags_of_tokens(model: Transformer, ids: list[int]) -> list[str]:
 def test_the_tag_is_read_at_the_first_byte_of_a_word(folder: Path) -> None:
     model = load_run(make_run(folder / "bytes", "tagging"))
     text = "é über,f(x) 日 ."
-    said, remarks = answers(model, text, "", "a")
+    said, remarks = written(model, (text, "", "a"))
     tags = tags_of_tokens(model, list(text.encode()[:16]))
     places = [(w, text.index(w)) for w in ("é", "über", "f", "x", "日", ".")]
     bytes_before = [(w, len(text[:at].encode())) for w, at in places]
@@ -57,7 +47,7 @@ def test_a_token_that_starts_with_a_space_counts_for_its_word(folder: Path) -> N
     ids, starts = vocabulary.encode_with_starts("the cat")
     at = starts.tolist().index(3)  # the token " cat", or its first part
     assert (
-        answers(model, "the cat")[0].split("\n")[1]
+        written(model, ("the cat",))[0].split("\n")[1]
         == f"cat\t{tags_of_tokens(model, ids.tolist())[at]}"
     )
 
@@ -70,6 +60,6 @@ def test_words() -> None:
 
 @pytest.mark.parametrize("option", ["--top-k", "--batch-size"])
 def test_options_without_effect_are_refused(folder: Path, option: str) -> None:
-    request = GenerateRequest(RUN, ("a",), typed=frozenset([option]))
+    model = load_run(make_run(folder / option, "tagging"))
     with pytest.raises(ValueError, match=f"{option} has no effect"):
-        answer(None, request, Output())
+        written(model, ("a",), given=frozenset([option]))

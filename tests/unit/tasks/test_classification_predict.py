@@ -1,21 +1,15 @@
 from __future__ import annotations
 
-import io
-from pathlib import Path
-
 import pytest
 import torch
 
 from lightning_transformer.build import load_run
-from lightning_transformer.generate.answer.classification import answer
-from lightning_transformer.generate.arguments import GenerateRequest
-from lightning_transformer.generate.output import Output
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.tasks.base import Batch
 from tests.conftest import LABELS
 from tests.unit.generate.folders import make_run
+from tests.unit.tasks.predicting import written
 
-RUN = Path("RUN")
 TEXTS = ("the cat", "a dog that is far too long", "", "on", "über")
 
 
@@ -36,14 +30,13 @@ def by_hand(model: Transformer, text: str) -> str:
 
 @pytest.mark.parametrize("batch_size", [2, 32])
 def test_label_and_probability_of_each_text(model: Transformer, batch_size: int) -> None:
-    text, remarks = io.StringIO(), io.StringIO()
-    answer(model, GenerateRequest(RUN, TEXTS, batch_size=batch_size), Output(text, remarks))
-    lines = text.getvalue().split("\n")
+    text, remarks = written(model, TEXTS, batch_size=batch_size)
+    lines = text.split("\n")
     assert lines == [by_hand(model, t) if t else "" for t in TEXTS] + [""]
     assert len(set(lines)) > 3
-    assert remarks.getvalue() == "text 2: 26 tokens; the model reads only the first 16\n"
+    assert remarks == "text 2: 26 tokens; the model reads only the first 16\n"
 
 
 def test_options_without_effect_are_refused(model: Transformer) -> None:
     with pytest.raises(ValueError, match="--greedy has no effect"):
-        answer(model, GenerateRequest(RUN, TEXTS, typed=frozenset(["--greedy"])), Output())
+        written(model, TEXTS, given=frozenset(["--greedy"]))

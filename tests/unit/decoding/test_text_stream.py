@@ -12,7 +12,7 @@ from lightning_transformer.data.tokenizers.bpe import BPE
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.data.tokenizers.characters import Characters
 from lightning_transformer.data.tokenizers.subword import SubwordVocabulary
-from lightning_transformer.generate.text_stream import BROKEN, TextStream
+from lightning_transformer.decoding.text_stream import BROKEN, TextStream
 
 TEXT = "Größe, 日本語 and 👩‍👩‍👧 at 5 €\n" * 3
 

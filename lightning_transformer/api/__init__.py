@@ -1,0 +1,1 @@
+"""The package in Python: train, load and compare runs, and build parts of a model."""

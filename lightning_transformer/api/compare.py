@@ -1,0 +1,27 @@
+"""The report of a comparison as a Python object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning_transformer.compare.report.report import Report
+from lightning_transformer.compare.report.write import Wanted, build_report
+
+
+def compare(
+    *folders: Path | str,
+    by: tuple[str, ...] = (),
+    metric: str | None = None,
+    baseline: str | None = None,
+) -> Report:
+    """The report of all runs at or below the folders; writes and prints nothing.
+
+    by: keys of the configuration to compare; () = those that were swept. metric: such as test/loss,
+    the default. baseline: KEY=VALUE,.. of the variant that the others are compared with.
+    Raises ValueError, in one line, for runs that cannot be compared.
+    """
+    if not folders:
+        raise ValueError('no folder of runs; give one, e.g. lt.compare("outputs/sweeps/norms")')
+    return build_report(
+        [Path(folder) for folder in folders], Wanted(by=by, metric=metric, baseline=baseline)
+    )

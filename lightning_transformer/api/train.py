@@ -1,0 +1,105 @@
+"""Training one run from Python."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import io
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from lightning_transformer.api.overrides import check_overrides
+from lightning_transformer.config.compose import composed, composer, differing_overrides
+from lightning_transformer.config.validate import check
+from lightning_transformer.errors import ConfigError
+from lightning_transformer.runs.naming import RUNS, check_place, run_suffix
+from lightning_transformer.runs.result import RESULT_FILE, RunResult
+from lightning_transformer.runs.secrets import redacted_overrides
+from lightning_transformer.training.run import RunRequest, run
+
+
+class TrainingResult(RunResult):
+    """The result of a run, as in result.json, and the folder that it is in."""
+
+    folder: Path
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value:.4g}" for name, value in self._numbers().items())
+        return f"TrainingResult({str(self.folder)!r}, {self.status}, {shown})"
+
+    def _repr_html_(self) -> str:
+        """The metrics as a table, for a notebook."""
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{value:.4g}</td></tr>"
+            for name, value in self._numbers().items()
+        )
+        caption = f"{html.escape(str(self.folder))}: {html.escape(self.status)}"
+        return f"<table><caption>{caption}</caption>{rows}</table>"
+
+    def _numbers(self) -> dict[str, float]:
+        sizes = {"parameters": self.n_params, "steps": self.steps, "seconds": self.seconds}
+        return {k: v for k, v in (self.metrics | sizes).items() if v is not None}
+
+
+def train(
+    overrides: Sequence[str] = (), folder: Path | str | None = None, *, quiet: bool = True
+) -> TrainingResult:
+    """Train, test and record one run; checks and errors are those of the command line.
+
+    overrides: as on the command line, e.g. ["norm=dyt", "trainer.max_steps=20"]. folder: where the
+    run writes; None = a new folder below outputs/runs, named as the command line names it. quiet:
+    print nothing. Raises ConfigError for what cannot work, and for a folder that holds a run.
+    """
+    overrides = list(overrides) if not isinstance(overrides, str) else overrides
+    check_overrides(overrides)
+    for override in overrides:
+        if override.lstrip("+~").startswith(("hydra.", "hydra/", "resume=")):
+            raise ConfigError(f"{override} is for the command line; give folder= for the place")
+    place = _new_folder(overrides) if folder is None else Path(folder)
+    check_place([f"hydra.run.dir={place}"], several=False)
+    if (place / RESULT_FILE).exists():
+        raise ConfigError(f"{place} holds a run already; choose another folder")
+    with composer():
+        cfg = composed(overrides)
+        choices = _choices(overrides)
+    shown = redacted_overrides(overrides)
+    request = RunRequest(
+        folder=place,
+        choices=choices,
+        overrides=shown,
+        chosen={k: v for k, v in choices.items() if any(o.startswith(f"{k}=") for o in shown)},
+        differing=dict(o.split("=", 1) for o in differing_overrides(shown)),
+    )
+    check(cfg, request.chosen)
+    hidden = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
+    with hidden:
+        result = run(cfg, request)
+    found = TrainingResult(**{key.name: getattr(result, key.name) for key in fields(RunResult)})
+    found.folder = place
+    return found
+
+
+def _new_folder(overrides: Sequence[str]) -> Path:
+    """A folder that does not exist, named after the time and the overrides."""
+    name = f"{RUNS}/{time.strftime('%Y-%m-%d_%H-%M-%S')}{run_suffix(overrides)}"
+    number, place = 1, Path(name)
+    while os.path.lexists(place):
+        number += 1
+        place = Path(f"{name}~{number}")
+    return place
+
+
+def _choices(overrides: Sequence[str]) -> dict[str, str]:
+    """Group -> option, as Hydra chose them. Call within composer()."""
+    from hydra import compose
+
+    chosen = OmegaConf.to_container(
+        compose("config", list(overrides), return_hydra_config=True).hydra.runtime.choices
+    )
+    assert isinstance(chosen, dict)
+    return {str(k): str(v) for k, v in chosen.items() if "/" not in str(k) and v}

@@ -1,1 +1,0 @@
-"""What a trained model makes of texts, one module per task."""

@@ -1,0 +1,130 @@
+"""Predictions from texts: their options, their form, and texts to token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lightning_transformer.data.tokenizers.base import Vocabulary
+from lightning_transformer.decoding.sampling import Sampling
+
+MASK = "[MASK]"
+SEED = 1  # of draws, unless one is given
+TEMPERATURE = 0.8  # of a decoder, unless one is given
+# Options that have an effect only where text is generated.
+GENERATION = ("max_new_tokens", "temperature", "greedy", "top_k", "top_p", "seed", "n_samples")
+
+
+def _ignore(text: str) -> None:
+    """Drop a remark."""
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How to predict; None = not given, so that a task can choose its own default.
+
+    batch_size: texts at once, >= 1. max_new_tokens: of each generated text, >= 1. temperature,
+    top_k, top_p: as in Sampling. seed: of the draws, >= 0. n_samples: texts per prompt, >= 1.
+    given: the options that the user named, such as top_k or --top-k; one that has no effect in a
+    task is refused. streams: one text at a time, token by token. remark: called with one line for
+    each text that is cut or has unknown tokens.
+    """
+
+    batch_size: int = 32
+    max_new_tokens: int = 200
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    n_samples: int = 1
+    given: frozenset[str] = frozenset()
+    streams: bool = False
+    remark: Callable[[str], None] = _ignore
+
+    def __post_init__(self) -> None:
+        for name, least in (("batch_size", 1), ("max_new_tokens", 1), ("n_samples", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
+        if self.seed is not None and self.seed < 0:
+            raise ValueError(f"seed={self.seed} must be at least 0, e.g. {SEED}")
+
+    def sampling(self, temperature: float) -> Sampling:
+        """How to draw, with the temperature to take if none was given.
+
+        Raises ValueError for values that do not go together.
+        """
+        chosen = temperature if self.temperature is None else self.temperature
+        if chosen == 0 and self.seed is not None:
+            raise ValueError(
+                f"seed={self.seed} has no effect on greedy decoding; set --temperature, e.g. 0.8"
+            )
+        return Sampling(chosen, self.top_k, self.top_p)
+
+    def refuse(self, reason: str, *options: str) -> None:
+        """Raise ValueError if the user gave one of the options: it would have no effect."""
+        for option in options:
+            for name in self.given:
+                if name.lstrip("-").replace("-", "_") == option:
+                    raise ValueError(f"{name} has no effect: {reason}; leave it out")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model predicts for one text.
+
+    pieces: the prediction as text, piece by piece as it becomes certain. rest: gives what was held
+    back, to be called after the pieces, also after an interruption. value: the prediction as a
+    Python value; None = the text itself. prompt: text that the prediction continues. title: names
+    it among several, "" if there is only one.
+    """
+
+    pieces: Iterable[str]
+    rest: Callable[[], str] = str
+    value: Any = None
+    prompt: str = ""
+    title: str = ""
+
+    def result(self) -> Any:
+        """The value, or all of the text. Uses up the pieces."""
+        return "".join(self.pieces) + self.rest() if self.value is None else self.value
+
+
+def split_lines(text: str | None) -> list[str]:
+    """The lines of a text. Raises ValueError if there are none."""
+    if not text:
+        raise ValueError('nothing to read: give --prompt "...", --file FILE, or pipe lines in')
+    return text.removesuffix("\n").split("\n")
+
+
+def encode(vocabulary: Vocabulary, text: str, name: str, options: PredictOptions) -> np.ndarray:
+    """Ids (n,) of a text; a remark if the vocabulary lacks some of it."""
+    return _remark_unknown(vocabulary, vocabulary.encode(text).astype(np.int64), name, options)
+
+
+def encode_masked(
+    vocabulary: Vocabulary, text: str, name: str, options: PredictOptions
+) -> np.ndarray:
+    """Ids (n,) of a text in which each [MASK] is the mask token."""
+    parts: list[np.ndarray] = []
+    for part in text.split(MASK):
+        parts += [vocabulary.encode(part).astype(np.int64), np.array([vocabulary.mask_id])]
+    return _remark_unknown(vocabulary, np.concatenate(parts[:-1]), name, options)
+
+
+def _remark_unknown(
+    vocabulary: Vocabulary, ids: np.ndarray, name: str, options: PredictOptions
+) -> np.ndarray:
+    unknown = int((ids == vocabulary.unk_id).sum())
+    if unknown:
+        options.remark(f"{name}: {unknown} of {len(ids)} tokens are not in the model's vocabulary")
+    return ids
+
+
+def cut(ids: np.ndarray, longest: int, name: str, options: PredictOptions) -> np.ndarray:
+    """The first tokens that the model can read, as in training; a remark if some are lost."""
+    if len(ids) > longest:
+        options.remark(f"{name}: {len(ids)} tokens; the model reads only the first {longest}")
+    return ids[:longest]
