@@ -57,7 +57,7 @@ def placeholders(group: str, name: str) -> list[str]:
     return [f"{group}.{key}=x" for key in required(group, name)]
 
 
-def test_file(group: str, name: str) -> Path:
+def own_test(group: str, name: str) -> Path:
     """Where the option's own test is: the mirror of its module."""
     *folders, module, _ = target(group, name).split(".")[1:]
     return ROOT.joinpath("tests", "unit", *folders, f"test_{module}.py")
@@ -65,7 +65,7 @@ def test_file(group: str, name: str) -> Path:
 
 def stated(group: str, name: str, what: str, default: Any) -> Any:
     """What the option's own test file says under a name of this module's docstring."""
-    file = test_file(group, name)
+    file = own_test(group, name)
     if not target(group, name) or not file.exists():
         return default
     module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
@@ -80,7 +80,7 @@ def small(group: str, name: str, folder: Path) -> list[str]:
     if lacking:
         pytest.fail(
             f"{group}={name} has no value for {', '.join(lacking)}: in "
-            f"{test_file(group, name).relative_to(ROOT)}, define small_options(folder), which "
+            f"{own_test(group, name).relative_to(ROOT)}, define small_options(folder), which "
             "writes small files there and returns {key: value} for these keys"
         )
     return [f"{group}.{key}={value}" for key, value in given.items()]

@@ -50,6 +50,7 @@ FLOORS = {
     "cli": 6,
     "generate": 6,
     "cards": 6,
+    "new": 6,
     "compare": 7,
     "compare.run": 7,
 }
