@@ -1,7 +1,7 @@
 PYTHON ?= python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo tensorboard test test-slow lint format types check ci clean
+.PHONY: help install demo tensorboard test test-slow test-variant docs lint format types check ci clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,13 @@ test: ## the quick tests
 
 test-slow: ## the tests marked slow
 	$(PYTHON) -m pytest -m slow
+
+test-variant: ## a variant's own test and its contracts: make test-variant GROUP=norm NAME=dyt
+	$(PYTHON) -m tests.helpers.run_variant $(GROUP) $(NAME)
+
+docs: ## write what is derived from options: README's table, docs/cards, what is refused
+	$(PYTHON) -m tests.contracts.conformance.learn
+	$(PYTHON) -m lightning_transformer.cards --table README.md --write docs/cards
 
 lint: ## find faults and unformatted files
 	$(PYTHON) -m ruff check

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lightning_transformer.cards.files import all_groups, default_option, read_option
 from lightning_transformer.cards.page import card, index, page
+from lightning_transformer.cards.table import write_table
 from lightning_transformer.config.validate import nearest
 from lightning_transformer.paths import PROGRAM
 
@@ -24,12 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print cards, or write pages; return the exit status: 0, or 2 for wrong input."""
     asked = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
     try:
+        if asked.table is not None:
+            write_table(asked.table, all_groups())
+            print(asked.table)
         if asked.write is not None:
             write(asked.write, [asked.group] if asked.group else None)
-        elif asked.group is None:
+        elif asked.group is None and asked.table is None:
             for group, names in all_groups().items():
                 print(f"{group}: {', '.join(names)}")
-        else:
+        elif asked.group is not None:
             for text in cards(asked.group, asked.option):
                 print(f"{text}\n", flush=True)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
@@ -91,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("group", nargs="?", help="such as norm; without it, all are listed")
     parser.add_argument("option", nargs="?", help="such as rmsnorm; without it, all of the group")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="write pages of Markdown")
+    parser.add_argument(
+        "--table", type=Path, metavar="FILE", help="write the table of all options into README.md"
+    )
     return parser
 
 

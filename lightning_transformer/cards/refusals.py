@@ -1,27 +1,19 @@
-"""What an option cannot be combined with. The list is learned from the code and held by tests."""
+"""What an option cannot be combined with: a table that `make docs` learns from the code."""
 
 import json
-from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
-FILE = Path(__file__).with_name("refused.json")
+# Written by tests/contracts/conformance/learn.py: to learn it takes models of all options.
+FILE = Path(__file__).with_name("refusals.json")
 
 
 def refusals(group: str, name: str) -> list[str]:
-    """One line for each reason: the models and other options, and what is said of them."""
-    content: dict[str, dict[str, str]] = json.loads(FILE.read_text(encoding="utf-8"))
-    others: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    alone: dict[str, set[str]] = defaultdict(set)
-    for model, found in content.items():
-        for key, said in found.items():
-            choices = key.split()
-            if f"{group}={name}" not in choices:
-                continue
-            if len(choices) == 1:
-                alone[said].add(model)
-            else:
-                other = next(c for c in choices if c != f"{group}={name}")
-                others[said][other].add(model)
-    lines = [f"model={','.join(sorted(models))}: {said}" for said, models in alone.items()]
-    lines += [f"{', '.join(sorted(found))}: {said}" for said, found in others.items()]
-    return sorted(lines)
+    """One line for each reason: the models and other options, and the message of the refusal."""
+    return _table().get(f"{group}={name}", [])
+
+
+@cache
+def _table() -> dict[str, list[str]]:
+    content: dict[str, list[str]] = json.loads(FILE.read_text(encoding="utf-8"))
+    return content

@@ -46,6 +46,7 @@ def check_position(factory: Factory) -> None:
         return factory(d_model=D, n_heads=H, head_dim=K, max_len=T)
 
     require(isinstance(make(), PositionEncoding), "position: must be a PositionEncoding")
+    _check_hooks(type(make()))
     x, heads, places = noise(B, T, D), noise(B, H, T, K), torch.arange(T)
     check_layer("position: embed", make, x, _embedded(places), gradients=False)
     check_layer("position: rotate", make, heads, _rotated(places), gradients=False)
@@ -65,6 +66,15 @@ def check_position(factory: Factory) -> None:
         require(near(moved, bias), "position: bias is not relative")
         require(near(late, bias[:, 2:]), "position: bias depends on the other queries")
     check_gradients("position", module, total)
+
+
+def _check_hooks(kind: type[PositionEncoding]) -> None:
+    """Hooks that nothing calls, and a flag that hides them, would be without effect in silence."""
+    base = PositionEncoding
+    alone = kind.rotate is not base.rotate and kind.angles is base.angles
+    require(not alone, "position: rotate is called with what angles gives, and there is no angles")
+    derived = kind.acts_on_scores is base.acts_on_scores
+    require(derived, "position: acts_on_scores is derived from angles and bias; do not set it")
 
 
 def check_pattern(pattern: Pattern) -> None:

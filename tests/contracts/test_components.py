@@ -20,6 +20,7 @@ from lightning_transformer.config.compose import composer, groups, register
 from lightning_transformer.paths import CONF
 from lightning_transformer.testing import checks
 from tests.conftest import TINY, compose_config, exchanged, options
+from tests.helpers.variants import GROUPS, placeholders, required, sets_other_groups
 
 CHECKS: dict[str, Callable[[Any], None]] = {
     "norm": checks.check_norm,
@@ -71,15 +72,6 @@ NO_DEFAULT = {"d_model", "max_len", "dropout", "stochastic_depth"}
 # Keys that stand below the one whose comment speaks of both.
 PAIRS = {"val_target", "test_target"}
 
-# What an option cannot do without: a file, or the option that it changes.
-NEEDS = {
-    "data/conll": ["data.path=x"],
-    "data/labelled": ["data.path=x"],
-    "data/parallel": ["data.source=x", "data.target=y"],
-    "data/text": ["data.path=x"],
-    "tokenizer/file": ["tokenizer.path=x"],
-}
-
 
 def _files() -> list[str]:
     return sorted(str(p.relative_to(CONF).with_suffix("")) for p in CONF.rglob("*/*.yaml"))
@@ -128,9 +120,9 @@ def test_contract_of_losses(option: str) -> None:
     checks.check_loss(partial(build, cfg, "loss"))
 
 
-# Groups that bring or need others are composed one by one; of the rest, many options at once.
-ALONE = ("model", "task", "data", "tokenizer", "packing", "preset", "experiment", "debug")
-TOGETHER = sorted({option.split("/")[0] for option in FILES} - set(ALONE))
+# Options that bring others or need values are composed one by one; of the rest, many at once.
+ALONE = [g for g in GROUPS if sets_other_groups(g) or any(required(g, o) for o in options(g))]
+TOGETHER = sorted(set(GROUPS) - set(ALONE))
 
 
 def _missing(content: dict[str, Any], cfg: Any, prefix: str) -> list[str]:
@@ -157,7 +149,7 @@ def _assert_came_through(option: str, cfg: DictConfig) -> None:
 @pytest.mark.parametrize("option", [o for o in FILES if o.split("/")[0] in ALONE])
 def test_option_composes(option: str) -> None:
     group, name = option.split("/")
-    cfg = compose_config(f"{group}={name}", *NEEDS.get(option, []))
+    cfg = compose_config(f"{group}={name}", *placeholders(group, name))
     _assert_came_through(option, cfg)
 
 

@@ -20,33 +20,35 @@ from lightning_transformer.paths import CONF
 from lightning_transformer.runs.result import read_history
 from lightning_transformer.training.preflight.build import check_build
 from tests.conftest import compose_config, options
-from tests.helpers.short_runs import sentences, short, start
+from tests.helpers.short_runs import short, start
+from tests.helpers.variants import (
+    GROUPS,
+    built_class,
+    chosen,
+    model_of,
+    required,
+    sets_other_groups,
+    small,
+    source_of,
+    used_with,
+)
 
-GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir())
 ON_DISK = {group: options(group) for group in GROUPS}
-ALONE = ("model", "task", "data", "tokenizer", "packing", "pooling", "preset")
 
-# A base in which a group that the default run does not use is used.
-USED_IN = {"pooling": ["model=encoder_only", "task=classification"]}
-TASK_OF = {
-    "seq2seq": "encoder_decoder",
-    "causal_lm": "decoder_only",
-    "multi_token": "decoder_only",
-}
 
-# Keys without a value of their own: what a user would give, made below from a small file.
-PATHS = {
-    "data.path": "text",
-    "data.source": "source",
-    "data.target": "target",
-    "tokenizer.path": "tokenizer",
-}
-# Small data for the sources that a run can name; the tests of data look at the real ones.
-FEWER = {
-    "package": ["data.max_per_class=16"],
-    "roles": ["data.max_files=60"],
-    "order": ["data.n_train=40", "data.n_eval=10"],
-}
+def used(cfg: DictConfig) -> set[str]:
+    """The groups that a run of this configuration is built from."""
+    return {group for group in GROUPS if group in cfg and is_used(cfg, group)}
+
+
+def is_used(cfg: DictConfig, group: str) -> bool:
+    try:
+        check_used(cfg, {group: "x"})
+    except ConfigError:
+        return False
+    return True
+
+
 FEW_STEPS = [
     "trainer.max_steps=2",
     "trainer.val_every=2",
@@ -68,14 +70,8 @@ def plug_ins_found():
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Small files of the user's, by the name that PATHS gives them."""
-    folder = tmp_path_factory.mktemp("files")
-    lines = sentences(1000, seed=3)
-    made = {"text": "\n".join(lines), "source": "\n".join(lines), "target": "\n".join(lines[::-1])}
-    for name, content in made.items():
-        (folder / name).write_text(content + "\n", encoding="utf-8")
-    ByteVocabulary().save(folder / "tokenizer")
-    return folder
+    """A folder in which options put the small files that they are built with."""
+    return tmp_path_factory.mktemp("files")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,40 +81,49 @@ def own_cache(tmp_path_factory):
         yield
 
 
-def missing(cfg):
-    """Overrides are needed for these keys."""
-    nodes = [(str(key), cfg._get_node(key)) for key in cfg]
-    groups = [(name, node) for name, node in nodes if isinstance(node, DictConfig)]
-    return [f"{g}.{key}" for g, node in groups for key in node if OmegaConf.is_missing(node, key)]
-
-
 def given(typed, files):
     """What is typed, with a small file for every key that has no value."""
-    keys = missing(compose_config(*typed))
-    return [*typed, *(f"{key}={files / PATHS[key]}" for key in keys)]
+    cfg = compose_config(*typed)
+    lacking = [group for group in GROUPS if group in cfg and missing(cfg[group])]
+    return [*typed, *(text for g in lacking for text in small(g, chosen(cfg, g), files))]
+
+
+def missing(node):
+    return [key for key in node if OmegaConf.is_missing(node, key)]
+
+
+def is_alone(group):
+    """Whether its options bring others along, need values, or are not used by the default run."""
+    needs = any(required(group, name) for name in ON_DISK[group])
+    return sets_other_groups(group) or needs or group not in used(compose_config())
 
 
 def columns():
     """Choices in which the i-th option of every group stands once, so that few cases have all."""
-    groups = {g: ON_DISK[g] for g in ON_DISK if g not in (*ALONE, "debug", "experiment")}
+    groups = {g: ON_DISK[g] for g in ON_DISK if not is_alone(g)}
     for i in range(max(map(len, groups.values()))):
         yield [f"{group}={names[i % len(names)]}" for group, names in groups.items()]
 
 
 def alone():
     """Choices of what brings other groups along or needs them."""
-    for group in ALONE:
+    by_default = compose_config()
+    for group in filter(is_alone, GROUPS):
+        needs = used_with(group) if group in by_default and not is_used(by_default, group) else []
         for option in ON_DISK[group]:
-            model = [f"model={TASK_OF.get(option, 'encoder_only')}"] if group == "task" else []
-            yield [*USED_IN.get(group, []), *model, f"{group}={option}"]
+            model = [f"model={model_of(option)}"] if group == "task" else []
+            yield [*needs, *model, f"{group}={option}"]
 
 
 @pytest.mark.parametrize("typed", [*columns(), *alone()], ids=" ".join)
 def test_every_option_composes_and_passes_every_check(typed, files):
     typed = given(typed, files)
     cfg = compose_config(*typed)
-    unused = [f"{group}={option}" for group, option in idle(cfg, typed)]
-    typed = [text for text in typed if text not in unused]
+    for text in typed:
+        group = text.split("=", 1)[0]
+        if group in cfg and not is_used(cfg, group):  # a part that not every block or attention has
+            assert is_used(compose_config(text), group), f"{text} is without effect"
+            typed = [other for other in typed if other != text]
     cfg = compose_config(*typed)
     check(cfg, chosen_groups(typed, ON_DISK))
     json.dumps(plain(cfg), allow_nan=False)
@@ -130,25 +135,10 @@ def test_every_option_composes_and_passes_every_check(typed, files):
 
 def test_a_group_that_nothing_uses_is_found_for_every_group(files):
     cfg = compose_config()
-    unused = {group for group in GROUPS if group in cfg and not is_used(cfg, group)}
-    assert unused == {"pooling"}
-    cfg = compose_config("model=encoder_only", "task=classification")
-    assert not [group for group in GROUPS if group in cfg and not is_used(cfg, group)]
-
-
-def idle(cfg, typed):
-    """Choices of parts that not every block or attention has, where these have none."""
-    pairs = [tuple(text.split("=", 1)) for text in typed]
-    parts = ("ffn", "activation", "kernel", "qk_norm")
-    return [(g, option) for g, option in pairs if g in parts and not is_used(cfg, g)]
-
-
-def is_used(cfg, group):
-    try:
-        check_used(cfg, {group: "x"})
-    except ConfigError:
-        return False
-    return True
+    (unused,) = {group for group in GROUPS if group in cfg} - used(cfg)
+    assert unused == "pooling"
+    cfg = compose_config(*used_with(unused))
+    assert used(cfg) == {group for group in GROUPS if group in cfg}
 
 
 def test_preflight_accepts_a_sweep_over_whole_groups():
@@ -167,18 +157,18 @@ SMALL = ["model.d_model=32", "data.seq_len=32"]
 def test_presets_experiments_and_debug_settings_train(group, option, files, tmp_path):
     typed = given([f"{group}={option}"], files)
     cfg = compose_config(*typed)
-    choice = cfg.data._target_.split(".")[-2]
-    small = [*typed, *SMALL, *FEW_STEPS, *FEWER.get(choice, [])]
+    data = chosen(cfg, "data")
+    typed += [*SMALL, *FEW_STEPS]
     if "n_heads" in cfg.attention:
-        small.append("attention.n_heads=2")
+        typed.append("attention.n_heads=2")
     if group != "experiment":  # the data are the default ones, which other tests read
-        path = {"pydocs": ["data=text", f"data.path={files / 'text'}"]}.get(choice)
-        path = path or ["data=parallel", *(f"data.{n}={files / n}" for n in ("source", "target"))]
-        small += path
+        data = source_of(built_class("data", data).example)
+        typed.append(f"data={data}")
+    typed += [text for text in small("data", data, files) if text not in typed]
     if group == "debug":
-        small = [o for o in small if not o.startswith("callbacks")]
-    check(compose_config(*small), chosen_groups(small, ON_DISK))
-    result = start(tmp_path / "run", small)
+        typed = [o for o in typed if not o.startswith("callbacks")]
+    check(compose_config(*typed), chosen_groups(typed, ON_DISK))
+    result = start(tmp_path / "run", typed)
     assert (result.status, result.steps) == ("finished", 2)
     assert all(math.isfinite(value) for value in result.metrics.values())
     assert "val/loss" in result.metrics
@@ -208,7 +198,7 @@ def test_presets_hold_architecture_alone(option):
 
 
 def test_debug_fast_does_every_part_once(files, tmp_path):
-    typed = [*short(tmp_path)[:5], f"data.path={files / 'text'}", "debug=fast", "trainer=cpu"]
+    typed = [*short(tmp_path)[:5], *small("data", "text", files), "debug=fast", "trainer=cpu"]
     result = start(tmp_path / "run", typed)
     series = read_history(tmp_path / "run")
     assert [step for step, _ in series["train/loss"]] == [1, 2]
@@ -218,7 +208,7 @@ def test_debug_fast_does_every_part_once(files, tmp_path):
 
 
 def test_debug_overfit_learns_one_step_by_heart(files, tmp_path):
-    typed = [*short(tmp_path)[:5], f"data.path={files / 'text'}", "debug=overfit", "trainer=cpu"]
+    typed = [*short(tmp_path)[:5], *small("data", "text", files), "debug=overfit", "trainer=cpu"]
     result = start(tmp_path / "run", [*typed, "trainer.max_steps=80", "trainer.val_every=80"])
     # Validation is on the same rows; others stay unknown.
     assert result.metrics["val/loss"] < result.metrics["test/loss"] - 0.8

@@ -51,6 +51,7 @@ FLOORS = {
     "generate": 6,
     "cards": 6,
     "api": 7,
+    "new": 6,
     "compare": 7,
     "compare.run": 7,
 }

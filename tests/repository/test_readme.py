@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lightning_transformer.cards.table import with_table
 from lightning_transformer.config.compose import preflight, register
 
 ROOT = Path(__file__).parents[2]
@@ -134,9 +135,18 @@ def test_generating_commands_run(command, reader):
 
 
 def test_the_table_of_options_is_what_is_on_disk():
-    rows = re.findall(r"^\| `(\w+)` \| ([\w ]+) \|$", (ROOT / "README.md").read_text(), re.M)
-    assert {group: found.split() for group, found in rows} == {
+    found = {
         folder.name: sorted(file.stem for file in folder.glob("*.yaml"))
-        for folder in (ROOT / "conf").iterdir()
+        for folder in sorted((ROOT / "conf").iterdir())
         if folder.is_dir()
     }
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert with_table(text, found) == text, "run `make docs`"
+
+
+def test_every_group_has_a_row_in_add_a_component():
+    text = (ROOT / "docs/add_a_component.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[`\w, ]+`) \| .+ \| .+ \|$", text, re.M)
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    groups = sorted(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir())
+    assert sorted(named) == groups

@@ -18,8 +18,6 @@ class ALiBi(PositionEncoding):
 
     exponents: Tensor
 
-    acts_on_scores = True
-
     def __init__(
         self,
         *,

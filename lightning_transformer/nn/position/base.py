@@ -1,3 +1,5 @@
+"""Base of the position encodings."""
+
 from torch import Tensor, nn
 
 
@@ -12,13 +14,18 @@ class PositionEncoding(nn.Module):
     rotate: (B, H, T, K), angles -> same             queries and keys, every layer
     bias:   (T,), (S,) -> (H, T, S) or None          once per forward, added to the scores
 
-    acts_on_scores: has angles or bias. acts_on: whether it has them in a layer, counted from 0.
+    acts_on_scores: overrides angles or bias. acts_on: whether they act in a layer, counted from 0.
     """
-
-    acts_on_scores: bool = False
 
     def __init__(self, *, d_model: int, n_heads: int, head_dim: int, max_len: int) -> None:
         super().__init__()
+
+    @property
+    def acts_on_scores(self) -> bool:
+        # Derived from the hooks: a flag of its own could be forgotten, and the stack would then
+        # accept attention without scores, where angles and bias have no effect.
+        own = type(self)
+        return own.angles is not PositionEncoding.angles or own.bias is not PositionEncoding.bias
 
     def acts_on(self, layer: int) -> bool:
         return True

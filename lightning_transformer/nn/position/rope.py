@@ -20,7 +20,6 @@ class RoPE(PositionEncoding):
     `amplitude`, or turn in some layers only: `acts_on`.
     """
 
-    acts_on_scores = True
     amplitude = 1.0  # factor of turned queries and keys
 
     def __init__(

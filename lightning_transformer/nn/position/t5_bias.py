@@ -19,8 +19,6 @@ class T5Bias(PositionEncoding):
     layers of a stack share the table. T5 itself also has attention.scale=1.
     """
 
-    acts_on_scores = True
-
     def __init__(
         self,
         *,

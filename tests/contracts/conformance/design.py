@@ -1,8 +1,7 @@
 """Few models in which any two options of any two groups meet: a pairwise covering design.
 
-Options are those on disk. Pairs that cannot work are known by `cards/refused.json`, which
-`python -m tests.contracts.conformance.learn` writes; a test holds that they are refused, and no
-others.
+Options are those on disk. Pairs that cannot work are known by `refused.json` beside this file,
+which `make docs` writes (see `learn`); a test holds that they are refused, and no others.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lightning_transformer import cards
 from tests.conftest import options
 
 GROUPS = (
@@ -30,7 +28,7 @@ GROUPS = (
     "embedding",
     "init",
 )
-REFUSED = Path(cards.__file__).with_name("refused.json")
+REFUSED = Path(__file__).with_name("refused.json")
 
 Choice = tuple[str, str]  # group, option
 

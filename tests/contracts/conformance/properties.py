@@ -229,7 +229,14 @@ OF_KIND: dict[str, tuple[Check, ...]] = {
 
 def check(kind: str, choices: Mapping[str, str]) -> None:
     """Hold one model against all that it must keep."""
-    model = made(kind, choices)
+    try:
+        model = made(kind, choices)
+    except ValueError as error:
+        text = " ".join(f"{group}={name}" for group, name in choices.items())
+        pytest.fail(
+            f"model={kind} {text} is refused, and refused.json knows of no pair among them: run "
+            f"`make docs` if that is meant to be ({error})"
+        )
     with torch.no_grad():
         full: Tensor = features(model, IDS)
         assert full.isfinite().all(), "features are not finite"

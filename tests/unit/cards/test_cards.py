@@ -124,7 +124,8 @@ def test_cards_tell_all_refusals() -> None:
 @pytest.mark.parametrize("group", PAGES)
 def test_the_page_in_docs_is_what_would_be_written(group: str, tmp_path: Path) -> None:
     write(tmp_path, [group])
-    assert (tmp_path / f"{group}.md").read_text() == (ROOT / f"docs/cards/{group}.md").read_text()
+    written = (tmp_path / f"{group}.md").read_text()
+    assert written == (ROOT / f"docs/cards/{group}.md").read_text(), "run `make docs`"
 
 
 def test_the_index_in_docs_names_every_option() -> None:
@@ -132,4 +133,5 @@ def test_the_index_in_docs_names_every_option() -> None:
     for group in PAGES:
         assert f"## [{group}]({group}.md)" in text
         for name in options(group):
-            assert f"- `{name}`: {read_option(group, name).title}" in text
+            line = f"- `{name}`: {read_option(group, name).title}"
+            assert line in text, "run `make docs`"

@@ -11,6 +11,9 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.utils import get_class, instantiate
 
+from tests.conftest import options
+from tests.helpers.variants import built_class, content, placeholders
+
 CONF = Path(__file__).parents[3] / "conf"
 FILES = [
     p for group in ("data", "tokenizer", "packing") for p in sorted((CONF / group).glob("*.yaml"))
@@ -45,33 +48,21 @@ def composed(*overrides: str):
         return compose(overrides=list(overrides))
 
 
-@pytest.mark.parametrize(
-    ("name", "tokenizer"),
-    [
-        ("pydocs", "Bytes"),
-        ("restore", "BPE"),
-        ("package", "Bytes"),
-        ("roles", "Bytes"),
-        ("order", "Bytes"),
-    ],
-)
-def test_built_in_sources_bring_their_tokenizer_and_can_be_built(name, tokenizer):
-    data = instantiate(composed(f"+data={name}").data)
-    assert type(data.tokenizer).__name__ == tokenizer
+def brought(name: str) -> dict[str, str]:
+    """The options of other groups that a source's file chooses, by group."""
+    entries = [e for e in content("data", name).get("defaults", []) if isinstance(e, dict)]
+    pairs = [(place.partition("@")[0].strip("/"), o) for e in entries for place, o in e.items()]
+    return dict(pairs)
+
+
+@pytest.mark.parametrize("name", options("data"))
+def test_a_source_can_be_built_and_brings_its_tokenizer(name):
+    data = instantiate(composed(f"+data={name}", *placeholders("data", name)).data)
     assert data.name == name
-
-
-@pytest.mark.parametrize(
-    ("name", "overrides"),
-    [
-        ("text", ["data.path=x"]),
-        ("labelled", ["data.path=x"]),
-        ("conll", ["data.path=x"]),
-        ("parallel", ["data.source=x", "data.target=y"]),
-    ],
-)
-def test_sources_of_files_can_be_built(name, overrides):
-    assert instantiate(composed(f"+data={name}", *overrides).data).name == name
+    others = brought(name)
+    assert "tokenizer" in others
+    for group, option in others.items():
+        assert type(getattr(data, group)) is built_class(group, option)
 
 
 def test_tokenizer_and_packing_can_be_chosen():

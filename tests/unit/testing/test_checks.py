@@ -106,6 +106,15 @@ class AbsoluteBias(ALiBi):
         return super().bias(queries, keys) * keys
 
 
+class RotatesUncalled(Learned):
+    def rotate(self, x: Tensor, angles: Tensor) -> Tensor:
+        return -x
+
+
+class HidesItsBias(ALiBi):
+    acts_on_scores = False  # type: ignore[assignment]
+
+
 class NarrowRoPE(RoPE):
     def rotate(self, x: Tensor, angles: Tensor) -> Tensor:
         return super().rotate(x, angles)[..., :2]
@@ -273,6 +282,8 @@ BROKEN = [
     (checks.check_embedding, lambda n, d: nn.Embedding(d, n), "not \\(vocab_size, d_model\\)"),
     (checks.check_position, FromRowStart, "row.s start"),
     (checks.check_position, AbsoluteBias, "not relative"),
+    (checks.check_position, RotatesUncalled, "there is no angles"),
+    (checks.check_position, HidesItsBias, "derived from angles and bias"),
     (checks.check_position, NarrowRoPE, "became \\(2, 4, 6, 2\\)"),
     (checks.check_pattern, Unequal(), "equal copies"),
     (checks.check_pattern, Blind(), "hides a query from itself"),

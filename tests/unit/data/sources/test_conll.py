@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,14 @@ from lightning_transformer.data.sources.conll import CoNLL, sentence
 from lightning_transformer.data.split import Record
 from lightning_transformer.data.tokenizers.bpe import BPE
 from lightning_transformer.data.tokenizers.bytes import Bytes
+
+
+def small_options(folder: Path) -> dict[str, Any]:
+    """What tests/helpers/variants.py builds this source with."""
+    path = folder / "names.conll"
+    path.write_text("".join(f"Ada B-PER\nsaw O\nParis{i} B-LOC\n\n" for i in range(400)))
+    return {"path": path}
+
 
 CONTENT = """-DOCSTART- -X- O
 

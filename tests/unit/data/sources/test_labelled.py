@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lightning_transformer.data.sources.labelled import LabelledText
 from lightning_transformer.data.tokenizers.bytes import Bytes
+
+
+def small_options(folder: Path) -> dict[str, Any]:
+    """What tests/helpers/variants.py builds this source with."""
+    path = folder / "reviews.jsonl"
+    rows = ({"text": f"review {i}", "label": i % 3} for i in range(400))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {"path": path}
 
 
 @pytest.fixture

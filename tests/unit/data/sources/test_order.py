@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lightning_transformer.data.sources.order import FILLER, Order
 from lightning_transformer.data.tokenizers.bytes import Bytes
+
+
+def small_options(folder: Path) -> dict[str, Any]:
+    """What tests/helpers/variants.py builds this source with."""
+    return {"n_train": 40, "n_eval": 10}
 
 
 def made(**sizes: int) -> Order:

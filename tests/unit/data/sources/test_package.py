@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,11 @@ from lightning_transformer.data.sources.package import (
 )
 from lightning_transformer.data.split import Record
 from lightning_transformer.data.tokenizers.bytes import Bytes
+
+
+def small_options(folder: Path) -> dict[str, Any]:
+    """What tests/helpers/variants.py builds this source with."""
+    return {"max_per_class": 16}
 
 
 def test_disguise_by_hand():

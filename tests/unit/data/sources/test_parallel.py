@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lightning_transformer.data.sources.parallel import ParallelText
 from lightning_transformer.data.tokenizers.bytes import Bytes
+
+
+def small_options(folder: Path) -> dict[str, Any]:
+    """What tests/helpers/variants.py builds this source with."""
+    source, target = folder / "source", folder / "target"
+    source.write_text("".join(f"The number is {i}.\n" for i in range(1000)))
+    target.write_text("".join(f"Die Zahl ist {i}.\n" for i in range(1000)))
+    return {"source": source, "target": target}
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from lightning_transformer.data.sources import _stdlib
@@ -9,6 +12,11 @@ from lightning_transformer.data.sources._name_roles import ROLES
 from lightning_transformer.data.sources.roles import Roles, line_starts, windows
 from lightning_transformer.data.tokenizers.bpe import BPE
 from lightning_transformer.data.tokenizers.bytes import Bytes
+
+
+def small_options(folder: Path) -> dict[str, Any]:
+    """What tests/helpers/variants.py builds this source with."""
+    return {"max_files": 60}
 
 
 @pytest.mark.parametrize(

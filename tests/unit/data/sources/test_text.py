@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from lightning_transformer.data.packing.stream import Stream
 from lightning_transformer.data.sources.text import Text, contiguous
 from lightning_transformer.data.tokenizers.bytes import Bytes
 from lightning_transformer.data.tokenizers.characters import Characters
+
+
+def small_options(folder: Path) -> dict[str, Any]:
+    """What tests/helpers/variants.py builds this source with."""
+    path = folder / "text"
+    path.write_text("".join(f"Line {i} of a text, {i * i % 97} words long.\n" for i in range(1000)))
+    return {"path": path}
+
 
 LETTERS = "".join(chr(ord("a") + i % 26) for i in range(1003))
 

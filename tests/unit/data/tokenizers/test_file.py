@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
+from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.data.tokenizers.file import File, load_vocabulary
+
+
+def small_options(folder: Path) -> dict[str, Any]:
+    """What tests/helpers/variants.py builds this tokenizer with."""
+    path = folder / "tokenizer.json"
+    ByteVocabulary().save(path)
+    return {"path": path}
+
 
 TEXT = "the cat sat on the mat. the dog sat on the log; the end, 42 times over\n" * 5
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hydra
 import pytest
@@ -19,10 +22,10 @@ from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.paths import CONF
 from tests.conftest import options
+from tests.helpers.variants import built_class, stated
 
 Build = Callable[..., torch.optim.Optimizer]
 NAMES = options("optimizer")
-NEEDS_WHOLE = {"adafactor"}
 
 
 def build(name: str) -> Build:
@@ -94,7 +97,7 @@ def test_shards_are_updated_as_whole_tensors_or_refused(name: str, mesh: DeviceM
     for module in cut:
         for key, p in list(module.named_parameters()):
             module.register_parameter(key, nn.Parameter(distribute_tensor(p, mesh, [Shard(0)])))
-    if name in NEEDS_WHOLE:
+    if stated("optimizer", name, "NEEDS_FULL_TENSORS", False):
         with pytest.raises(ValueError, match=f"^optimizer={name} needs .* use") as caught:
             build(name)(cut)
         assert "\n" not in str(caught.value)
@@ -103,8 +106,7 @@ def test_shards_are_updated_as_whole_tensors_or_refused(name: str, mesh: DeviceM
     for number in range(3):
         step(model, one, number)
         step(cut, other, number)
-    # torch adds Muon's update in one operation, shards in two: the last bit may differ
-    tolerance = 1e-7 if name in ("muon", "normuon") else 0.0
+    tolerance = stated("optimizer", name, "SHARD_TOLERANCE", 0.0)
     for a, b in zip(whole(model), whole(cut), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=tolerance)
     for p, q in zip(model.parameters(), cut.parameters(), strict=True):
@@ -125,8 +127,9 @@ def test_decay_acts_on_matrices_and_on_all_if_asked(name: str) -> None:
             for p in model.parameters():
                 p.fill_(1.0)
         before = copy.deepcopy(model)
-        own = {"muon_weight_decay": 0.1} if name in ("muon", "normuon") else {}
-        optimizer = build(name)(model, weight_decay=0.1, decay_all=decay_all, **own)
+        taken = inspect.signature(built_class("optimizer", name)).parameters
+        decays = {key: 0.1 for key in taken if key.endswith("weight_decay")}
+        optimizer = build(name)(model, decay_all=decay_all, **decays)
         for p in model.parameters():
             p.grad = torch.zeros_like(p)
         optimizer.step()
@@ -173,3 +176,39 @@ def test_a_closure_runs_once_with_gradients(name: str) -> None:
     assert optimizer.step(closure) is calls[0]  # type: ignore[arg-type, comparison-overlap]
     assert len(calls) == 1
     assert not same(model, small())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("lr", [0.0, -1.0, math.inf, math.nan, "fast"]),
+        ("muon_lr", [0.0, -1.0, math.nan]),
+        ("weight_decay", [-0.1, math.inf]),
+        ("muon_weight_decay", [-0.1, math.nan]),
+        ("beta1", [-0.1, 1.0, math.nan]),
+        ("beta2", [-0.1, 1.0, 1.5]),
+        ("row_beta2", [-0.1, 1.0]),
+        ("momentum", [-0.1, 1.0]),
+        ("eps", [0.0, -1e-8, math.nan]),
+        ("momentum_decay", [-0.1, math.nan]),
+        ("beta2_decay", [0.0, -1.5, math.nan, "a"]),
+        ("min_rms", [0.0, math.nan]),
+        ("clip_rms", [0.9, -1.0, math.nan]),
+    ],
+)
+def test_options_out_of_range_are_refused_in_one_line(
+    name: str, option: str, values: list[Any]
+) -> None:
+    make, layer = built_class("optimizer", name), nn.Linear(2, 2)
+    if option not in inspect.signature(make).parameters:
+        with pytest.raises(TypeError):  # an option of another optimizer is never ignored
+            make(layer, **{option: 0.5})
+        return
+    for value in values:
+        with pytest.raises(ValueError, match=f"^optimizer.{option}=") as caught:
+            make(layer, **{option: value})
+        message = str(caught.value)
+        assert repr(value) in message
+        assert "for example" in message
+        assert "\n" not in message

@@ -10,6 +10,10 @@ from lightning_transformer.nn.linear import Head
 from lightning_transformer.optim.optimizers.muon import muon
 from lightning_transformer.optim.optimizers.normuon import normuon
 
+# For tests/helpers/variants.py: torch adds Muon's update in one operation, shards in two, so that
+# the last bit may differ.
+SHARD_TOLERANCE = 1e-7
+
 
 def one_matrix(shape: tuple[int, int]) -> nn.Linear:
     layer = nn.Linear(shape[1], shape[0], bias=False)

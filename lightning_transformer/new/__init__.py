@@ -1,0 +1,1 @@
+"""`python -m lightning_transformer.new GROUP NAME`: the files of a new option, to be edited."""
