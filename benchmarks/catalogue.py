@@ -1,6 +1,6 @@
 """Train every option of every group beside its default, two seeds each, and write the tables.
 
-    python benchmarks/catalogue.py [--workers 2] [--write docs/catalogue.md] [AXIS ..]
+    python benchmarks/catalogue.py [--workers 2] [--write docs/reference/catalogue.md] [AXIS ..]
 
 One multirun per axis into outputs/sweeps/catalogue_AXIS; runs that are finished are not run
 again, so that it goes on where it was stopped. Half an hour on two cores.
@@ -104,12 +104,12 @@ else being equal: {len(SEEDS)} seeds, one size (4 layers of width 64), 200 steps
 the default learning rate. **These tables settle nothing.** They show that every option trains,
 and what its first step towards an answer looks like. Many options are made for depths, lengths,
 rates and budgets that are not those of these tables; where one matters to you, [compare
-it](sweeps.md). How little a small difference means: the kernels `eager` and `sdpa` compute the
+it](../tutorials/compare_run.md). How little a small difference means: the kernels `eager` and `sdpa` compute the
 same, up to rounding, and differ by 0.003.
 
 Loss is nats per byte on the test documents; the difference is to the default, paired by seed; FLOPs
 per token are against the default's. Nothing was left out; some 250 runs, 40 minutes of one core,
-made by `python benchmarks/catalogue.py --write docs/catalogue.md` (torch 2.13, Python 3.11.7).
+made by `python benchmarks/catalogue.py --write docs/reference/catalogue.md` (torch 2.13, Python 3.11.7).
 """
 
 
