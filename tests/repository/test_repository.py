@@ -156,3 +156,16 @@ def test_relative_links_lead_somewhere() -> None:
             if file and "://" not in file and not (ROOT / name).parent.joinpath(file).exists():
                 broken.append(f"{name}: {target}")
     assert broken == []
+
+
+def test_every_invariant_stands_in_its_page_and_in_a_test() -> None:
+    page = (ROOT / "docs" / "design" / "invariants.md").read_text(encoding="utf-8")
+    listed = [int(number) for number in re.findall(r"^(\d+)\. \S", page, re.MULTILINE)]
+    assert listed == list(range(1, 45))
+    tests = (ROOT / "tests" / "contracts" / "invariants").glob("test_*.py")
+    names = [
+        name
+        for file in tests
+        for name in re.findall(r"def test_invariant_(\d\d)_", file.read_text())
+    ]
+    assert {int(name) for name in names} == set(listed)
