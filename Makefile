@@ -1,7 +1,7 @@
 PYTHON ?= python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo tensorboard test test-slow test-variant docs lint format types check ci clean
+.PHONY: help install demo tensorboard test test-slow test-variant docs lint format types check ci site clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ check: lint types test ## all that a change must pass before it is proposed
 ci: ## all checks in a fresh clone of HEAD and a fresh environment (takes minutes)
 	.ci/run
 
+site: ## build the documentation into site/ (needs the extra docs)
+	$(PYTHON) -m mkdocs build --strict
+
 clean: ## delete caches and build results; outputs/ stays as it is
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -type d -name __pycache__ -not -path './outputs/*' -not -path './.venv/*' -prune -exec rm -rf {} +

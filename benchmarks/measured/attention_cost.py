@@ -80,10 +80,10 @@ def main() -> None:
         "Flash attention needs memory that grows with the length and not with its square (Dao et "
         "al. 2022); a sliding window makes time grow with the length (Beltagy et al. 2020).",
         rows,
-        "Fused attention shows: 15 times faster at 4096 and 2 MiB instead of 548, growing with "
-        "the length; its time still grows with the square. The sliding window does not show "
-        "here: this kernel computes it as a mask, which keeps T x T booleans and takes about "
-        "twice the time of the plain causal one. On a CPU a window changes what a model sees "
+        "Confirmed for fused attention: 15 times faster at 4096 tokens with 2 MiB instead of 548, "
+        "growing linearly; its time still grows with the square. Not confirmed for the sliding "
+        "window: this kernel computes it as a mask, which keeps T x T booleans and takes about "
+        "twice the time of plain causal attention. On a CPU a window changes what a model sees "
         "and not what it costs; skipping blocks needs `kernel=flex`, which trains on GPUs only "
         "and has not been measured.",
         figure,

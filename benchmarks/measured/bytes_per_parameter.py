@@ -36,14 +36,15 @@ def main() -> None:
             rows.append([name, str(dtype).removeprefix("torch."), *numbers])
     Page(
         "bytes_per_parameter",
-        "How many bytes does a parameter take in training?",
+        "How many bytes does a parameter need in training?",
         "16 bytes per parameter for 32-bit training with Adam: weight, gradient and two moments "
-        "of 4 bytes each. Texts that say 16 *times* the space of the weights count wrongly.",
+        "of 4 bytes each. Texts that say 16 *times* the memory of the weights are wrong.",
         rows,
-        "It shows, to the last byte: 4 + 4 + 8 = 16 with Adam and AdamW, which is four times the "
-        "weights. Momentum alone or Lion takes 12; Muon keeps one moment for its matrices and two "
-        "for the rest; Adafactor keeps rows and columns. Two-byte weights halve all of it, which "
-        "says nothing of how well they train. Activations come on top and depend on the batch.",
+        "Confirmed to the byte: 4 + 4 + 8 = 16 with Adam and AdamW, which is four times the "
+        "weights. SGD with momentum or Lion takes 12; Muon keeps one moment for its matrices and "
+        "two for the rest; Adafactor keeps rows and columns. Two-byte weights halve all of it, "
+        "which says nothing about how well they train. Activations come on top and depend on the "
+        "batch.",
     ).write()
 
 

@@ -64,14 +64,14 @@ def main() -> None:
     rows += [[name, f"{value:.1e}"] for name, value in differences().items()]
     Page(
         "clipping_and_accumulation",
-        "Is accumulating gradients the same as a larger batch?",
+        "Is gradient accumulation the same as a larger batch?",
         "Gradients of micro-batches add up to that of the batch; clipping scales the whole "
         "gradient to a norm and keeps its direction (Pascanu et al. 2013).",
         rows,
-        "It is the same to rounding, if each micro-batch is divided by the number of targets of "
-        "the whole step. Dividing each by its own number and averaging, as most training loops "
-        "do, is right only where all rows are equally long: with rows of different length it "
-        "gives another gradient. Clipping equals torch's own.",
+        "Confirmed up to rounding, if each micro-batch is divided by the number of targets of the "
+        "whole step. Dividing each by its own number and averaging, as most training loops do, is "
+        "correct only if all rows are equally long: with rows of different length it gives a "
+        "different gradient. Clipping equals torch's own.",
     ).write()
 
 

@@ -50,14 +50,15 @@ def main(steps: int = 400, seeds: tuple[int, ...] = (1, 2, 3)) -> None:
     ax.legend()
     Page(
         "length_generalisation",
-        "Which positions hold beyond the length of training?",
+        "Which positions generalise beyond the training length?",
         "Linear biases extrapolate; learned and sinusoidal positions do not, and rotary ones do so "
         "badly (Press et al. 2022).",
         table,
-        "Linear biases hold: ALiBi loses nothing to the far end, and has the lowest loss of all "
-        "at bytes 128 to 256. RoPE is best within the length of training and up to twice of it, "
-        "then worse than no positions at all, and noisy. Learned positions lose most at once. "
-        "Sinusoidal ones behave like none, in this short training: they were hardly used.",
+        "Confirmed for linear biases: ALiBi loses nothing towards the end, and has the lowest "
+        "loss of all at bytes 128 to 256. RoPE is best within the training length and up to twice "
+        "of it, then worse than no positions at all, and noisy. Learned positions degrade "
+        "immediately. Sinusoidal positions behave like none after this short training: they were "
+        "hardly used.",
         figure,
     ).write()
 

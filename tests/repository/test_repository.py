@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -143,7 +144,10 @@ def test_local_pipeline_is_a_valid_executable_script() -> None:
         subprocess.run(["bash", "-n", str(script)], check=True)
 
 
-@pytest.mark.parametrize("file", [".pre-commit-config.yaml", ".github/workflows/ci.yml"])
+YAML_FILES = [".pre-commit-config.yaml", ".github/workflows/ci.yml", "CITATION.cff", "mkdocs.yml"]
+
+
+@pytest.mark.parametrize("file", YAML_FILES)
 def test_tool_configuration_is_yaml(file: str) -> None:
     assert isinstance(yaml.safe_load((ROOT / file).read_text(encoding="utf-8")), dict)
 
@@ -156,3 +160,46 @@ def test_relative_links_lead_somewhere() -> None:
             if file and "://" not in file and not (ROOT / name).parent.joinpath(file).exists():
                 broken.append(f"{name}: {target}")
     assert broken == []
+
+
+def test_every_invariant_stands_in_its_page_and_in_a_test() -> None:
+    page = (ROOT / "docs" / "design" / "invariants.md").read_text(encoding="utf-8")
+    listed = [int(number) for number in re.findall(r"^(\d+)\. \S", page, re.MULTILINE)]
+    assert listed == list(range(1, 45))
+    tests = (ROOT / "tests" / "contracts" / "invariants").glob("test_*.py")
+    names = [
+        name
+        for file in tests
+        for name in re.findall(r"def test_invariant_(\d\d)_", file.read_text())
+    ]
+    assert {int(name) for name in names} == set(listed)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")), ids=str)
+def test_issue_templates_have_a_form(path: Path) -> None:
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if path.stem != "config":
+        assert {"name", "description", "body"} <= set(form)
+        assert all({"id", "attributes"} <= set(field) for field in form["body"])
+
+
+def test_the_citation_has_the_version_and_the_licence() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == lightning_transformer.__version__
+    assert cited["license"] == "Apache-2.0"
+
+
+def test_the_page_of_floors_is_the_table_of_the_import_test() -> None:
+    page = (ROOT / "docs" / "design" / "floors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \| (.+?) \|", page, re.MULTILINE)
+    listed_floors = {
+        name.removesuffix(".py").replace("/", "."): int(number)
+        for number, names in rows
+        for name in re.findall(r"`([\w./]+)`", names)
+    }
+    source = (ROOT / "tests" / "repository" / "test_imports.py").read_text(encoding="utf-8")
+    table = re.search(r"^FLOORS = (\{.*?^\})", source, re.MULTILINE | re.DOTALL)
+    assert table is not None
+    floors = ast.literal_eval(table[1])
+    commands = {"", "__main__", "compare"}  # the package itself, and how it is started
+    assert listed_floors == {name: floor for name, floor in floors.items() if name not in commands}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.claims import command
-from benchmarks.claims_told import CLAIMS
+from benchmarks.claim_texts import CLAIMS
 from lightning_transformer.compare.run.request import read_request
 from lightning_transformer.compare.run.variants import read_variants
 from lightning_transformer.config.compose import composer, register

@@ -2,7 +2,7 @@
 
 y_vs is the metric of variant v at seed s, v = 0 the baseline; d_vs = y_vs - y_0s. A seed gives all
 variants the same samples and, where shapes agree, the same weights and dropout, which takes most of
-its share out of d. What a rule costs and how often it errs is simulated: docs/statistics.md.
+its share out of d. What a rule costs and how often it errs is simulated: docs/design/statistics.md.
 """
 
 import math

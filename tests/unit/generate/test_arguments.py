@@ -120,7 +120,7 @@ def test_refusing_what_has_no_effect() -> None:
 
 
 def test_commands_in_the_help_and_in_the_documentation_are_valid() -> None:
-    page = (ROOT / "docs" / "generate.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "guides" / "generate.md").read_text(encoding="utf-8")
     commands = re.findall(rf"{re.escape(COMMAND)} (.*)", make_parser().format_help() + page)
     commands = [c for c in commands if c.startswith("outputs/runs/RUN")]
     assert len(commands) >= 12

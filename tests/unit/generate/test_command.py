@@ -190,7 +190,7 @@ def test_a_missing_gpu_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_the_python_of_the_documentation_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = (ROOT / "docs" / "generate.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "guides" / "generate.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     make_run(tmp_path / "outputs" / "runs" / "RUN", "causal_lm")
     monkeypatch.chdir(tmp_path)
