@@ -1,29 +1,28 @@
-"""Starting jobs: each in a process of its own that has run nothing before.
+"""The processes of jobs: each trains in a process of its own in which nothing ran before.
 
-Loading torch and Lightning takes seconds, as long as a small run. On Linux, where no GPU is used, a
-process loads them once and then only forks: a job is a copy of a process that has loaded and done
-nothing, so that no number can depend on what ran before. With a GPU, and elsewhere, each job loads
-by itself, for neither a driver nor other systems' libraries can be forked.
+Loading torch and Lightning takes seconds, as long as a small run. On Linux, where no GPU is used,
+multiprocessing's fork server loads them once and forks each job from a process that has done
+nothing else, so no number depends on what ran before. With a GPU, and on other systems, each job is
+a new interpreter, because neither a driver nor other systems' libraries can be forked.
 """
 
-import json
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing import connection, reduction
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
-HOUSE = "lightning_transformer.compare.run"
-
-
-class Launcher(Protocol):
-    """Starts what would be typed after `python -m lightning_transformer`, its words in a file."""
-
-    def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "Process": ...
-    def close(self) -> None: ...
+PRELOADED = ["lightning_transformer.training.run", "hydra._internal.utils"]
+GRACE = 60.0  # seconds in which a step has to end
+LOOK = 0.5  # seconds between two checks that the fork server is alive
+LOST = 255  # multiprocessing's exit code of a process whose fork server has died
 
 
 class Process(Protocol):
@@ -34,170 +33,118 @@ class Process(Protocol):
     def last_line(self) -> str: ...
 
 
+class Launcher:
+    """Starts runs by what would be typed after `python -m lightning_transformer`.
+
+    lock: a file descriptor that each job keeps open while it lives.
+    fork: whether jobs are forked from a process that has loaded torch.
+    """
+
+    def __init__(self, lock: int, *, fork: bool) -> None:
+        self._lock = lock
+        self._context: Any = multiprocessing.get_context("forkserver" if fork else "spawn")
+        if fork:
+            self._context.set_forkserver_preload(PRELOADED)
+
+    def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "JobProcess":
+        """Start a run in an environment; a second attempt stands below the first in the log."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(f"$ lightning_transformer {' '.join(arguments)}\n")
+        process = self._context.Process(
+            target=run_job, args=(list(arguments), str(log.absolute()), Inherited(self._lock))
+        )
+        with environment_of(env):  # libraries read it while they load, before run_job begins
+            process.start()
+        return JobProcess(process, log)
+
+
 def launcher(lock: int, *, gpus: bool) -> Launcher:
-    """The fastest way that is sound here. lock: a file that stays open while a job lives."""
-    return Forking(lock) if sys.platform == "linux" and not gpus else Fresh(lock)
+    """The fastest way that is sound on this machine."""
+    return Launcher(lock, fork=sys.platform == "linux" and not gpus)
 
 
-def last_line(log: Path) -> str:
-    """The last line that a job wrote."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+class JobProcess:
+    """A run's process and its log."""
 
-
-def begin_log(log: Path, arguments: Sequence[str]) -> None:
-    """Write what is started; a second attempt stands below the first."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as stream:
-        stream.write(f"$ lightning_transformer {' '.join(arguments)}\n")
-
-
-@dataclass
-class Fresh:
-    """A new interpreter for each job."""
-
-    lock: int
-
-    def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "FreshJob":
-        begin_log(log, arguments)
-        with log.open("ab") as stream:
-            child = subprocess.Popen(
-                [sys.executable, "-m", f"{HOUSE}.job", *arguments],
-                stdin=subprocess.PIPE,  # its end tells the job that we are gone
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env=dict(env),
-                pass_fds=(self.lock,),
-                start_new_session=True,  # a Ctrl-C in the terminal is ours to hand on, once
-            )
-        return FreshJob(child, log)
-
-    def close(self) -> None:
-        """Nothing stays."""
-
-
-@dataclass
-class FreshJob:
-    """A job in an interpreter of its own."""
-
-    child: "subprocess.Popen[bytes]"
-    log: Path
+    def __init__(self, process: BaseProcess, log: Path) -> None:
+        self._process, self._log = process, log
 
     def code(self) -> int | None:
-        return self.child.poll()
+        """The exit status, or None while it runs; negative for a signal."""
+        code = self._process.exitcode
+        if code != LOST:
+            return code
+        # The fork server has died; the job notices and stops, but nobody collects its status.
+        return None if _runs(self._process.pid) else -signal.SIGKILL
 
     def stop(self, *, at_once: bool) -> None:
         """Ask it to stop with a checkpoint, or end it."""
-        if self.child.poll() is None:
-            self.child.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
+        if self.code() is None and self._process.pid is not None:
+            os.kill(self._process.pid, signal.SIGKILL if at_once else signal.SIGTERM)
 
     def last_line(self) -> str:
-        return last_line(self.log)
+        """The last line that it wrote."""
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-class Forking:
-    """Jobs forked from one process that has loaded everything; see nursery.py for its side."""
+class Inherited:
+    """A file descriptor that is sent to a child process with its arguments."""
 
-    def __init__(self, lock: int) -> None:
-        self._lock = lock
-        self._process: subprocess.Popen[bytes] | None = None
-        self._half = b""  # of a line that is still coming
-        self._codes: dict[int, int] = {}  # of jobs, by number
-        self._open: set[int] = set()
-        self._count = 0
+    def __init__(self, number: int) -> None:
+        self.number = number
 
-    def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "ForkedJob":
-        begin_log(log, arguments)
-        self._count += 1
-        self._open.add(self._count)
-        if self._process is None:
-            self._load(env)
-        self._tell({"job": self._count, "arguments": list(arguments), "log": str(log.absolute())})
-        return ForkedJob(self, self._count, log)
-
-    def _load(self, env: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{HOUSE}.nursery"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=dict(env),
-            pass_fds=(self._lock,),
-            start_new_session=True,
-        )
-        assert self._process.stdout is not None
-        os.set_blocking(self._process.stdout.fileno(), False)
-
-    def _tell(self, what: dict[str, Any]) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(what).encode() + b"\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it is gone, which `code` learns
-
-    def code(self, number: int) -> int | None:
-        """The exit status of a job, or None while it runs."""
-        self._listen()
-        return self._codes.get(number)
-
-    def _listen(self) -> None:
-        """Take in which jobs have ended.
-
-        The jobs too hold the pipe, so its end means that they all are gone with the nursery.
-        """
-        if self._process is None:
-            return
-        assert self._process.stdout is not None
-        while True:
-            try:
-                part = os.read(self._process.stdout.fileno(), 65536)
-            except BlockingIOError:
-                return
-            if not part:
-                break
-            *lines, self._half = (self._half + part).split(b"\n")
-            for line in lines:
-                said = json.loads(line)
-                self._codes[said["job"]] = said["code"]
-                self._open.discard(said["job"])
-        code = self._process.wait()  # of loading, if it got no further
-        self._codes |= dict.fromkeys(self._open, code or -signal.SIGKILL)
-        self._open.clear()
-        self.close()
-
-    def stop(self, number: int, *, at_once: bool) -> None:
-        """Ask a job to stop with a checkpoint, or end it."""
-        if number in self._open and self._process is not None:
-            self._tell({"job": number, "signal": signal.SIGKILL if at_once else signal.SIGTERM})
-
-    def close(self) -> None:
-        """Let the process go; jobs that still run stop with a checkpoint."""
-        if self._process is None:
-            return
-        for stream in (self._process.stdin, self._process.stdout):
-            assert stream is not None
-            try:
-                stream.close()
-            except BrokenPipeError:
-                continue
-        self._process.wait()
-        self._process, self._half = None, b""
+    def __reduce__(self) -> Any:
+        return _received, (reduction.DupFd(self.number),)
 
 
-@dataclass
-class ForkedJob:
-    """A job that was forked."""
+def _received(sent: Any) -> Inherited:
+    return Inherited(sent.detach())
 
-    parent: Forking
-    number: int
-    log: Path
 
-    def code(self) -> int | None:
-        return self.parent.code(self.number)
+def run_job(arguments: Sequence[str], log: str, lock: Inherited) -> None:
+    """Be the command line, in a child process. The lock stays open until the process ends."""
+    os.setsid()  # a Ctrl-C in the terminal reaches jobs once, through the scheduler
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for new, old in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(new, old)
+    threading.Thread(target=_stop_without_parent, daemon=True).start()
+    from lightning_transformer.cli.main import main  # Hydra, which the parent does not need
 
-    def stop(self, *, at_once: bool) -> None:
-        self.parent.stop(self.number, at_once=at_once)
+    sys.argv = ["lightning_transformer", *arguments]
+    main()
 
-    def last_line(self) -> str:
-        return last_line(self.log)
+
+def _stop_without_parent() -> None:
+    """Stop, with a checkpoint where it can, when the command or the fork server is gone."""
+    command, server = multiprocessing.parent_process(), os.getppid()
+    assert command is not None
+    while not connection.wait([command.sentinel], timeout=LOOK) and os.getppid() == server:
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _runs(pid: int | None) -> bool:
+    """Whether a process of this number runs; one that nobody waits for is a zombie."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+@contextmanager
+def environment_of(env: Mapping[str, str]) -> Iterator[None]:
+    """Within, `os.environ` is `env`."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(env)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
