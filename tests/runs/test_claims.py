@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.claims import command
 from benchmarks.claim_texts import CLAIMS
+from benchmarks.claims import command
 from lightning_transformer.compare.run.request import read_request
 from lightning_transformer.compare.run.variants import read_variants
 from lightning_transformer.config.compose import composer, register

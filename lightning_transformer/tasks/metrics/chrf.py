@@ -1,3 +1,5 @@
+"""chrF (Popovic 2015), summed over batches and ranks."""
+
 from collections import Counter
 from collections.abc import Sequence
 

@@ -1,3 +1,5 @@
+"""A mean over batches and ranks, in float64."""
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric

@@ -1,3 +1,5 @@
+"""The loss of each test example, over all ranks."""
+
 import numpy as np
 import torch
 import torch.nn.functional as F

@@ -1,3 +1,5 @@
+"""match=flops: training FLOPs per token are equal."""
+
 from omegaconf import DictConfig
 
 from lightning_transformer.compare.run.match.base import (

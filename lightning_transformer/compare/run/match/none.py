@@ -1,3 +1,5 @@
+"""match=none: nothing is made equal."""
+
 from omegaconf import DictConfig
 
 from lightning_transformer.compare.run.match.base import Matched

@@ -1,3 +1,5 @@
+"""match=params: numbers of parameters are equal."""
+
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.compare.run.match.base import Matched, check_tolerance, size_of

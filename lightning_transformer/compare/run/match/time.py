@@ -1,3 +1,5 @@
+"""match=time: the measured time of a run is equal."""
+
 import itertools
 import tempfile
 import time
