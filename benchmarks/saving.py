@@ -18,7 +18,7 @@ import torch
 
 from lightning_transformer.checkpoint import store
 from lightning_transformer.checkpoint.io import SafeCheckpointIO
-from lightning_transformer.runs.result import sync_folder
+from lightning_transformer.runs.atomic import sync_folder
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ def digest(path: Path) -> dict[str, Any]:
 class StreamingHash:
     """The digest of a file, made while it is being written from front to back.
 
-    with Following(path) as digest: write all of the file, and put it on the disk
+    with StreamingHash(path) as digest: write all of the file, and put it on the disk
     entry: SHA-256 and bytes, what a manifest says of a file; set when the block ends.
     """
 
@@ -43,7 +43,7 @@ class StreamingHash:
         sha, n_bytes = hashlib.sha256(), 0
         with self.path.open("rb") as file:
             while True:
-                written = self._written.is_set()  # asked first: then what is read is all there is
+                written = self._written.is_set()  # read before the file, so that no block is missed
                 block = file.read(BLOCK)
                 sha.update(block)
                 n_bytes += len(block)

@@ -1,4 +1,5 @@
-import os
+"""How Lightning's trainer writes a checkpoint file, and reads one without running its content."""
+
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,12 @@ from lightning.fabric.plugins import CheckpointIO
 
 from lightning_transformer.checkpoint.hashing import StreamingHash
 from lightning_transformer.checkpoint.sharded import is_sharded, load_sharded
+from lightning_transformer.runs.atomic import atomic_path
 from lightning_transformer.runs.untrusted import check_archive
 
 
 class SafeCheckpointIO(CheckpointIO):
-    """Checkpoint files that are whole or not there: written beside the target, synced, renamed.
+    """Checkpoint files that are complete or not there: written beside the target, synced, renamed.
 
     Lightning's own goes through the system's temporary folder; where that is another file system a
     crash leaves half a file. Loading never unpickles code.
@@ -27,21 +29,19 @@ class SafeCheckpointIO(CheckpointIO):
     ) -> None:
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name}.tmp-{os.getpid()}")
         try:
-            with StreamingHash(beside) as digest, beside.open("wb") as file:
+            with (
+                atomic_path(target) as beside,
+                StreamingHash(beside) as digest,
+                beside.open("wb") as file,
+            ):
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, target)
             self.written = {target: digest.entry}
         except RuntimeError as error:
             # Where the disk takes no more, torch still ends its archive, and says that that failed.
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from None
             raise
-        finally:
-            beside.unlink(missing_ok=True)
 
     def load_checkpoint(
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None

@@ -15,7 +15,7 @@ from lightning_transformer.checkpoint import store
 from lightning_transformer.checkpoint.sharded import is_sharded, load_sharded
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.data.tokenizers.file import load_vocabulary
-from lightning_transformer.runs.result import write_atomically
+from lightning_transformer.runs.atomic import write_atomically
 from lightning_transformer.runs.untrusted import check_archive, stored_config, stored_labels
 
 CONFIG, TOKENIZER, LABELS = "config.yaml", "tokenizer.json", "labels.json"

@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lightning_transformer.checkpoint.hashing import digest
-from lightning_transformer.runs.result import sync_folder, write_atomically
+from lightning_transformer.runs.atomic import sync_folder, write_atomically
 
 SCHEMA = 1
 FOLDER, MANIFEST, STATE = "checkpoints", "manifest.json", "state.ckpt"

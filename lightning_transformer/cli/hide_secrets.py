@@ -6,7 +6,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from lightning_transformer.runs.result import write_atomically
+from lightning_transformer.runs.atomic import write_atomically
 from lightning_transformer.runs.secrets import redacted, redacted_text
 
 

@@ -1,30 +1,18 @@
-"""Files that are written whole or not at all, and a cache of what takes seconds to compute."""
+"""A cache of what takes seconds to compute."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from lightning_transformer.runs.atomic import write_atomically
+
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a text file beside its final place and rename it, so that no reader sees a part."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(temporary, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def cache_folder() -> Path:
@@ -54,7 +42,7 @@ def cached(name: str, key: str, compute: Callable[[], T]) -> T:
     try:
         path = cache_folder() / f"{name}-{key}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, json.dumps(value))
+        write_atomically(path, json.dumps(value))
     except (OSError, RuntimeError) as error:
         log.info("cannot write the cache, going on without it: %s", error)
     return value

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from lightning_transformer.runs.atomic import write_atomically
+
 SCHEMA = 2  # 1: before the packages had their present names; no such run can be used any more
 RESULT_FILE = "result.json"
 HISTORY_FILE = "metrics.csv"
@@ -193,32 +195,6 @@ def complete_lines(file: Path) -> list[str]:
     with file.open(encoding="utf-8") as stream:
         lines = stream.readlines()
     return lines if not lines or lines[-1].endswith("\n") else lines[:-1]
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace a file by ``content`` so that a crash leaves the old content or the new one."""
-    # beside the target, because a rename is atomic only within one file system
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content if isinstance(content, bytes) else content.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk."""
-    if hasattr(os, "O_DIRECTORY"):  # not on Windows, which cannot open a folder
-        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 def _finite(value: Any) -> Any:

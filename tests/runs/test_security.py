@@ -93,8 +93,8 @@ HOSTILE = [
     (LOSS, "lightning_transformer.__main__.main"),
     (LOSS, "lightning_transformer.cli.main.set_aside"),
     (LOSS, "lightning_transformer.training.run.run"),
-    (LOSS, "lightning_transformer.runs.result.write_atomically"),
-    (LOSS, "lightning_transformer.data.cache.write_atomic"),
+    (LOSS, "lightning_transformer.runs.atomic.write_atomically"),
+    (LOSS, "lightning_transformer.data.cache.write_atomically"),
     (LOSS, "lightning_transformer.build.instantiate"),
     (LOSS, "lightning_transformer.nn.norm.rmsnorm.RMSNorm"),  # ours, but of another kind
     ("model.block.attention", "lightning_transformer.training.loggers.tensorboard.tensorboard"),

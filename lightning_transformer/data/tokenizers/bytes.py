@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lightning_transformer.data.cache import write_atomic
 from lightning_transformer.data.tokenizers.base import N_SPECIAL, Vocabulary
+from lightning_transformer.runs.atomic import write_atomically
 
 
 class ByteVocabulary(Vocabulary):
@@ -37,7 +37,7 @@ class ByteVocabulary(Vocabulary):
         return ids.astype(np.uint8).tobytes().decode("utf-8", errors="replace")
 
     def save(self, path: Path) -> None:
-        write_atomic(path, json.dumps({"class": f"{__name__}.ByteVocabulary"}))
+        write_atomically(path, json.dumps({"class": f"{__name__}.ByteVocabulary"}))
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> ByteVocabulary:

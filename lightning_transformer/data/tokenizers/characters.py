@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lightning_transformer.data.cache import write_atomic
 from lightning_transformer.data.tokenizers.base import N_SPECIAL, Vocabulary
+from lightning_transformer.runs.atomic import write_atomically
 
 
 def _code_points(text: str) -> np.ndarray:
@@ -49,7 +49,7 @@ class CharacterVocabulary(Vocabulary):
 
     def save(self, path: Path) -> None:
         content = {"class": f"{__name__}.CharacterVocabulary", "characters": self.characters}
-        write_atomic(path, json.dumps(content))
+        write_atomically(path, json.dumps(content))
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> CharacterVocabulary:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tokenizers
 
-from lightning_transformer.data.cache import write_atomic
 from lightning_transformer.data.tokenizers.base import N_SPECIAL, Vocabulary
+from lightning_transformer.runs.atomic import write_atomically
 
 PIECE = 1 << 16
 """Characters per piece of a long text that is encoded in parallel."""
@@ -114,4 +114,4 @@ class SubwordVocabulary(Vocabulary):
         return self.tokenizer.decode(ids.tolist(), skip_special_tokens=False)
 
     def save(self, path: Path) -> None:
-        write_atomic(path, self.tokenizer.to_str(pretty=True))
+        write_atomically(path, self.tokenizer.to_str(pretty=True))

@@ -10,7 +10,8 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from lightning_transformer.runs.result import HISTORY_FILE, complete_lines, write_atomically
+from lightning_transformer.runs.atomic import write_atomically
+from lightning_transformer.runs.result import HISTORY_FILE, complete_lines
 
 Row = dict[str, str]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_transformer.checkpoint import io
 from lightning_transformer.checkpoint.io import SafeCheckpointIO
 
 OLD, NEW = {"step": 1, "w": torch.zeros(3)}, {"step": 2, "w": torch.ones(3)}
@@ -52,14 +51,14 @@ def test_a_save_that_breaks_leaves_the_old_file(tmp_path, monkeypatch, point, er
 def test_the_file_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
     calls = []
     fsync, replace = os.fsync, os.replace
-    monkeypatch.setattr(io.os, "fsync", lambda number: (calls.append("fsync"), fsync(number)))
+    monkeypatch.setattr(os, "fsync", lambda number: (calls.append("fsync"), fsync(number)))
     monkeypatch.setattr(
-        io.os,
+        os,
         "replace",
         lambda source, target: (calls.append(("replace", source.parent)), replace(source, target)),
     )
     SafeCheckpointIO().save_checkpoint(NEW, tmp_path / "last.ckpt")
-    # Beside its target: a rename is whole only within one file system.
+    # Beside its target: a rename is atomic only within one file system.
     assert calls[:2] == ["fsync", ("replace", tmp_path)]
 
 

@@ -1,40 +1,19 @@
-"""Atomic files and the cache."""
+"""The cache."""
 
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import pytest
 
-from lightning_transformer.data.cache import cache_folder, cached, write_atomic
+from lightning_transformer.data.cache import cache_folder, cached
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHTNING_TRANSFORMER_CACHE", str(tmp_path))
     return tmp_path / "lightning_transformer"
-
-
-def test_write_replaces_and_leaves_nothing_else(tmp_path):
-    for text in ("one\n", "zwei é\n"):
-        write_atomic(tmp_path / "f.json", text)
-        assert (tmp_path / "f.json").read_bytes() == text.encode()
-    assert os.listdir(tmp_path) == ["f.json"]
-
-
-def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
-    write_atomic(tmp_path / "f.json", "old")
-
-    def fail(source, target):
-        raise OSError("disk is gone")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk is gone"):
-        write_atomic(tmp_path / "f.json", "new")
-    assert os.listdir(tmp_path) == ["f.json"]
-    assert (tmp_path / "f.json").read_text() == "old"
 
 
 def test_folder_follows_the_environment(monkeypatch):
