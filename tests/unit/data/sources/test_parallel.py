@@ -77,7 +77,7 @@ def test_pairs_with_an_empty_side_are_dropped_and_counted(make, caplog):
         ({"source": "", "target": ""}, {}, "data.train is empty"),
         ({"source": "a\n", "target": "b\n"}, {"val_source": "x"}, "needs data.val_target as well"),
         ({"source": "a\n", "target": "b\n"}, {"test_target": "x"}, "needs data.test_source as"),
-        ({"source": "a\n", "target": "b\n"}, {"val_fraction": 1.5}, r"must be at least 0 and below 1"),
+        ({"source": "a\n", "target": "b\n"}, {"val_fraction": 1.5}, "at least 0 and below 1"),
     ],
 )
 def test_mistakes_are_refused(make, files, options, match):
