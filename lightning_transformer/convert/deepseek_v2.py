@@ -26,7 +26,7 @@ RULES: Rules = (
 
 
 def convert(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of Hugging Face under our names; an expert's layers stand in one tensor there.
+    """A state dict of Hugging Face under our names; it has one tensor for all layers of an expert.
 
     A q_proj, as the small models have it, is what q_up is here, so these rules come first.
     """

@@ -1,17 +1,17 @@
-"""Giving weights other names, by rules that each know some of them."""
+"""Rename weights by rules, each of which matches some of them."""
 
 import re
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-Rules = Sequence[tuple[str, str]]  # pattern of a whole name, new name with \1 for what it found
+Rules = Sequence[tuple[str, str]]  # pattern of a full name, new name with \1 for what it found
 
 
 def renamed(theirs: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
     """The weights under the names that the first fitting rule gives them; "" leaves one out.
 
-    Raises ValueError for a weight that no rule knows: nothing is left out in silence.
+    Raises ValueError for a weight that no rule matches, so that none is skipped silently.
     """
     ours = {_renamed(name, rules): weight for name, weight in theirs.items()}
     ours.pop("", None)

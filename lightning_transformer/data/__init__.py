@@ -1,1 +1,1 @@
-"""Sources of examples, tokenizers, packing and the loader; knows no task."""
+"""Data sources, tokenizers, packing and loaders; independent of tasks."""

@@ -22,7 +22,7 @@ from lightning_transformer.nn import checks
 class DataModule(L.LightningDataModule):
     """A source of text, split, encoded and served in optimizer steps.
 
-    A source sets `name` and `example`, and says how to `read` its records and to `encode` them.
+    A source sets `name` and `example`, and implements `read` and `encode`.
     After `prepare()`: `vocabulary`, `splits` (train and, where there is one, val and test),
     `identity`, and `labels` (names of classes or tags by number, None without).
 
@@ -56,7 +56,7 @@ class DataModule(L.LightningDataModule):
         self.tokenizer = tokenizer
         self.labels: list[str] | None = None
         self.splits: dict[str, Split] = {}
-        self.left_out = LeftOut()  # of the training data, after spikes
+        self.left_out = LeftOut()  # steps of the training data, skipped after loss spikes
         self.vocabulary: Vocabulary
         self.identity: DataIdentity
         self._collators: Mapping[str, Collate] = {}
@@ -71,9 +71,9 @@ class DataModule(L.LightningDataModule):
         """Encode the records of a split with `self.vocabulary`."""
 
     def prepare(self) -> None:
-        """Read, split, train the tokenizer on the training split alone, and encode.
+        """Read, split, train the tokenizer on the training split only, and encode.
 
-        Deterministic; a second call does nothing; several processes may call it at once.
+        Deterministic; a second call does nothing; several processes may call it concurrently.
         Raises ValueError for an empty split, and for whatever the source refuses.
         """
         if self.splits:
@@ -104,7 +104,7 @@ class DataModule(L.LightningDataModule):
         return [chosen.get((2 * i + 1) * len(chosen) // (2 * n), 0) for i in range(n)]
 
     def connect(self, collators: Mapping[str, Collate], seed: int, accumulate: int) -> None:
-        """Say, before fitting, how examples become batches in each split.
+        """Set, before fitting, how examples become batches in each split.
 
         seed orders the examples, in [0, 2**63). accumulate: micro-batches per optimizer step.
         """
@@ -139,7 +139,7 @@ class DataModule(L.LightningDataModule):
         )
 
     def samples_sha256(self, n_steps: int) -> str:
-        """Return a digest of the training examples of the first n_steps; see `data.seen`."""
+        """Return a digest of the training examples of the first n_steps; see `sample_digest`."""
         return samples_sha256(self.train_dataloader(), n_steps, self.identity.sha256)
 
     def _evaluation(self, split: str) -> EvaluationLoader | list[Any]:

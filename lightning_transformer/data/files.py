@@ -1,4 +1,4 @@
-"""Reading the text files that users name, with errors that say what to do."""
+"""Reading the text files of users, with errors that say how to fix them."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from lightning_transformer.nn import checks
 
 
 def position(name: str) -> float:
-    """Return a number in [0, 1) that depends on the name alone, spread evenly over names."""
+    """Return a number in [0, 1) that depends only on the name, spread evenly over names."""
     digest = hashlib.sha256(name.encode("utf-8", errors="surrogatepass")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 

@@ -1,4 +1,4 @@
-"""What the loader asks of a split, and the split that keeps its examples in a list."""
+"""The contract of a split, and the split that keeps its examples in a list."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Generating tokens from a model: sampling, caches, and what follows a full context."""
+"""Token generation: sampling, incremental decoding, and restarting when the context is full."""

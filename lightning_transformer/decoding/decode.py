@@ -1,4 +1,4 @@
-"""Generation with a cache: one position per new token, many rows at once."""
+"""Batched generation with a key/value cache: one position per new token."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -22,9 +22,9 @@ def stream_tokens(
     """Yield the next token of every row, (B,) long on the model's device, max_new_tokens times.
 
     Rows are prompts of a decoder or sources of an encoder-decoder, at least one token each. A row
-    that has said EOS goes on saying EOS; the stream ends when all have, or when a model that cannot
-    slide is full. A model that slides forgets all but the latter half of max_len tokens of a row
-    each time that row is full. Nothing that a row says depends on the rows beside it.
+    that has ended gives EOS; the stream ends when all rows have, or when a model that cannot slide
+    is full. A model that slides drops the first half of a row of max_len tokens each time that row
+    is full. The output of a row does not depend on the other rows.
     """
     assert all(len(row) for row in rows), "an empty prompt has no last token to go on from"
     eos_id = model.task.vocabulary.eos_id
@@ -33,13 +33,13 @@ def stream_tokens(
         rows = [_tail(row, model.max_len) for row in rows]
     done = torch.zeros(len(rows), dtype=torch.bool, device=model.device)
     state, ids, padding = model.begin(rows)
-    said: list[Tensor] = []
+    generated: list[Tensor] = []
     for _ in range(max_new_tokens):
         if state.cache.length + ids.shape[1] > model.max_len:
             if not model.slides:
                 return
-            # Everything said so far is a prompt now.
-            rows, said = _restart_prompt(rows, said, done, model), []
+            # All tokens so far become the prompt.
+            rows, generated = _restart_prompt(rows, generated, done, model), []
             state, ids, padding = model.begin(rows)
         features = model.decode(ids, state, padding)[:, -1]
         scores = model.task.head(features)
@@ -50,7 +50,7 @@ def stream_tokens(
         yield new
         if bool(done.all()):
             return
-        said.append(new)
+        generated.append(new)
         ids, padding = new[:, None], None
 
 
@@ -64,27 +64,27 @@ def _special_mask(model: Any) -> Tensor:
 
 
 def _tail(row: np.ndarray, max_len: int) -> np.ndarray:
-    """The row, or the end that is kept of a row which has outgrown the model."""
+    """The row, or the last half of max_len tokens of one that is longer than max_len."""
     return row if len(row) <= max_len else row[-max(1, max_len // 2) :]
 
 
 def _restart_prompt(
-    rows: Sequence[np.ndarray], said: Sequence[Tensor], done: Tensor, model: Any
+    rows: Sequence[np.ndarray], generated: Sequence[Tensor], done: Tensor, model: Any
 ) -> list[np.ndarray]:
-    """Rows with what they said; of a finished one its EOS is enough, and what a prompt needs."""
+    """Prompts to continue from: the end of each row; of a finished row only what a prompt needs."""
     longer = []
-    columns = torch.stack(list(said), dim=1).cpu().numpy()
+    columns = torch.stack(list(generated), dim=1).cpu().numpy()
     for row, more, finished in zip(rows, columns, done.tolist(), strict=True):
-        whole = np.concatenate((row, more))
-        enough = whole[-max(1, model.n_prefix) :]
-        longer.append(enough if finished else _tail(whole, model.max_len))
+        full = np.concatenate((row, more))
+        enough = full[-max(1, model.n_prefix) :]
+        longer.append(enough if finished else _tail(full, model.max_len))
     return longer
 
 
 def generate_tokens(
     model: Any, rows: Sequence[np.ndarray], *, max_new_tokens: int, sampler: Sampler = greedy
 ) -> list[list[int]]:
-    """All of stream at once: token ids per row, cut before EOS."""
+    """Generate to the end: token ids per row, cut before EOS."""
     if not rows:
         return []
     columns = list(stream_tokens(model, rows, max_new_tokens=max_new_tokens, sampler=sampler))

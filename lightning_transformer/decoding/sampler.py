@@ -1,4 +1,4 @@
-"""Drawing the next token. A row's draws come from its own seed, whatever rows stand beside it."""
+"""Sampling of the next token. Each row has its own seed, independent of the rest of the batch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from lightning_transformer.decoding.decode import Sampler, generate_tokens, greedy
 from lightning_transformer.decoding.sampling import Sampling
 
-BLOCK = 256  # random numbers per row that are drawn, and moved to the device, at once
+BLOCK = 256  # random numbers per row that are drawn and moved to the device together
 
 
 def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -60,7 +60,7 @@ def choose(scores: Tensor, sampling: Sampling, chance: Tensor) -> Tensor:
 
 
 def row_seed(seed: int, *place: int) -> int:
-    """A seed of its own for each place, such as the numbers of a prompt and of a sample."""
+    """A seed for each place, for example the numbers of a prompt and of a sample."""
     text = " ".join(map(str, (seed, *place))).encode()
     return int.from_bytes(blake2b(text, digest_size=7).digest(), "big")
 

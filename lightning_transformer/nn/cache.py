@@ -1,4 +1,4 @@
-"""What decoding remembers, so that each new token costs one position and not the whole row."""
+"""Key/value caches for incremental decoding: each new token computes one position only."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -40,14 +40,14 @@ class KVCache:
 
 @dataclass
 class LayerCache:
-    """Memory of one block: its own past, and the source that it attends to (filled once)."""
+    """Cache of one block: of its own past, and of the source it attends to (filled once)."""
 
     own: Any
     source: Any = None
 
 
 class StackCache:
-    """Memory of a stack: one LayerCache per layer, and which of the past tokens were padding."""
+    """Cache of a stack: one LayerCache per layer, and which past tokens were padding."""
 
     def __init__(self, layers: list[LayerCache], capacity: int) -> None:
         self.layers, self.capacity = layers, capacity
@@ -59,7 +59,7 @@ class StackCache:
         self.length += n_new
 
     def extend_padding(self, padding: Tensor | None, batch: int, n_new: int) -> Tensor | None:
-        """Remember the padding of n_new tokens; return all so far, or None if there was none."""
+        """Append the padding of n_new tokens; return all so far, or None if there was none."""
         if padding is None and self.padding is None:
             return None
         known = padding if padding is not None else self.padding

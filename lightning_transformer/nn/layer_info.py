@@ -8,7 +8,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """Layer number `layer`, from 0, of the `n_layers` that a stack runs through.
+    """Layer number `layer`, from 0, of the `n_layers` of a stack.
 
     causal: no position sees a later one. cross: reads a source, not its own row. reads_source: its
     stack has such layers. n_readers: layers of the decoder that reads this stack, 0 = none does.
@@ -32,7 +32,8 @@ class LayerInfo:
         """
         if self.n_runs > 1:
             raise ValueError(
-                f"{name} tells layers apart that share one block; use layer_sharing=none"
+                f"{name} differs between layers, and one block computes several; "
+                "use layer_sharing=none"
             )
         return self.layer
 
@@ -45,14 +46,15 @@ class ConfiguresLayer(Protocol):
     module to use there: itself, or another. Raises ValueError where the component cannot work.
     """
 
-    def configure_layer(self, place: LayerInfo) -> nn.Module: ...
+    def configure_layer(self, info: LayerInfo) -> nn.Module: ...
 
 
-def configure_layer(module: nn.Module, place: LayerInfo) -> nn.Module:
+def configure_layer(module: nn.Module, info: LayerInfo) -> nn.Module:
     """Configure a module and all below it for their layer; return the module to use."""
     for name, child in list(module.named_children()):
-        there = replace(place, cross=True, causal=False) if name == "cross" else place
+        child_info = replace(info, cross=True, causal=False) if name == "cross" else info
         if name.endswith("residual"):
-            there = replace(there, sublayer=name.removesuffix("residual").removesuffix("_"))
-        setattr(module, name, configure_layer(child, there))
-    return module.configure_layer(place) if isinstance(module, ConfiguresLayer) else module
+            sublayer = name.removesuffix("residual").removesuffix("_")
+            child_info = replace(child_info, sublayer=sublayer)
+        setattr(module, name, configure_layer(child, child_info))
+    return module.configure_layer(info) if isinstance(module, ConfiguresLayer) else module

@@ -1,4 +1,4 @@
-"""Linear layers that say what they are for, so that initialisers need not guess from names."""
+"""Linear layers with a class per role, by which initialisers choose their rule."""
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +18,9 @@ class Head(nn.Linear):
     """The last linear layer: features to scores over a vocabulary or over classes.
 
     With softcap c a score z becomes c * tanh(z / c), within (-c, c), in float32 at least (Gemma
-    team 2024, Gemma 2). It is done here, so that training, evaluation and generation all see it.
+    team 2024, Gemma 2), in training, evaluation and generation alike.
 
-    multiplier: of the features, set by an initialisation that rules how scores grow with D.
+    multiplier: of the features; set by init=mup, which scales scores by base_width / d_model.
 
     Shape: (..., D) -> (..., V).
     """

@@ -29,8 +29,8 @@ MAX_LAYERS = 4096  # more is a typing error, and takes minutes to refuse for its
 class Stack(nn.Module):
     """n_layers blocks that share one position encoding.
 
-    stochastic_depth: how often the last layer is left out of a row in training; linearly less often
-    for those before it.
+    stochastic_depth: probability of skipping the last layer for a row in training, [0, 1); falls
+    linearly towards the first layer.
 
     Shape: x (B, T, D) -> (B, T, D), with
         padding (B, T): True = pad, on either side; positions count real tokens only.
@@ -81,12 +81,12 @@ class Stack(nn.Module):
         chosen = [pattern.for_layer(layer) for layer in range(self.n_layers)]
         self.n_prefix = _check_prefix(chosen, causal, max_len)
         self.patterns: list[Pattern] = [p.in_past() if causal else p for p in chosen]
-        # Layers of one pattern, with or without position, share what they may see.
+        # Layers of equal pattern and position share one attention context.
         self.views = [(p, self.position.acts_on(layer)) for layer, p in enumerate(self.patterns)]
         self.dropout = nn.Dropout(dropout)
         needs_norm = self._residuals[-1].needs_final_norm
         self.final_norm = norm(d_model) if needs_norm else nn.Identity()
-        # Grows with depth: what is near the input is needed by all that comes after.
+        # Grows with depth: all later layers depend on those near the input.
         self.drop_rates = [stochastic_depth * (i + 1) / self.n_layers for i in range(self.n_layers)]
         self._compiled = False
 
@@ -98,22 +98,22 @@ class Stack(nn.Module):
 
     @property
     def n_residuals(self) -> int:
-        """How many times something is added to the residual stream."""
+        """Number of additions to the residual stream."""
         return len(self._residuals)
 
     def new_cache(self, capacity: int, source_capacity: int = 0) -> StackCache:
-        """An empty memory for decoding rows of up to so many tokens."""
+        """An empty cache for decoding rows of up to `capacity` tokens."""
         blocks: list[Any] = [self.blocks[i] for i in self.order]
         return StackCache([b.new_cache(capacity, source_capacity) for b in blocks], capacity)
 
     def checkpoint_blocks(self) -> None:
         """Keep only each block's input for the backward pass, which computes the block again."""
         for block in self.blocks:
-            # Inside what FSDP hangs around the block: its parameters are gathered once more then.
+            # Wraps the inner forward, below FSDP's hooks: parameters are gathered again for it.
             block.forward = partial(_recomputed, block.forward)
 
     def compile_blocks(self, backend: str = "inductor") -> None:
-        """Compile each block for itself, in place: names of weights stay as they are."""
+        """Compile each block separately, in place; names of weights do not change."""
         for block in self.blocks:
             block.compile(backend=backend)
         self._compiled = True
@@ -137,7 +137,7 @@ class Stack(nn.Module):
         x = self._residuals[0].split_stream(x)
         contexts = self._contexts(x, places, positions, past, padding, documents)
         memory_context = None if memory is None else _memory_context(memory_padding)
-        # A row that grows would be compiled anew at each length.
+        # Compiled code would be recompiled at each length of a growing row.
         eager = self._compiled and cache is not None
         with torch.compiler.set_stance("force_eager") if eager else nullcontext():
             for i, (number, view) in enumerate(zip(self.order, self.views, strict=True)):
@@ -164,7 +164,7 @@ class Stack(nn.Module):
             angles = angles.to(torch.promote_types(x.dtype, torch.float32))
         every_bias = self.position.bias(places[past:], places)
 
-        def turned(heads: Tensor) -> Tensor:
+        def rotated(heads: Tensor) -> Tensor:
             return heads if angles is None else self.position.rotate(heads, angles)
 
         plain = padding is None and documents is None
@@ -173,10 +173,10 @@ class Stack(nn.Module):
         )
         contexts: dict[tuple[Pattern, bool], AttentionContext] = {}
         for pattern, placed in dict.fromkeys(self.views):
-            rotate, bias = (turned, every_bias) if placed else (unrotated, None)
+            rotate, bias = (rotated, every_bias) if placed else (unrotated, None)
             view = pattern, placed
             if plain and pattern == Causal() and bias is None and (not past or x.shape[1] == 1):
-                # One new token sees all of the past; a square is left to the kernel's own triangle.
+                # One new token sees all of the past; in squares the kernel applies a causal mask.
                 contexts[view] = replace(shared, rotate=rotate, is_causal=x.shape[1] > 1)
                 continue
             mask = pattern(positions[..., past:, None], positions[..., None, :])
@@ -191,21 +191,21 @@ class Stack(nn.Module):
 
 
 def _score_sizes(blocks: Iterable[Any]) -> tuple[int, int]:
-    """n_heads and head_dim of what has scores; of the first layer where none has."""
+    """n_heads and head_dim of the first layer with scores, else of the first layer."""
     layers = [block.attention for block in blocks]
     chosen = next((layer for layer in layers if layer.has_scores), layers[0])
     return chosen.n_heads, chosen.head_dim
 
 
 def _check_scores(blocks: Iterable[Any], position: PositionEncoding, pattern: Pattern) -> None:
-    """Refuse a position or a pattern that acts on scores where no layer has any, or they differ."""
+    """Refuse a position or pattern that acts on scores where no layer has them, or sizes differ."""
     layers = [block.attention for block in blocks]
     sizes = {(layer.n_heads, layer.head_dim) for layer in layers if layer.has_scores}
     if len(sizes) > 1 and position.acts_on_scores:
-        said = " and ".join(f"{n} of width {width}" for n, width in sorted(sizes))
+        sizes_text = " and ".join(f"{n} of width {width}" for n, width in sorted(sizes))
         raise ValueError(
-            f"position={type(position).__name__} serves one n_heads and head_dim, and layers have "
-            f"heads {said}; set them alike, or use position=none or position=learned"
+            f"position={type(position).__name__} needs one n_heads and head_dim, and layers have "
+            f"heads {sizes_text}; make them equal, or use position=none or position=learned"
         )
     if sizes:
         return
@@ -223,7 +223,7 @@ def _check_scores(blocks: Iterable[Any], position: PositionEncoding, pattern: Pa
 
 
 def _check_prefix(patterns: Iterable[Pattern], causal: bool, max_len: int) -> int:
-    """The first tokens of a row that see each other both ways; refuse where they cannot."""
+    """The number of prefix tokens that see each other both ways; ValueError where impossible."""
     n_prefix = max(pattern.prefix() for pattern in patterns)
     if n_prefix and not causal:
         raise ValueError(
@@ -239,7 +239,7 @@ def _check_prefix(patterns: Iterable[Pattern], causal: bool, max_len: int) -> in
 
 
 def _dropped(x: Tensor, y: Tensor, rate: float) -> Tensor:
-    """Stochastic depth: leave a layer out for some rows, and scale it up for the others.
+    """Stochastic depth: skip a layer for some rows and scale it up for the others.
 
     x + keep / (1 - rate) (y - x), keep ~ Bernoulli(1 - rate) for each row (Huang et al. 2016).
     """

@@ -1,4 +1,4 @@
-"""Shapes of the factories that travel through a model: sizes are given when they are called."""
+"""Types of the factories from which a model builds its parts."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Leaving out an update without asking the device: torch's `found_inf`, for any optimizer."""
+"""Skip an update without a device synchronisation: torch's `found_inf` for any optimizer."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from torch.distributed.tensor import DTensor
 
 @torch.no_grad()
 def step_unless(optimizer: Any, skip: Tensor) -> None:
-    """Do a step that leaves parameters and state as they are where skip (0-d) is not 0.
+    """Do a step that leaves parameters and state unchanged where skip (0-d) is not 0.
 
-    Fused optimizers do so themselves. With others each parameter and its state is kept while it is
-    updated, one at a time, so that no more memory is needed than for the largest.
+    Fused optimizers support this themselves. With others each parameter and its state is copied
+    before its update, one at a time, so that the largest one bounds the extra memory.
     """
     if getattr(optimizer, "_step_supports_amp_scaling", False):
         optimizer.found_inf = skip

@@ -1,4 +1,4 @@
-"""Muon's orthogonal step by itself, over shards, and with rows of one size."""
+"""Muon's orthogonalised step: alone, over shards, and with normalised rows."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ _MUON = {  # the defaults of torch.optim.Muon
 
 
 def orthogonal_step(update: Tensor, group: dict[str, Any], lr: float) -> Tensor:
-    """What torch's Muon adds to a whole matrix (out, in) whose momentum gives this update."""
+    """What torch's Muon adds to a full matrix (out, in) for this momentum update."""
     moved = nn.Parameter(torch.zeros_like(update))
     moved.grad = update
     options = {key: group[key] for key in ("ns_coefficients", "ns_steps", "eps", "adjust_lr_fn")}
@@ -26,20 +26,20 @@ def orthogonal_step(update: Tensor, group: dict[str, Any], lr: float) -> Tensor:
     return moved.detach()
 
 
-def cut_as(like: Tensor, whole: Tensor) -> Tensor:
-    """This process's part of a tensor that all have, where `like` is cut."""
+def cut_as(like: Tensor, full: Tensor) -> Tensor:
+    """Shard a tensor that every process has as `like` is sharded."""
     if not isinstance(like, DTensor):
-        return whole
-    # Every process has it all: nothing is sent.
-    return distribute_tensor(whole, like.device_mesh, like.placements, src_data_rank=None)
+        return full
+    # Every process has the full tensor: nothing is sent.
+    return distribute_tensor(full, like.device_mesh, like.placements, src_data_rank=None)
 
 
 class MuonOfShards(torch.optim.Muon):
     """`torch.optim.Muon` on DTensors, with the update that one process would compute.
 
-    Orthogonalising needs the whole matrix, and torch does it in bfloat16, where adding up parts in
-    another order is another result. So the update of one matrix at a time is gathered, made
-    orthogonal on every process alike, and cut again. Momentum stays cut.
+    Orthogonalising needs the full matrix, and torch does it in bfloat16, where another order of
+    summation gives another result. So the update of one matrix at a time is gathered,
+    orthogonalised on every process alike, and sharded again. Momentum stays sharded.
     """
 
     @torch.no_grad()
@@ -67,7 +67,7 @@ class RowNormalisedMuon(torch.optim.Optimizer):
         v = row_beta2 * v + (1 - row_beta2) * mean(O * O, over the row)
         U = O / sqrt(v);  w -= lr * (U * norm(O) / norm(U) + weight_decay * w)
 
-    Of matrices that are cut over processes each holds its part of the momentum and all of v.
+    Of sharded matrices each process holds its part of the momentum and all of v.
 
     Args:
         groups: of 2-D tensors, with lr, weight_decay, momentum, eps and row_beta2.
@@ -88,8 +88,8 @@ class RowNormalisedMuon(torch.optim.Optimizer):
         state, momentum = self.state[p], group["momentum"]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(grad)
-            whole_rows = torch.zeros(p.shape[0], 1, dtype=p.dtype, device=p.device)
-            state["row_squares"] = whole_rows
+            all_rows = torch.zeros(p.shape[0], 1, dtype=p.dtype, device=p.device)
+            state["row_squares"] = all_rows
         buffer = state["momentum_buffer"]
         buffer.lerp_(grad, 1 - momentum)
         mean = grad.lerp(buffer, momentum)

@@ -59,8 +59,8 @@ BUGS = [
     Bug(
         7,
         "nn/attention/kernels/eager.py",
-        "_softmax(floor, scoring.sinks).masked_fill(~mask, 0.0)",
-        "_softmax(floor, scoring.sinks)",
+        "_softmax(floor, score_mods.sinks).masked_fill(~mask, 0.0)",
+        "_softmax(floor, score_mods.sinks)",
     ),
     Bug(
         8,

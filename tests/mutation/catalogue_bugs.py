@@ -69,7 +69,7 @@ PART_BUGS = [
     PartBug("nn/position/sinusoidal.py", "angle.sin(), angle.cos()", "angle.cos(), angle.sin()"),
     # attention
     PartBug("nn/attention/differential.py", "- self._lam()", "+ self._lam()"),
-    PartBug("nn/attention/differential.py", "-0.3 * place", "-0.3 * 1 - 0 * place"),
+    PartBug("nn/attention/differential.py", "-0.3 * info.", "-0.3 + 0 * info."),
     PartBug("nn/attention/gated.py", "torch.sigmoid(self.gate(x))", "self.gate(x)"),
     PartBug("nn/attention/mla.py", "return context.rotate(k_rope)", "return k_rope"),
     PartBug("nn/attention/mla.py", "q = q * (self.scale", "q = q * (2 * self.scale"),
@@ -88,13 +88,13 @@ PART_BUGS = [
         "(learnt @ k.mT)",
         "tests/unit/nn/recurrent/test_gated_deltanet.py",
     ),
-    PartBug("nn/recurrent/mamba2.py", "wide(self.skip)[:, None] * u", "u"),
+    PartBug("nn/recurrent/mamba2.py", "to_float32(self.skip)[:, None] * u", "u"),
     PartBug("nn/recurrent/gated_deltanet.py", "_unit(k)", "k"),
     PartBug("nn/attention/hybrid.py", "% (self.n_first + 1)", "% self.n_first"),
     # kernel
     PartBug(
         "nn/attention/kernels/eager.py",
-        "scoring.softcap * torch.tanh",
+        "score_mods.softcap * torch.tanh",
         "torch.tanh",
         "tests/unit/nn/attention/test_softcap.py",
     ),
@@ -121,7 +121,7 @@ PART_BUGS = [
     PartBug("nn/residual/ln_scaling.py", "** -0.5", "** 0.5"),
     PartBug("nn/residual/residual_dual.py", "v + y", "u + y"),
     PartBug("nn/residual/mix_ln.py", "< n_post", "<= n_post"),
-    PartBug("nn/residual/hyper_connections.py", "place.layer % self.n", "0"),
+    PartBug("nn/residual/hyper_connections.py", "info.layer % self.n", "0"),
     PartBug("nn/residual/reordered.py", "self.norm(f(x))", "f(self.norm(x))"),
     # block, layer_sharing
     PartBug("nn/block/parallel.py", "+ self.ffn(h)", "+ self.ffn(x)"),
@@ -137,7 +137,7 @@ PART_BUGS = [
         "nn/linear.py", "self.softcap * torch.tanh", "torch.tanh", "tests/unit/nn/test_linear.py"
     ),
     # init
-    PartBug("nn/init/depth_scaled.py", "site.n_residuals**0.5", "site.n_residuals"),
+    PartBug("nn/init/depth_scaled.py", "info.n_residuals**0.5", "info.n_residuals"),
     PartBug("nn/init/kaiming.py", "weight.shape[1] ** 0.5", "weight.shape[0] ** 0.5"),
     PartBug("nn/init/mup.py", "return self.base_width / (", "return 1.0 + 0 * ("),
     PartBug("nn/init/deepnet.py", "** (-1 / 4)", "** (-1 / 2)"),

@@ -1,4 +1,4 @@
-"""The loader of validation and test."""
+"""The loader of the validation and test splits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FIRST = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)  # epoch and i
 
 
 class _EvaluationBatches(Dataset[Any]):
-    """Item b = the b-th batch of this rank's examples; those from n_own on are company."""
+    """Item b = the b-th batch of this rank's examples; those from n_own on do not count."""
 
     def __init__(
         self,

@@ -12,8 +12,8 @@ def samples_sha256(loader: StepLoader, n_steps: int, data_sha256: str) -> str:
 
     It covers data_sha256, the number of examples, and their numbers: int64, little endian, one per
     example of each step. Equal digests mean equal samples in equal order, however a step is cut
-    into ranks and micro-batches, and wherever the run was stopped and resumed. What a run passed
-    over after a spike is not in it. Computed when asked for: training pays nothing for it.
+    into ranks and micro-batches, and wherever the run was stopped and resumed. Steps skipped
+    after a spike are not in it. Computed on request: training pays nothing for it.
     """
     digest = hashlib.sha256(f"{data_sha256} {loader.n_examples}\n".encode())
     for step in range(n_steps):

@@ -1,10 +1,10 @@
-"""Steps' worth of data that a run passes over, because they led to a spike."""
+"""Training data that a run skips because it led to a loss spike."""
 
 from collections.abc import Iterable
 
 
 class LeftOut:
-    """Which steps of the endless stream of data training passes over.
+    """Which steps of the endless stream of data training skips.
 
     Ranges (first, end) count in the data: step s of a run that leaves nothing out has data step s.
     `place` is a pure function of the ranges, so the order of the samples is one of (seed, step,
@@ -26,7 +26,7 @@ class LeftOut:
         """From training step `step` (from 0) on pass over the data of `count` steps."""
         assert count > 0
         first = self.place(step)
-        # What lies in between and is left out already does not count: training has not seen it.
+        # Steps in between that are already skipped do not count: training has not seen them.
         end = self.place(step + count)
         self.merge([(first, end)])
 

@@ -1,6 +1,6 @@
 """The training loader, which works in optimizer steps and resumes exactly.
 
-Which examples step s uses is a pure function of (seed, s) and of what is left out: the same for
+Which examples step s uses is a pure function of (seed, s) and of what is skipped: the same for
 every number of ranks, micro-batches and workers, and for a resumed run. Two variants with one seed
 see the same samples.
 """
@@ -52,15 +52,15 @@ def bucketed(
     in a random order. A pure function of its arguments; every example still comes once.
     """
     random = np.random.Generator(np.random.Philox(key=[seed, epoch]).jumped())
-    # The examples before the first whole step of this epoch complete a step of the one before.
+    # The examples before the first complete step of this epoch end a step of the one before.
     first = -epoch * len(visits) % batch_size
     parts = [visits[:first]]
     for start in range(first, len(visits), POOL * batch_size):
         pool = visits[start : start + POOL * batch_size]
         pool = pool[np.argsort(lengths[pool], kind="stable")]
-        whole = len(pool) // batch_size * batch_size
-        steps = pool[:whole].reshape(-1, batch_size)
-        parts += [random.permutation(steps).reshape(-1), pool[whole:]]
+        complete = len(pool) // batch_size * batch_size
+        steps = pool[:complete].reshape(-1, batch_size)
+        parts += [random.permutation(steps).reshape(-1), pool[complete:]]
     return np.concatenate(parts)
 
 
@@ -190,7 +190,7 @@ def torch_loader(
 
 
 class StepLoader:
-    """Endless iterator over micro-batches, in which each knows the targets of its whole step.
+    """Endless iterator over micro-batches, each with the number of targets of its step.
 
     Step s takes the examples at positions s * batch_size .. (s + 1) * batch_size of the endless
     stream of shuffled epochs; rank r takes its contiguous share, cut into `accumulate`

@@ -1,4 +1,4 @@
-"""The rows of `stream`, with the document of each token told to the task."""
+"""The rows of `stream`, with the document number of each token."""
 
 from __future__ import annotations
 

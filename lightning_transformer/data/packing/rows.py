@@ -36,12 +36,12 @@ def join(documents: Sequence[np.ndarray], eos_id: int) -> tuple[np.ndarray, np.n
 class Rows:
     """Rows that overlap by one token, so that each token but the first is a target exactly once.
 
-    In training the first row starts at `phase(epoch)`, the last row is moved back to be whole, and
-    the number of rows is the same in every epoch. In evaluation the rows start at 0 and the last
+    In training the first row starts at `phase(epoch)`, the last row is moved back to fit, and the
+    number of rows is the same in every epoch. In evaluation the rows start at 0 and the last
     may be short. Rows are slices of the one array, never copies.
 
-    tokens: (n,) integers. ends: where each document ends, or None when rows need not tell
-    documents apart.
+    tokens: (n,) integers. ends: where each document ends, or None when rows need no
+    document numbers.
     """
 
     def __init__(

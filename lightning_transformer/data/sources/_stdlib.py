@@ -120,7 +120,7 @@ def docstrings() -> dict[str, list[str]]:
         return {name: strings for name, strings in found.items() if strings}
 
     if not files:
-        log.info("no sources of the standard library found: using the language reference alone")
+        log.info("no sources of the standard library found: using only the language reference")
         return {}
     return cached_over("docstrings", files, __file__, compute)
 

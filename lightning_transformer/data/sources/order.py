@@ -22,8 +22,8 @@ SEED = 2017  # of the texts, which are the same for all runs
 class Order(DataModule):
     """Random letters with one A and one B among them, labelled with the marker that comes first.
 
-    Half of the texts have A first. A bidirectional model that cannot tell positions apart sees the
-    same letters in both kinds, and is right half of the time; so is one that sees distances and no
+    Half of the texts have A first. A bidirectional model without positions sees the same
+    letters in both kinds, and is right half of the time; so is one that sees distances but no
     direction, because a text and its mirror image have the same ones.
 
     n_train, n_eval: texts for training, and for val and test each. seq_len: letters of a text.

@@ -34,7 +34,7 @@ _IMPORTS = re.compile(
 
 
 def disguise(source: str, package: str) -> str:
-    """Take out what would give the package away: import lines, and its name as a whole word."""
+    """Remove what would reveal the package: import lines, and its name as a separate word."""
     return re.sub(rf"\b{package}\b", "_", _IMPORTS.sub("", source), flags=re.IGNORECASE)
 
 
@@ -54,7 +54,7 @@ def snippets(source: str, n_bytes: int) -> list[str]:
 
 
 def hold_out(files: Mapping[str, list[Record]]) -> dict[str, list[Record]]:
-    """Split the files of a package: each file goes whole to test, val or train.
+    """Split the files of a package: each file goes to test, val or train.
 
     In the order of the hash of their names, but with files of more than a quarter of the snippets
     last, files go to test until it has a tenth of all snippets, then to val likewise, the rest to

@@ -23,7 +23,7 @@ HELD_OUT = 0.1
 
 
 def windows(boundaries: Sequence[int], seq_len: int) -> Iterator[tuple[int, int]]:
-    """Yield (first token, end) of runs of whole lines of at most seq_len tokens.
+    """Yield (first token, end) of runs of complete lines of at most seq_len tokens.
 
     boundaries: the token at which each line starts, and the number of tokens. A longer line is
     left out.
@@ -69,7 +69,7 @@ class Roles(DataModule):
     builtin, else a call. No tag: names in strings, comments, import, global and nonlocal
     statements, behind `except ... as`, and in match patterns; keywords are not names.
 
-    The tag sits on the first token of the name. A window is as many whole lines of one function,
+    The tag sits on the first token of the name. A window is as many complete lines of one function,
     method or head of a class as fit in seq_len tokens. A text that occurs again is used once.
     Files are split 80/10/10 by the hash of their name.
 

@@ -16,7 +16,7 @@ from lightning_transformer.data.split import Record
 from lightning_transformer.data.tokenizers.base import Tokenizer
 
 MANY = 20
-"""From this number of files on, whole files are held out instead of the end of each."""
+"""From this number of files on, complete files are held out instead of the end of each."""
 
 
 def contiguous(text: str, val_fraction: float, test_fraction: float) -> dict[str, str]:
@@ -27,7 +27,7 @@ def contiguous(text: str, val_fraction: float, test_fraction: float) -> dict[str
 
 
 class Text(DataModule):
-    """Text files: the end of each is held out or, from 20 files on, whole files are.
+    """Text files: the end of each is held out or, from 20 files on, complete files are.
 
     One to 19 files: each is cut into train, then val, then test. From 20 files on, a file goes
     to a split by the hash of its name relative to the folder of the pattern. val_path and
@@ -87,8 +87,8 @@ class Text(DataModule):
         texts = self._files(self.path, "data.path")
         records: dict[str, list[Record]] = {split: [] for split in split_names(*fractions)}
         for name, text in sorted(texts.items()):
-            whole = {assign(name, *fractions): text}
-            parts = whole if len(texts) >= MANY else contiguous(text, *fractions)
+            complete = {assign(name, *fractions): text}
+            parts = complete if len(texts) >= MANY else contiguous(text, *fractions)
             for split, part in parts.items():
                 if part:
                     records[split].append(Record((part,)))

@@ -28,7 +28,7 @@ class Vocabulary(ABC):
     @property
     @abstractmethod
     def id_bytes(self) -> np.ndarray:
-        """UTF-8 bytes of text that each id stands for, (size,) int64; 0 for the special ids."""
+        """UTF-8 bytes of text that each id encodes, (size,) int64; 0 for the special ids."""
 
     @abstractmethod
     def encode(self, text: str) -> np.ndarray:

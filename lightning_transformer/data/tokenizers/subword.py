@@ -22,7 +22,7 @@ def pieces(text: str) -> list[str]:
     """Cut a long text before newlines that follow a letter or digit of ASCII.
 
     There the word patterns of byte-level tokenizers (GPT-2 and its successors) end a word anyway,
-    so that the tokens of the pieces are those of the whole.
+    so that the tokens of the pieces are those of the full text.
     """
     cuts, start = [0], 0
     while len(text) - start > PIECE:
@@ -78,7 +78,7 @@ class SubwordVocabulary(Vocabulary):
         }
         tokens = [(i, t) for i, t in tokens if i not in own_special]
         if self._byte_level:
-            # Each character of the library's token strings stands for one byte.
+            # Each character of the library's token strings encodes one byte.
             for i, token in tokens:
                 lengths[i] = len(token)
             return lengths

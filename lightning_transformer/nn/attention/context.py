@@ -25,7 +25,7 @@ class ForwardCache:
 
 @dataclass(frozen=True)
 class AttentionContext:
-    """What one attention call may see; made once per forward and shared by layers of one pattern.
+    """Masks, biases and rotation of attention; built once per forward for layers of equal pattern.
 
     mask: bool, broadcasts to (B, H, T, S), True = may attend; None = no limit.
     bias: (H, T, S) or (B, H, T, S), added to the scores; already -inf where mask is False.

@@ -11,7 +11,7 @@ from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 class Gated(MultiHeadAttention):
     """Attention whose heads are gated before they are joined: out(y * sigmoid(gate(x))).
 
-    y are the heads, x the layer's input (Qiu et al. 2025, where it stands after the norm). With
+    y are the heads, x the layer's input (Qiu et al. 2025: the input after the norm). With
     per_head, one gate for each head; otherwise one for each of its K numbers, as in Qwen3-Next.
 
     Shape: x (B, T, D) -> (B, T, D), with memory (B, S, D) as in MultiHeadAttention.

@@ -11,8 +11,8 @@ class Hybrid(nn.Module):
     """Two kinds of attention in turns: n_first layers of `first`, one of `then`, and again.
 
     With n_first=3, layers 0 to 2 have `first`, layer 3 `then`, layers 4 to 6 `first` ... (Lieber et
-    al. 2024, Jamba; Kimi team 2025). It stands aside once its layer is known: what is left there is
-    the plain layer, with the plain names of weights.
+    al. 2024, Jamba; Kimi team 2025). Replaced by the chosen
+    layer when the layer index is known, so names of weights are those of that layer.
 
     Raises ValueError where n_first is below 1, a part is itself a hybrid, or one block computes
     several layers.

@@ -97,7 +97,7 @@ class MLA(nn.Module):
         return 2 * self.n_heads * (self.nope_dim + self.head_dim + self.value_dim) * keys
 
     def new_cache(self, capacity: int) -> KVCache:
-        """An empty memory for decoding, of so many tokens: k_rope and latents."""
+        """An empty cache for decoding up to `capacity` tokens: k_rope and latents."""
         return KVCache(capacity)
 
     def _queries(self, x: Tensor, context: AttentionContext) -> tuple[Tensor, Tensor]:

@@ -17,8 +17,8 @@ class MultiHeadAttention(nn.Module):
 
     MHA has a key/value head per query head; GQA shares each among n_heads / n_kv_heads query heads
     (Ainslie et al. 2023); MQA has one (Shazeer 2019). qk_norm is applied to each head's queries and
-    keys before rotation (Henry et al. 2020), or to those of all heads at once, before they are
-    split (Team OLMo 2024).
+    keys before rotation (Henry et al. 2020), or to those of all heads together, before they
+    are split (Team OLMo 2024).
 
         q heads   1 2 3 4      1 2 3 4      1 2 3 4
                   | | | |      \\ / \\ /      \\ \\ / /
@@ -104,7 +104,7 @@ class MultiHeadAttention(nn.Module):
         return 4 * self.n_heads * self.head_dim * keys
 
     def new_cache(self, capacity: int) -> KVCache:
-        """An empty memory for decoding, of so many tokens."""
+        """An empty cache for decoding up to `capacity` tokens."""
         return KVCache(capacity)
 
     def values(self, source: Tensor, context: AttentionContext) -> Tensor:

@@ -10,7 +10,7 @@ from lightning_transformer.nn.types import LayerFactory, ModuleFactory, NormFact
 
 
 class AttentionOnly(Block):
-    """Attention, or what stands in its place, without a feed-forward layer (Gu & Dao 2023, Mamba).
+    """Attention or a recurrent layer without a feed-forward layer (Gu & Dao 2023, Mamba).
 
     Cross-attention follows if there is a source. A layer has fewer weights so, and there are
     usually twice as many.

@@ -64,7 +64,7 @@ class Block(nn.Module):
         return x
 
     def new_cache(self, capacity: int, source_capacity: int) -> LayerCache:
-        """An empty memory for decoding."""
+        """An empty cache for decoding."""
         source = self.cross.new_cache(source_capacity) if hasattr(self, "cross") else None
         return LayerCache(self.attention.new_cache(capacity), source)
 

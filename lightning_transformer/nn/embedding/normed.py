@@ -9,7 +9,7 @@ from lightning_transformer.nn.types import NormFactory
 class NormedEmbedding(nn.Embedding):
     """One learned vector per token, then a norm (Dettmers et al. 2021; Le Scao et al. 2022, BLOOM).
 
-    Positions, where they are added, are added after it. A tied head takes the table alone.
+    Positions, where they are added, are added after it. A tied head skips the norm.
     Shape: (B, T) -> (B, T, D).
     """
 

@@ -9,7 +9,7 @@ from lightning_transformer.nn.types import ActivationFactory
 
 
 class Experts(nn.Module):
-    """Feed-forward layers side by side, of which every token uses top_k.
+    """n_experts feed-forward layers, of which every token uses top_k.
 
         y_t = sum over e chosen by t of w_te down_e(activation(up_e(x_t)))
 
@@ -30,7 +30,7 @@ class Experts(nn.Module):
         self.down = nn.Parameter(torch.empty(n_experts, dim, hidden))
 
     def init_weights(self, scheme: Init, info: StackInfo, generator: Generator) -> None:
-        """Each expert is drawn as the two or three linear layers that it is."""
+        """Draw each expert as its two or three linear layers."""
         for expert in range(self.n_experts):
             for part in self.up[expert].chunk(self.activation.n_inputs):
                 drawn = torch.empty(part.shape)
@@ -46,7 +46,7 @@ class Experts(nn.Module):
 
     def forward(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
         kind = x.device.type
-        if torch.is_autocast_enabled(kind):  # which knows no grouped_mm
+        if torch.is_autocast_enabled(kind):  # autocast does not cover grouped_mm
             x = x.to(torch.get_autocast_dtype(kind))
         up, down = self.up.to(x.dtype), self.down.to(x.dtype)
         if _has_grouped_mm(x.dtype):
@@ -61,7 +61,7 @@ class Experts(nn.Module):
         ends = torch.searchsorted(expert, numbers, right=True).to(torch.int32)
         h = F.grouped_mm(x[order // self.top_k], up.mT, offs=ends)
         y = F.grouped_mm(self._activated(h), down.mT, offs=ends)
-        y = y[order.argsort()].unflatten(0, (-1, self.top_k))  # as the tokens stood
+        y = y[order.argsort()].unflatten(0, (-1, self.top_k))  # in the order of the tokens
         return (y * weights[..., None]).sum(dim=1)
 
     def _each(self, x: Tensor, up: Tensor, down: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class MoE(nn.Module):
     Logits and scores are computed in float32 at least. Shape: (B, T, D) -> (B, T, D).
     """
 
-    bias_steps: Tensor | None  # b / bias_rate: whole numbers, exact in any precision of the weights
+    bias_steps: Tensor | None  # b / bias_rate: integers, exact in any precision of the weights
 
     def __init__(
         self,
@@ -66,8 +66,8 @@ class MoE(nn.Module):
         checks.between("top_k", top_k, 1, n_experts)
         if normalise and top_k == 1:
             raise ValueError(
-                "ffn.normalise=true with ffn.top_k=1 makes every weight 1, from which the router "
-                "learns nothing; use ffn.normalise=false or ffn.top_k=2"
+                "ffn.normalise=true with ffn.top_k=1 makes every weight 1, so that the router "
+                "gets no gradient; use ffn.normalise=false or ffn.top_k=2"
             )
         checks.at_least("n_shared", n_shared, 0)
         checks.positive("hidden_mult", hidden_mult, 2.0)
@@ -99,7 +99,7 @@ class MoE(nn.Module):
         self.routings: list[Routing] | None = None
 
     def configure_layer(self, info: LayerInfo) -> nn.Module:
-        """Itself, or a dense layer where experts are not due."""
+        """Itself, or a dense layer in layers without experts."""
         if self.first >= info.n_layers:
             raise ValueError(
                 f"ffn.first={self.first} leaves no layer of {info.n_layers} with experts; "

@@ -1,7 +1,7 @@
-"""Initial weights: a function of the seed and the tensor's name, so variants share what they can.
+"""Initial weights: a function of the seed and the tensor's name, so variants share equal tensors.
 
 Every tensor is drawn from a generator of its own, seeded by (seed, qualified name). Inserting a
-module, or drawing in another order, changes nobody else's numbers: runs with one seed are pairs.
+module, or drawing in another order, changes no other tensor: runs with one seed are paired.
 """
 
 import hashlib
@@ -34,16 +34,16 @@ class StackInfo:
 
 @runtime_checkable
 class InitsWeights(Protocol):
-    """A module with weights that are neither linear layers nor embeddings and want random numbers.
+    """A module that draws its own weights, where they are neither linear layers nor embeddings.
 
-    The generator is its own: seeded by (seed, qualified name of the module).
+    The generator is seeded by (seed, qualified name of the module).
     """
 
     def init_weights(self, scheme: "Init", info: StackInfo, generator: Generator) -> None: ...
 
 
 class Init:
-    """Contract of an initialisation scheme: fill one weight, by what its layer is for.
+    """Contract of an initialisation scheme: fill one weight by the role of its layer.
 
     A parametrisation may also set how modules compute (`configure_model`) and scale the learning
     rates of weights (`lr_scale`).
@@ -70,7 +70,7 @@ class Init:
         raise NotImplementedError
 
     def embedding_at(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
-        """The same, for schemes to which the depth of what the table feeds matters."""
+        """The same, for schemes that depend on the depth of the stack that the table feeds."""
         self.embedding(weight, generator)
 
     def configure_model(self, model: nn.Module) -> None:
@@ -100,7 +100,7 @@ def initialise(model: nn.Module, scheme: Init, seed: int) -> None:
     """Fill the weights of every linear layer and embedding; biases become zero.
 
     Other parameters (gains, scalars) keep what their module set. Weights on the meta device are
-    left alone.
+    skipped.
     """
     scheme.configure_model(model)
     seen: set[int] = set()  # a tied weight belongs to the module that comes first
@@ -113,7 +113,7 @@ def initialise(model: nn.Module, scheme: Init, seed: int) -> None:
         if not isinstance(module, nn.Linear | nn.Embedding):
             continue
         if isinstance(module, nn.Linear) and module.bias is not None:
-            module.bias.zero_()  # also of a tied layer, whose weight alone is another's
+            module.bias.zero_()  # also of a tied layer, which shares only its weight
         assert isinstance(weight, Tensor)
         if id(weight) in seen or weight.is_meta:
             continue

@@ -1,8 +1,8 @@
 """Patterns: which keys a query may see, as predicates of positions. True = may attend.
 
 A pattern has no weights and is a frozen value, so that layers with equal patterns share one mask.
-The same predicate serves training, where all queries stand in a square, and cached decoding.
-Which documents of a packed row see each other is not a pattern: that is known by the data, see
+The same predicate serves training, where queries and keys form a square, and cached decoding.
+Which documents of a packed row see each other is not a pattern: that depends on the data, see
 packing=documents.
 """
 
@@ -35,7 +35,7 @@ class Pattern:
 
 @dataclass(frozen=True)
 class And(Pattern):
-    """Both at once, layer by layer."""
+    """The intersection of two patterns, layer by layer."""
 
     a: Pattern
     b: Pattern
@@ -52,7 +52,7 @@ class And(Pattern):
         return self.a.for_layer(layer) & self.b.for_layer(layer)
 
     def prefix(self) -> int:
-        # A pattern without a prefix says nothing of it.
+        # A pattern without a prefix (0) does not limit that of the other.
         return min(filter(None, (self.a.prefix(), self.b.prefix())), default=0)
 
 

@@ -12,8 +12,8 @@ from lightning_transformer.nn.pattern.base import Pattern
 class Dilated(Pattern):
     """Every dilation-th key nearer than `window` tokens (Beltagy et al. 2020, Longformer).
 
-    |i - j| < window and dilation divides i - j. Attention alone then never joins tokens whose
-    numbers differ in the remainder: with dilation 2 the odd ones hear nothing of the even ones.
+    |i - j| < window and dilation divides i - j. Attention then never joins tokens whose
+    positions differ modulo dilation: with dilation 2, odd and even positions do not mix.
     """
 
     window: int = 64
@@ -24,7 +24,7 @@ class Dilated(Pattern):
         if self.window <= self.dilation:
             raise ValueError(
                 f"window={self.window} must be above dilation {self.dilation}, or a query sees "
-                f"itself alone; for example {8 * self.dilation}"
+                f"only itself; for example {8 * self.dilation}"
             )
 
     def __call__(self, queries: Tensor, keys: Tensor) -> Tensor:

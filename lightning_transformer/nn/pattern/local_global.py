@@ -29,4 +29,4 @@ class LocalGlobal(Pattern):
         return Full() if is_global else SlidingWindow(self.window)
 
     def __call__(self, queries: Tensor, keys: Tensor) -> Tensor:
-        raise AssertionError("a pattern that differs by layer is asked through for_layer")
+        raise AssertionError("a pattern that differs by layer is used through for_layer")

@@ -18,7 +18,7 @@ class Learned(PositionEncoding):
     def embed(self, x: Tensor, positions: Tensor) -> Tensor:
         if x.shape[1] > self.table.num_embeddings:
             raise ValueError(
-                f"{x.shape[1]} tokens in a row, but position=learned knows "
+                f"{x.shape[1]} tokens in a row, but position=learned has "
                 f"{self.table.num_embeddings} positions; train with a larger data.seq_len or "
                 "use position=rope"
             )

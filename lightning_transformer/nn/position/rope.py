@@ -11,7 +11,7 @@ class RoPE(PositionEncoding):
     """Rotary position embedding (Su et al. 2021).
 
     Pair i of the first K = fraction * head_dim numbers of a head is turned by the angle
-    t / base^(2i/K); a score then depends on the distance of query and key alone. What is left of a
+    t / base^(2i/K); a score then depends only on the distance of query and key. What is left of a
     head is not turned (Black et al. 2022, GPT-NeoX). Pairs are (x_i, x_{i+K/2}), or with
     interleaved (x_2i, x_{2i+1}) as in the paper: the same model up to the order of the weights.
     Angles are exact to float32: bfloat16 has too few digits for positions beyond 256.

@@ -9,7 +9,7 @@ from lightning_transformer.nn.position.rope import RoPE
 class RoPENoPE(RoPE):
     """Rotary embedding in n_rope layers, none in the next, and so on (Yang et al. 2025).
 
-    What a layer without rotation sees does not depend on distance; the others tell it the order.
+    Layers without rotation do not depend on distance; the others provide the order.
     The same cycle as that of pattern=local_global: with n_rope = pattern.n_local local layers are
     turned and global ones are not.
     """

@@ -18,7 +18,7 @@ class RoPENTK(RoPE):
         checks.number_from("factor", factor, 1.0)
         if self.width < 4:
             raise ValueError(
-                f"position=rope_ntk needs two pairs in a head to tell fast from slow, and there "
+                f"position=rope_ntk needs two frequency pairs in a head, fast and slow, and there "
                 f"are {self.width} numbers; use position=rope_linear or wider heads"
             )
         self.base = self.base * factor ** (self.width / (self.width - 2))

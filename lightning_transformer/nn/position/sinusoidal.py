@@ -11,7 +11,7 @@ class Sinusoidal(PositionEncoding):
     """Fixed waves added to the token embeddings (Vaswani et al. 2017, section 3.5).
 
     PE(t, 2i) = scale sin(t / base^(2i/D)), PE(t, 2i+1) = scale cos(t / base^(2i/D)). The paper adds
-    waves of size 1 to embeddings times sqrt(D); embeddings that start small want a small scale, or
+    waves of size 1 to embeddings times sqrt(D); embeddings that start small need a small scale, or
     they are drowned at the start.
     """
 

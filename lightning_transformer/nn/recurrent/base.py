@@ -1,4 +1,4 @@
-"""What layers share that carry a state along the row, and compare no query with past keys."""
+"""The contract of recurrent layers, which carry a state along the row and have no scores."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from lightning_transformer.nn.layer_info import LayerInfo
 
 @dataclass
 class RecurrentCache:
-    """What such a layer remembers of the past, of one size however long that was.
+    """State of a recurrent layer after the past tokens; its size is fixed.
 
     state: (B, H, N, P). tail: (B, W - 1, C), the last inputs of a convolution. None = no past.
     """
@@ -22,9 +22,9 @@ class RecurrentCache:
 
 @dataclass(frozen=True)
 class RowOrder:
-    """The new tokens in the order in which a recurrence reads them: pads behind all others.
+    """The new tokens in the order in which a recurrence reads them: pads after all others.
 
-    So a pad on the left, or between, is never met by a real token. All are (B, T) or None.
+    So a pad never comes before a real token. All are (B, T) or None.
 
     order: where the token at each place came from; None = no padding.
     real: False at pads.
@@ -44,7 +44,7 @@ class RowOrder:
         return cls(order, ~context.padding.gather(1, order), documents)
 
     def arrange(self, x: Tensor) -> Tensor:
-        """(B, T, D) as it stands in the model -> as it is read."""
+        """(B, T, D) from the order of the model to that of the recurrence."""
         return x if self.order is None else _taken(x, self.order)
 
     def restore(self, x: Tensor) -> Tensor:
@@ -57,14 +57,14 @@ def _taken(x: Tensor, order: Tensor) -> Tensor:
 
 
 class Recurrent(nn.Module):
-    """Contract: a layer in the seat of attention that carries a state from token to token.
+    """Contract: a layer in place of attention that carries a state from token to token.
 
-    A subclass says its `option`, `n_heads` and `head_dim`, and mixes a row.
+    A subclass sets `option`, `n_heads` and `head_dim`, and implements `mix`.
     Shape: x (B, T, D) -> (B, T, D). Raises ValueError where a layer must read a source or look
     ahead.
     """
 
-    has_scores = False  # so there is nothing that a pattern, a rotation or a bias could act on
+    has_scores = False  # patterns, rotations and biases have nothing to act on
     option: str
     n_heads: int
     head_dim: int
@@ -80,7 +80,7 @@ class Recurrent(nn.Module):
         return self
 
     def new_cache(self, capacity: int) -> RecurrentCache:
-        """An empty memory for decoding; its size does not depend on how many tokens there are."""
+        """An empty cache for decoding; its size does not depend on the number of tokens."""
         return RecurrentCache()
 
     def forward(

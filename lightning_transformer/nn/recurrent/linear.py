@@ -22,7 +22,7 @@ class LinearAttention(Recurrent):
     """Linear attention (Katharopoulos et al. 2020): work that grows as T, not T^2.
 
     y_t = f(q_t) S / (f(q_t) z + eps) with f(x) = elu(x) + 1, S = sum_s f(k_s)^T v_s and
-    z = sum_s f(k_s)^T, over the tokens that t may see: the past, the whole row, or a source.
+    z = sum_s f(k_s)^T, over the tokens that t may see: the past, the complete row, or a source.
 
     Raises ValueError where d_model has no n_heads equal parts.
     Shape: x (B, T, D) -> (B, T, D); with memory (B, S, D) keys and values come from there.

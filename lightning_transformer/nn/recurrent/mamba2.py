@@ -20,11 +20,11 @@ from lightning_transformer.nn.recurrent.chunked_scan import decayed_sums
 from lightning_transformer.nn.recurrent.short_convolution import ShortConvolution
 
 DECAY = (1.0, 16.0)  # where -A of the heads starts, uniform
-STEP = (1e-3, 1e-1)  # where dt starts if a token says nothing, uniform in its logarithm
+STEP = (1e-3, 1e-1)  # range of dt at initialisation, log-uniform, for an input of zero
 
 
 class Mamba2(Recurrent):
-    """State-space duality (Dao & Gu 2024, Mamba-2): a state that decays as each token tells it.
+    """State-space duality (Dao & Gu 2024, Mamba-2): a state whose decay depends on the token.
 
     With u, B, C = silu(conv(x W_u, x W_B, x W_C)), z = x W_z and dt = softplus(x W_dt + dt_bias),
     for each head, whose B and C it shares with the others of its group:

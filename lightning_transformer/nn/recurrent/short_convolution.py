@@ -10,7 +10,7 @@ from lightning_transformer.nn.recurrent.base import RecurrentCache, RowOrder
 
 
 class ShortConvolution(nn.Module):
-    """Each channel alone over the last tokens: y_t = sum_j weight_j x_{t-j} (+ bias), j < size.
+    """Depthwise convolution over the last tokens: y_t = sum_j weight_j x_{t-j} (+ bias), j < size.
 
     What lies before the row, or in another document, counts as 0. Weights start uniform in
     +-1 / sqrt(size), as in torch's convolutions; the bias starts at 0.
@@ -46,7 +46,7 @@ class ShortConvolution(nn.Module):
         return y if self.bias is None else y + self.bias.to(x.dtype)
 
     def _last(self, known: Tensor, row: RowOrder) -> Tensor:
-        """The inputs that the next token needs; pads, which stand last, are left out."""
+        """The inputs that the next token needs, without the pads, which come last."""
         n_before = self.size - 1
         if row.real is None:
             return known[:, known.shape[1] - n_before :]

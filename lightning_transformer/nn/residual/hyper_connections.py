@@ -10,7 +10,7 @@ from lightning_transformer.nn.types import NormFactory, Sublayer
 
 
 class HyperConnections(Residual):
-    """n streams; learned numbers say what a layer reads, how streams mix and where its output goes.
+    """n streams with learned weights for what a layer reads, how streams mix and where it writes.
 
         h = sum_i read_i X_i,  X_j <- sum_i mix_ij X_i + write_j f(norm(h))  (Zhu et al. 2024)
 

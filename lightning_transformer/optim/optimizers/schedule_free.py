@@ -15,15 +15,15 @@ from lightning_transformer.optim.torch_optimizer import check_options
 
 
 class ScheduleFreeAdamW(torch.optim.Optimizer):
-    """Trains at y, steps at z, and is to be judged and kept at the average x.
+    """Trains at y, steps at z; the average x is what is evaluated and saved.
 
     With n the gradient over sqrt(v_hat) + eps, plus weight_decay * y, and c the share of this step
     in the sum of all squared rates (the rate being the largest so far)::
 
         z -= lr * n;  x = (1 - c) * x + c * z;  y = (1 - beta1) * z + beta1 * x
 
-    The parameters are y from `train` on and x from `eval` on. y is kept meanwhile, and not worked
-    out again, so that how often a run is judged or saved does not change it. A checkpoint of
+    The parameters are y from `train` on and x from `eval` on. y is stored meanwhile instead of
+    recomputed, so that evaluating or saving more often does not change training. A checkpoint of
     ``eval`` has x as the model and all else here.
 
     Args:
@@ -111,7 +111,7 @@ class ScheduleFreeAdamW(torch.optim.Optimizer):
 
 @contextmanager
 def averaged(optimizers: Sequence[torch.optim.Optimizer]) -> Iterator[None]:
-    """Within, the parameters are what is to be judged and kept, and afterwards as before."""
+    """Context in which the parameters are the average x, as evaluated and saved."""
     turned = [o for o in optimizers if isinstance(o, ScheduleFreeAdamW) and o.training]
     for optimizer in turned:
         optimizer.eval()
@@ -132,7 +132,7 @@ def schedule_free(
     beta2: float = 0.95,
     eps: float = 1e-8,
 ) -> torch.optim.Optimizer:
-    """Build schedule-free AdamW, which wants schedule=constant: see `ScheduleFreeAdamW`.
+    """Build schedule-free AdamW, which needs schedule=constant: see `ScheduleFreeAdamW`.
 
     Validation, test, samples and checkpoints have the average x; training goes on from y.
     Memory: two states per weight, and a third while x is in use.
@@ -146,7 +146,7 @@ def schedule_free(
 
     Raises:
         ValueError: when an option is out of range, decay_all has nothing to decay with, or the
-            weights are in a precision in which an average stands still.
+            weights are too imprecise for an average (16 bits).
     """
     check_options(
         schedule_free, lr=lr, weight_decay=weight_decay, beta1=beta1, beta2=beta2, eps=eps

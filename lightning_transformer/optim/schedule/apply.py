@@ -1,4 +1,4 @@
-"""A schedule as the scheduler object that torch and Lightning step."""
+"""Turn a schedule into the scheduler object that torch and Lightning step."""
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -8,9 +8,9 @@ from lightning_transformer.optim.schedule.constant import Constant
 
 
 def check_pair(optimizer: Optimizer, schedule: Schedule) -> None:
-    """Refuse a falling schedule for an optimizer that has something in place of it.
+    """Refuse a falling schedule for an optimizer that replaces it.
 
-    Such an optimizer says ``needs_constant_schedule = True``.
+    Such an optimizer sets ``needs_constant_schedule = True``.
 
     Raises:
         ValueError: when the two do not fit.

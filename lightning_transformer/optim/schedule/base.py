@@ -22,7 +22,7 @@ class Schedule(ABC):
         """Refuse a run that is too short for this schedule.
 
         Raises:
-            ValueError: when the warm-up takes the whole run, so that lr would never peak.
+            ValueError: when the warm-up takes the complete run, so that lr would never peak.
         """
         checks.at_least("trainer.max_steps", total_steps, 1, 1000)
         if self.warmup_steps >= total_steps:

@@ -1,4 +1,4 @@
-"""The decay at the end of a run, for schedules that say how large a share of all steps it takes."""
+"""The final decay of a run, for schedules that define it as a fraction of all steps."""
 
 from lightning_transformer.nn import checks
 

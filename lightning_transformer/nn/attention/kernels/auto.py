@@ -29,7 +29,7 @@ class Auto:
         """Say in one line which kernel computes attention that needs these `ScoreMods`."""
         rest = sorted(needs - SDPA.supports)
         if not rest:
-            return "kernel=auto takes sdpa, the fastest that computes all that is asked here"
+            return "kernel=auto takes sdpa, the fastest that computes all score options in use"
         return f"kernel=auto takes eager, because sdpa does not compute {' and '.join(rest)}"
 
     def __call__(

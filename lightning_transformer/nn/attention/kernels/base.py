@@ -11,7 +11,7 @@ from lightning_transformer.nn.attention.context import AttentionContext
 
 @dataclass(frozen=True)
 class ScoreMods:
-    """What is done to the scores s (B, H, T, S) besides scaling, in this order.
+    """Changes of the scores s (B, H, T, S) besides scaling, in this order.
 
     mix_scores: s -> same. softcap c: s -> c tanh(s / c). Then bias and mask. sinks (H,): the score
     of one more key for each head, whose value is zero. mix_weights: after the softmax, w -> same.
@@ -28,7 +28,7 @@ class Kernel(Protocol):
 
     Shapes: q (B, H, T, K), k (B, G, S, K), v (B, G, S, V) with H a multiple of G -> (B, H, T, V). A
     query that may see nothing gets zeros. `dropout` is the rate to apply now: 0 outside training.
-    supports: names of what it can do of `ScoreMods`; what it cannot is refused at build time.
+    supports: the fields of `ScoreMods` it computes; others are refused at build time.
     """
 
     supports: frozenset[str]

@@ -42,7 +42,7 @@ class Eager:
         if mask is None:
             weights = _softmax(scores, score_mods.sinks)
         else:
-            # A finite floor, then zero: -inf alone makes NaN of a query that may see nothing.
+            # A finite floor, then zero: with -inf a fully masked query would give NaN.
             floor = scores.masked_fill(~mask, -1e30)
             weights = _softmax(floor, score_mods.sinks).masked_fill(~mask, 0.0)
         if score_mods.mix_weights is not None:

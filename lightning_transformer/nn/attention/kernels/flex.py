@@ -74,7 +74,7 @@ class Flex:
 
     def _function(self, device: torch.device) -> Any:
         if torch.compiler.is_compiling():
-            return flex_attention  # taken in by what is compiled around it
+            return flex_attention  # compiled as part of the surrounding graph
         if device.type == "cpu":
             return _plain
         if self._compiled is None:
@@ -110,7 +110,7 @@ def _score_mod(context: AttentionContext, score_mods: ScoreMods, *, one_query: b
 
 
 def _at(x: Tensor, b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
-    """The element of (B, H, T, S), of which any but the last may be 1 and stand for all."""
+    """The element of (B, H, T, S), whose dimensions but the last may be 1 (broadcast)."""
     return x[b * (x.shape[0] > 1), h * (x.shape[1] > 1), i * (x.shape[2] > 1), j]
 
 

@@ -98,7 +98,10 @@ def test_heads_that_are_no_pairs_are_refused(options: dict[str, int], line: str)
 
 
 def test_layers_that_share_a_block_are_refused() -> None:
-    line = "attention=differential tells layers apart that share one block; use layer_sharing=none"
+    line = (
+        "attention=differential differs between layers, and one block computes several; "
+        "use layer_sharing=none"
+    )
     with pytest.raises(ValueError, match=f"^{line}$"):
         tiny("attention=differential", "layer_sharing=looped")
 

@@ -97,7 +97,7 @@ def test_what_cannot_work_is_refused() -> None:
     nested = Hybrid(8, first=partial(Hybrid, first=linear, then=full), then=linear)
     with pytest.raises(ValueError, match="hybrid has no hybrid as a part"):
         nested.configure_layer(LayerInfo())
-    with pytest.raises(ValueError, match="attention=hybrid tells layers apart that share one"):
+    with pytest.raises(ValueError, match="attention=hybrid differs between layers"):
         Hybrid(8, first=linear, then=full).configure_layer(LayerInfo(n_runs=2))
     cfg = compose_config(*TINY, "attention=hybrid", "model=encoder_only")
     with pytest.raises(ConfigError, match=r"^attention=gated_deltanet sees only the past") as said:
@@ -194,7 +194,7 @@ def test_jobs_of_a_sweep_are_named_by_the_part() -> None:
 def test_parts_with_scores_share_their_heads_with_the_position(position: str) -> None:
     """One position serves all layers; where heads differ only a position without scores can."""
     parts = ("attention@attention.first=mha", "attention.first.n_heads=8", "attention.n_first=1")
-    with pytest.raises(ConfigError, match=r"^position=\w+ serves one n_heads and head_dim") as said:
+    with pytest.raises(ConfigError, match=r"^position=\w+ needs one n_heads and head_dim") as said:
         tiny("attention=hybrid", *parts, f"position={position}")
     assert "\n" not in str(said.value)
     assert tiny("attention=hybrid", *parts, "position=learned")

@@ -112,7 +112,8 @@ def test_a_first_layer_of_another_kind_is_refused() -> None:
 
 def test_layers_that_share_a_block_are_refused() -> None:
     line = (
-        "attention=value_residual tells layers apart that share one block; use layer_sharing=none"
+        "attention=value_residual differs between layers, and one block computes several; "
+        "use layer_sharing=none"
     )
     with pytest.raises(ValueError, match=f"^{line}$"):
         tiny("attention=value_residual", "layer_sharing=looped")

@@ -146,7 +146,7 @@ def test_compiled_blocks(case: Case) -> None:
 @pytest.mark.parametrize("residual", ["mix_ln", "ln_scaling"])
 def test_what_differs_between_layers_is_refused(residual: str) -> None:
     with pytest.raises(
-        ValueError, match=rf"residual={residual} tells layers apart .*layer_sharing=none"
+        ValueError, match=rf"residual={residual} differs between layers.*layer_sharing=none"
     ):
         built(2, layer_sharing="sequence", residual=residual)
     built(

@@ -22,7 +22,7 @@ def test_every_third_key_of_the_past() -> None:
     ("options", "line"),
     [
         ({"dilation": 1}, "dilation=1 must be at least 2"),
-        ({"window": 2}, "window=2 must be above dilation 2, or a query sees itself alone"),
+        ({"window": 2}, "window=2 must be above dilation 2, or a query sees only itself"),
     ],
 )
 def test_refuses(options: dict[str, int], line: str) -> None:

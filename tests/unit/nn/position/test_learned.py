@@ -25,5 +25,5 @@ def test_positions_may_differ_by_row() -> None:
 
 
 def test_a_longer_row_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^7 tokens in a row, but position=learned knows 6 pos"):
+    with pytest.raises(ValueError, match=r"^7 tokens in a row, but position=learned has 6 pos"):
         make().embed(noise(1, 7, 4), torch.arange(7))

@@ -23,7 +23,7 @@ def test_layers_of_a_model_count_from_one() -> None:
 
 def test_refuses_layers_that_share_a_block() -> None:
     with pytest.raises(
-        ValueError, match=r"^residual=ln_scaling tells layers apart .*layer_sharing=none$"
+        ValueError, match=r"^residual=ln_scaling differs between layers.*layer_sharing=none$"
     ):
         made(LNScaling, LayerInfo(layer=0, n_layers=2, n_runs=2))
 

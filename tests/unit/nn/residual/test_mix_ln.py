@@ -38,7 +38,7 @@ def test_refuses_one_layer() -> None:
 
 
 def test_refuses_layers_that_share_a_block() -> None:
-    with pytest.raises(ValueError, match=r"^residual=mix_ln tells layers apart"):
+    with pytest.raises(ValueError, match=r"^residual=mix_ln differs between layers"):
         made(MixLN, LayerInfo(0, 2, n_runs=2))
 
 
