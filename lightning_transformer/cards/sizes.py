@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache, lru_cache
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.build import build_model
 from lightning_transformer.config.compose import composed, composer
@@ -47,7 +48,9 @@ def cost(group: str, name: str, default: str) -> Cost | None:
         if any(o.split("=")[0] == group for o in more):
             continue
         try:
-            mine, usual = _config(group, name, more), _config(group, default, more)
+            mine = _config(group, name, more)
+            # Without surroundings this is the default run, which is counted once for all groups.
+            usual = _config(group, default, more) if more else _default_config()
             size, base = _size(mine), _size(usual)
         except (ConfigError, ValueError):
             continue
@@ -64,7 +67,20 @@ def _config(group: str, name: str, more: Sequence[str]) -> DictConfig:
         return composed([f"{group}={name}", *more])
 
 
+@cache
+def _default_config() -> DictConfig:
+    with composer():
+        return composed([])
+
+
 def _size(cfg: DictConfig) -> Size:
+    return _size_of(OmegaConf.to_yaml(cfg))
+
+
+@lru_cache(maxsize=64)  # the defaults at all sizes
+def _size_of(text: str) -> Size:
+    cfg = OmegaConf.create(text)
+    assert isinstance(cfg, DictConfig)
     with torch.device("meta"):
         model = build_model(cfg, vocabulary=ByteVocabulary(), labels=["a", "b"], seed=0)
         # The counting of what a query sees is done on numbers, not without memory.

@@ -11,7 +11,8 @@ ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
 def with_table(text: str, groups: Mapping[str, Sequence[str]]) -> str:
     """The text with the table of these groups between its marks.
 
-    Groups keep the order that they have there, and new ones follow. Raises ValueError without marks.
+    Groups keep the order that they have there, and new ones follow.
+    Raises ValueError without marks.
     """
     before, begin, rest = text.partition(BEGIN)
     old, end, after = rest.partition(END)

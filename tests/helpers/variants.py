@@ -7,7 +7,6 @@ small_options(folder) -> {key: value}: every key without a value of its own, wit
     folder, and what makes the option quick to build. Needed where the option has such keys.
 NEEDS_FULL_TENSORS = True: an optimizer that refuses parameters cut over processes.
 SHARD_TOLERANCE: how far its update of shards may be from that of the uncut tensors, 0 by default.
-MAY_MEET_WARMUP = True: a schedule whose decay may begin before the warm-up has ended.
 """
 
 from __future__ import annotations

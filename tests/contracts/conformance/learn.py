@@ -64,9 +64,10 @@ def _still_refused(kind: str, known: Iterable[str], alone: set[str]) -> dict[str
     for key in known:
         pair = parsed(key)
         exist = all(name in options.get(group, ()) for group, name in pair.items())
-        if len(pair) == 2 and exist and not alone & set(key.split()):
-            if (said := why(kind, pair)) is not None:
-                found[key] = said
+        if len(pair) != 2 or not exist or alone & set(key.split()):
+            continue
+        if (said := why(kind, pair)) is not None:
+            found[key] = said
     return found
 
 
