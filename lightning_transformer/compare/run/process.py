@@ -1,203 +1,182 @@
-"""Starting jobs: each in a process of its own that has run nothing before.
+"""Starts each job of a comparison in a process of its own that has run nothing before.
 
-Loading torch and Lightning takes seconds, as long as a small run. On Linux, where no GPU is used, a
-process loads them once and then only forks: a job is a copy of a process that has loaded and done
-nothing, so that no number can depend on what ran before. With a GPU, and elsewhere, each job loads
-by itself, for neither a driver nor other systems' libraries can be forked.
+Loading torch and Lightning takes seconds, as long as a small run. On Linux, where no GPU is used,
+the fork server of `multiprocessing` loads them once; it trains nothing, so no job depends on what
+ran before. With a GPU, and on other systems, where forking is not safe, each job is a new
+interpreter.
 """
 
-import json
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver, reduction, resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Protocol
 
-HOUSE = "lightning_transformer.compare.run"
-
-
-class Launcher(Protocol):
-    """Starts what would be typed after `python -m lightning_transformer`, its words in a file."""
-
-    def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "Process": ...
-    def close(self) -> None: ...
+PRELOAD = [__name__, "lightning_transformer.training.run", "hydra._internal.utils"]
+GRACE = 60.0  # seconds a job has to stop with a checkpoint after its parent has died
+SERVER_LOST = 255  # the exit code that multiprocessing gives for jobs of a fork server that died
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Process(Protocol):
-    """A run's process."""
+class Launcher:
+    """Starts `python -m lightning_transformer ARGUMENTS` in new processes.
 
-    def code(self) -> int | None: ...
-    def stop(self, *, at_once: bool) -> None: ...
-    def last_line(self) -> str: ...
+    Attributes:
+        lock: file descriptor that stays open while a job lives.
+        preload: whether jobs are forked from a server that has loaded torch. The environment of
+            its first job is that of all its jobs.
+    """
+
+    def __init__(self, lock: int, *, preload: bool) -> None:
+        self.lock, self.preload = lock, preload
+
+    def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "Process":
+        """Start a job; its output is appended to the log."""
+        begin_log(log, arguments)
+        context = self._context(env)
+        alive, end = context.Pipe(duplex=False)  # reads its end when the job is gone
+        args = (list(arguments), dict(env), str(log.absolute()), Descriptor(self.lock), end)
+        child = context.Process(target=run_job, args=args, daemon=False)
+        if self.preload:  # the server has its signals blocked: no need to block ours meanwhile
+            child.start()
+        else:
+            with environment(env), blocked_signals():
+                child.start()
+        end.close()
+        return Process(child, alive, log)
+
+    def _context(self, env: Mapping[str, str]) -> ForkServerContext | SpawnContext:
+        if not self.preload:
+            return multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOAD)
+        with environment(env), blocked_signals():
+            forkserver.ensure_running()
+        return context
 
 
 def launcher(lock: int, *, gpus: bool) -> Launcher:
-    """The fastest way that is sound here. lock: a file that stays open while a job lives."""
-    return Forking(lock) if sys.platform == "linux" and not gpus else Fresh(lock)
+    """The fastest way that is safe here. lock: a file that stays open while a job lives."""
+    return Launcher(lock, preload=sys.platform == "linux" and not gpus)
 
 
-def last_line(log: Path) -> str:
-    """The last line that a job wrote."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+@dataclass
+class Process:
+    """A job's process; `alive` is a pipe whose other end only the job holds."""
+
+    child: BaseProcess
+    alive: Connection
+    log: Path
+
+    def code(self) -> int | None:
+        """The exit status, or None while it runs.
+
+        A job whose fork server died goes on; it has ended only when its pipe is closed.
+        """
+        code = self.child.exitcode
+        return None if code == SERVER_LOST and not self.alive.poll() else code
+
+    def stop(self, *, at_once: bool) -> None:
+        """Ask it to stop with a checkpoint, or kill it."""
+        if self.code() is None and self.child.pid is not None:
+            try:
+                os.kill(self.child.pid, signal.SIGKILL if at_once else signal.SIGTERM)
+            except ProcessLookupError:
+                return  # it has ended in between
+
+    def last_line(self) -> str:
+        """The last line that the job wrote."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+class Descriptor:
+    """A file descriptor that arrives in the child when it is pickled for it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _received, (reduction.DupFd(self.number),)  # type: ignore[attr-defined]
+
+
+def _received(sent: "reduction._DupFd") -> Descriptor:  # type: ignore[name-defined]
+    return Descriptor(sent.detach())
 
 
 def begin_log(log: Path, arguments: Sequence[str]) -> None:
-    """Write what is started; a second attempt stands below the first."""
+    """Write the command; a second attempt is appended to the first."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as stream:
         stream.write(f"$ lightning_transformer {' '.join(arguments)}\n")
 
 
-@dataclass
-class Fresh:
-    """A new interpreter for each job."""
-
-    lock: int
-
-    def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "FreshJob":
-        begin_log(log, arguments)
-        with log.open("ab") as stream:
-            child = subprocess.Popen(
-                [sys.executable, "-m", f"{HOUSE}.job", *arguments],
-                stdin=subprocess.PIPE,  # its end tells the job that we are gone
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env=dict(env),
-                pass_fds=(self.lock,),
-                start_new_session=True,  # a Ctrl-C in the terminal is ours to hand on, once
-            )
-        return FreshJob(child, log)
-
-    def close(self) -> None:
-        """Nothing stays."""
+@contextmanager
+def environment(env: Mapping[str, str]) -> Iterator[None]:
+    """Processes started within have this environment; torch reads it when it is loaded."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(env)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
-@dataclass
-class FreshJob:
-    """A job in an interpreter of its own."""
-
-    child: "subprocess.Popen[bytes]"
-    log: Path
-
-    def code(self) -> int | None:
-        return self.child.poll()
-
-    def stop(self, *, at_once: bool) -> None:
-        """Ask it to stop with a checkpoint, or end it."""
-        if self.child.poll() is None:
-            self.child.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
-
-    def last_line(self) -> str:
-        return last_line(self.log)
+@contextmanager
+def blocked_signals() -> Iterator[None]:
+    """Processes started within begin with Ctrl-C and SIGTERM blocked; see `own_session`."""
+    resource_tracker.ensure_running()  # it unblocks them where it starts later
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class Forking:
-    """Jobs forked from one process that has loaded everything; see nursery.py for its side."""
+def run_job(
+    arguments: list[str], env: dict[str, str], log: str, lock: Descriptor, alive: Connection
+) -> None:
+    """The job, in its process; lock and alive stay open as long as it lives."""
+    own_session()
+    os.environ.clear()
+    os.environ.update(env)
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for new, old in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(new, old)
+    threading.Thread(target=stop_with_parent, daemon=True).start()
+    sys.argv = ["lightning_transformer", *arguments]
+    from lightning_transformer.cli.main import main
 
-    def __init__(self, lock: int) -> None:
-        self._lock = lock
-        self._process: subprocess.Popen[bytes] | None = None
-        self._half = b""  # of a line that is still coming
-        self._codes: dict[int, int] = {}  # of jobs, by number
-        self._open: set[int] = set()
-        self._count = 0
-
-    def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "ForkedJob":
-        begin_log(log, arguments)
-        self._count += 1
-        self._open.add(self._count)
-        if self._process is None:
-            self._load(env)
-        self._tell({"job": self._count, "arguments": list(arguments), "log": str(log.absolute())})
-        return ForkedJob(self, self._count, log)
-
-    def _load(self, env: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{HOUSE}.nursery"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=dict(env),
-            pass_fds=(self._lock,),
-            start_new_session=True,
-        )
-        assert self._process.stdout is not None
-        os.set_blocking(self._process.stdout.fileno(), False)
-
-    def _tell(self, what: dict[str, Any]) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(what).encode() + b"\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it is gone, which `code` learns
-
-    def code(self, number: int) -> int | None:
-        """The exit status of a job, or None while it runs."""
-        self._listen()
-        return self._codes.get(number)
-
-    def _listen(self) -> None:
-        """Take in which jobs have ended.
-
-        The jobs too hold the pipe, so its end means that they all are gone with the nursery.
-        """
-        if self._process is None:
-            return
-        assert self._process.stdout is not None
-        while True:
-            try:
-                part = os.read(self._process.stdout.fileno(), 65536)
-            except BlockingIOError:
-                return
-            if not part:
-                break
-            *lines, self._half = (self._half + part).split(b"\n")
-            for line in lines:
-                said = json.loads(line)
-                self._codes[said["job"]] = said["code"]
-                self._open.discard(said["job"])
-        code = self._process.wait()  # of loading, if it got no further
-        self._codes |= dict.fromkeys(self._open, code or -signal.SIGKILL)
-        self._open.clear()
-        self.close()
-
-    def stop(self, number: int, *, at_once: bool) -> None:
-        """Ask a job to stop with a checkpoint, or end it."""
-        if number in self._open and self._process is not None:
-            self._tell({"job": number, "signal": signal.SIGKILL if at_once else signal.SIGTERM})
-
-    def close(self) -> None:
-        """Let the process go; jobs that still run stop with a checkpoint."""
-        if self._process is None:
-            return
-        for stream in (self._process.stdin, self._process.stdout):
-            assert stream is not None
-            try:
-                stream.close()
-            except BrokenPipeError:
-                continue
-        self._process.wait()
-        self._process, self._half = None, b""
+    main()
 
 
-@dataclass
-class ForkedJob:
-    """A job that was forked."""
+def own_session() -> None:
+    """Leave the terminal: a Ctrl-C there comes once, from the parent. Drops what came before."""
+    os.setsid()
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-    parent: Forking
-    number: int
-    log: Path
 
-    def code(self) -> int | None:
-        return self.parent.code(self.number)
-
-    def stop(self, *, at_once: bool) -> None:
-        self.parent.stop(self.number, at_once=at_once)
-
-    def last_line(self) -> str:
-        return last_line(self.log)
+def stop_with_parent() -> None:
+    """Wait until the parent command has died; then stop, with a checkpoint where possible."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    os.kill(os.getpid(), signal.SIGKILL)

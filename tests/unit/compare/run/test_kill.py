@@ -19,7 +19,8 @@ KILLS = 10
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 LONGEST = 2.0  # seconds of work before a kill
 COMMAND = (
-    "import sys; from lightning_transformer.compare import run; sys.exit(run.main(sys.argv[1:]))"
+    "import sys; from lightning_transformer.compare.run.command import main; "
+    "sys.exit(main(sys.argv[1:]))"
 )
 TYPED = (
     *("norm=layernorm,rmsnorm,none", "seeds=2", "lr=sweep3", "halving=3", "qk_norm=none"),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from multiprocessing import forkserver
 
 import pytest
 
@@ -113,49 +114,46 @@ def arguments(tmp_path, folder, *more):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [process.Fresh, process.Forking])
-def test_a_job_gives_the_numbers_of_a_plain_run(tmp_path, lock, kind):
+@pytest.mark.parametrize("preload", [False, True])
+def test_a_job_gives_the_numbers_of_a_plain_run(tmp_path, lock, preload):
     """Two after each other and one beside them: none can see the others."""
     expected = {seed: short_run(tmp_path / f"plain{seed}", f"seed={seed}") for seed in (1, 2)}
-    starter, env = kind(lock), environment()
-    try:
-        for round_ in (1, 2):
-            jobs = {}
-            for seed in (1, 2):
-                typed = arguments(tmp_path, tmp_path / f"{round_}-{seed}", f"seed={seed}")
-                jobs[seed] = starter.start(typed, env, tmp_path / "logs" / f"{seed}.txt")
-            for seed, job in jobs.items():
-                wait_for(lambda job=job: job.code() is not None, "the end")
-                assert job.code() == 0, job.last_line()
-                found = read(tmp_path / f"{round_}-{seed}")
-                assert found.metrics == expected[seed].metrics
-                assert found.samples_sha256 == expected[seed].samples_sha256
-        bad = starter.start(["nrm=none"], env, tmp_path / "logs" / "typo.txt")
-        wait_for(lambda: bad.code() is not None, "the refusal")
-        assert bad.code() == 2
-        assert bad.last_line().startswith("error: unknown key nrm")
-    finally:
-        starter.close()
+    starter, env = process.Launcher(lock, preload=preload), environment()
+    for round_ in (1, 2):
+        jobs = {}
+        for seed in (1, 2):
+            typed = arguments(tmp_path, tmp_path / f"{round_}-{seed}", f"seed={seed}")
+            jobs[seed] = starter.start(typed, env, tmp_path / "logs" / f"{seed}.txt")
+        for seed, job in jobs.items():
+            wait_for(lambda job=job: job.code() is not None, "the end")
+            assert job.code() == 0, job.last_line()
+            found = read(tmp_path / f"{round_}-{seed}")
+            assert found.metrics == expected[seed].metrics
+            assert found.samples_sha256 == expected[seed].samples_sha256
+    bad = starter.start(["nrm=none"], env, tmp_path / "logs" / "typo.txt")
+    wait_for(lambda: bad.code() is not None, "the refusal")
+    assert bad.code() == 2
+    assert bad.last_line().startswith("error: unknown key nrm")
 
 
 PARENT = """
     import os, sys, time
     from pathlib import Path
-    from lightning_transformer.compare import launch
+    from lightning_transformer.compare.run.process import Launcher
     lock = os.open({lock!r}, os.O_RDWR | os.O_CREAT)
     import fcntl
     fcntl.flock(lock, fcntl.LOCK_EX)
-    launch.{kind}(lock).start({arguments!r}, dict(os.environ), Path({log!r}))
+    job = Launcher(lock, preload={preload}).start({arguments!r}, dict(os.environ), Path({log!r}))
     time.sleep(600)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["Fresh", "Forking"])
-def test_a_job_ends_when_its_parent_is_killed_and_keeps_its_steps(tmp_path, kind):
+@pytest.mark.parametrize("preload", [False, True])
+def test_a_job_ends_when_its_parent_is_killed_and_keeps_its_steps(tmp_path, preload):
     folder, lock = tmp_path / "run", str(tmp_path / "lock")
     typed = arguments(tmp_path, folder, "trainer.max_steps=100000", "trainer.val_every=100000")
-    code = PARENT.format(lock=lock, kind=kind, arguments=typed, log=str(tmp_path / "log.txt"))
+    code = PARENT.format(lock=lock, preload=preload, arguments=typed, log=str(tmp_path / "log.txt"))
     parent = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, env=environment()
     )
@@ -175,25 +173,47 @@ def test_a_job_ends_when_its_parent_is_killed_and_keeps_its_steps(tmp_path, kind
 
 
 @pytest.mark.slow
-def test_jobs_whose_nursery_dies_are_told_as_ended_and_can_be_begun_again(tmp_path, lock):
-    starter = process.Forking(lock)
+def test_a_job_whose_fork_server_dies_goes_on_and_ends_only_with_its_process(tmp_path, lock):
+    starter = process.Launcher(lock, preload=True)
     folder = tmp_path / "run"
     typed = arguments(tmp_path, folder, "trainer.max_steps=100000", "trainer.val_every=100000")
+    job = starter.start(typed, environment(), tmp_path / "log.txt")
     try:
-        job = starter.start(typed, environment(), tmp_path / "log.txt")
         history = folder / "metrics.csv"
         wait_for(lambda: history.exists() and history.stat().st_size > 500, "training")
         assert job.code() is None
-        assert starter._process is not None
-        starter._process.send_signal(signal.SIGKILL)
-        wait_for(lambda: job.code() is not None, "the news")
-        assert job.code() == -signal.SIGKILL
-        assert read(folder).status == "stopped"  # it was told only when the job had gone
-        steps = read(folder).steps
-        again = starter.start(
-            [*typed, f"trainer.max_steps={steps + 1}"], environment(), tmp_path / "log.txt"
-        )
-        wait_for(lambda: again.code() is not None, "the end")
-        assert (again.code(), read(folder).steps) == (0, steps + 1)
+        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+        wait_for(lambda: job.child.exitcode is not None, "the end of the server")
+        size = history.stat().st_size
+        wait_for(lambda: history.stat().st_size > size, "more training")
+        assert job.code() is None  # or a second attempt would write to its folder
+        job.stop(at_once=False)
+        wait_for(lambda: job.code() is not None, "the end of the job")
     finally:
-        starter.close()
+        job.stop(at_once=True)
+    assert job.code() == process.SERVER_LOST
+    assert read(folder).status == "stopped"
+    steps = read(folder).steps
+    again = starter.start(
+        [*typed, f"trainer.max_steps={steps + 1}"], environment(), tmp_path / "log.txt"
+    )
+    wait_for(lambda: again.code() is not None, "the end")
+    assert (again.code(), read(folder).steps) == (0, steps + 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preload", [False, True])
+def test_a_job_has_a_session_of_its_own_and_its_exit_code_comes_through(tmp_path, lock, preload):
+    """A Ctrl-C in the terminal reaches our group alone; SIGTERM to the job is 143."""
+    typed = arguments(tmp_path, tmp_path / "run", "trainer.max_steps=100000")
+    log = tmp_path / "log.txt"
+    job = process.Launcher(lock, preload=preload).start(typed, environment(), log)
+    try:
+        history = tmp_path / "run" / "metrics.csv"
+        wait_for(lambda: history.exists() and history.stat().st_size > 500, "training")
+        assert os.getsid(job.child.pid) == job.child.pid
+        job.stop(at_once=False)
+        wait_for(lambda: job.code() is not None, "the end")
+        assert job.code() == 143
+    finally:
+        job.stop(at_once=True)
