@@ -34,6 +34,7 @@ from lightning_transformer.errors import ConfigError
 from lightning_transformer.training.resume import quoted
 
 ROOT = Path("outputs/sweeps")
+SOLVE = "lightning_transformer.compare.run.match.solve"
 HELP = """\
 usage: python -m lightning_transformer.compare run KEY=A,B .. [KEY=VALUE ..] [--dry-run]
 
@@ -116,7 +117,7 @@ def solve(plan: Plan, env: dict[str, str], console: Console) -> dict[str, Any]:
         "variants": {variant.label: variant.overrides for variant in plan.variants},
     }
     done = subprocess.run(
-        [sys.executable, "-m", "lightning_transformer.compare.run.match.solve"],
+        [sys.executable, "-m", SOLVE],
         input=json.dumps(asked),
         stdout=subprocess.PIPE,
         env=env,

@@ -1,9 +1,9 @@
-"""The processes of jobs: each trains in a process of its own in which nothing ran before.
+"""Starts each job of a comparison in a process of its own that has run nothing before.
 
 Loading torch and Lightning takes seconds, as long as a small run. On Linux, where no GPU is used,
-multiprocessing's fork server loads them once and forks each job from a process that has done
-nothing else, so no number depends on what ran before. With a GPU, and on other systems, each job is
-a new interpreter, because neither a driver nor other systems' libraries can be forked.
+the fork server of `multiprocessing` loads them once; it trains nothing, so no job depends on what
+ran before. With a GPU, and on other systems, where forking is not safe, each job is a new
+interpreter.
 """
 
 import multiprocessing
@@ -14,132 +14,115 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from multiprocessing import connection, reduction
+from dataclasses import dataclass
+from multiprocessing import forkserver, reduction, resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Protocol
 
-PRELOADED = ["lightning_transformer.training.run", "hydra._internal.utils"]
-GRACE = 60.0  # seconds in which a step has to end
-LOOK = 0.5  # seconds between two checks that the fork server is alive
-LOST = 255  # multiprocessing's exit code of a process whose fork server has died
-
-
-class Process(Protocol):
-    """A run's process."""
-
-    def code(self) -> int | None: ...
-    def stop(self, *, at_once: bool) -> None: ...
-    def last_line(self) -> str: ...
+PRELOAD = [__name__, "lightning_transformer.training.run", "hydra._internal.utils"]
+GRACE = 60.0  # seconds a job has to stop with a checkpoint after its parent has died
+SERVER_LOST = 255  # the exit code that multiprocessing gives for jobs of a fork server that died
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Launcher:
-    """Starts runs by what would be typed after `python -m lightning_transformer`.
+    """Starts `python -m lightning_transformer ARGUMENTS` in new processes.
 
-    lock: a file descriptor that each job keeps open while it lives.
-    fork: whether jobs are forked from a process that has loaded torch.
+    Attributes:
+        lock: file descriptor that stays open while a job lives.
+        preload: whether jobs are forked from a server that has loaded torch. The environment of
+            its first job is that of all its jobs.
     """
 
-    def __init__(self, lock: int, *, fork: bool) -> None:
-        self._lock = lock
-        self._context: Any = multiprocessing.get_context("forkserver" if fork else "spawn")
-        if fork:
-            self._context.set_forkserver_preload(PRELOADED)
+    def __init__(self, lock: int, *, preload: bool) -> None:
+        self.lock, self.preload = lock, preload
 
-    def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "JobProcess":
-        """Start a run in an environment; a second attempt stands below the first in the log."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as stream:
-            stream.write(f"$ lightning_transformer {' '.join(arguments)}\n")
-        process = self._context.Process(
-            target=run_job, args=(list(arguments), str(log.absolute()), Inherited(self._lock))
-        )
-        with environment_of(env):  # libraries read it while they load, before run_job begins
-            process.start()
-        return JobProcess(process, log)
+    def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "Process":
+        """Start a job; its output is appended to the log."""
+        begin_log(log, arguments)
+        context = self._context(env)
+        alive, end = context.Pipe(duplex=False)  # reads its end when the job is gone
+        args = (list(arguments), dict(env), str(log.absolute()), Descriptor(self.lock), end)
+        child = context.Process(target=run_job, args=args, daemon=False)
+        if self.preload:  # the server has its signals blocked: no need to block ours meanwhile
+            child.start()
+        else:
+            with environment(env), blocked_signals():
+                child.start()
+        end.close()
+        return Process(child, alive, log)
+
+    def _context(self, env: Mapping[str, str]) -> ForkServerContext | SpawnContext:
+        if not self.preload:
+            return multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOAD)
+        with environment(env), blocked_signals():
+            forkserver.ensure_running()
+        return context
 
 
 def launcher(lock: int, *, gpus: bool) -> Launcher:
-    """The fastest way that is sound on this machine."""
-    return Launcher(lock, fork=sys.platform == "linux" and not gpus)
+    """The fastest way that is safe here. lock: a file that stays open while a job lives."""
+    return Launcher(lock, preload=sys.platform == "linux" and not gpus)
 
 
-class JobProcess:
-    """A run's process and its log."""
+@dataclass
+class Process:
+    """A job's process; `alive` is a pipe whose other end only the job holds."""
 
-    def __init__(self, process: BaseProcess, log: Path) -> None:
-        self._process, self._log = process, log
+    child: BaseProcess
+    alive: Connection
+    log: Path
 
     def code(self) -> int | None:
-        """The exit status, or None while it runs; negative for a signal."""
-        code = self._process.exitcode
-        if code != LOST:
-            return code
-        # The fork server has died; the job notices and stops, but nobody collects its status.
-        return None if _runs(self._process.pid) else -signal.SIGKILL
+        """The exit status, or None while it runs.
+
+        A job whose fork server died goes on; it has ended only when its pipe is closed.
+        """
+        code = self.child.exitcode
+        return None if code == SERVER_LOST and not self.alive.poll() else code
 
     def stop(self, *, at_once: bool) -> None:
-        """Ask it to stop with a checkpoint, or end it."""
-        if self.code() is None and self._process.pid is not None:
-            os.kill(self._process.pid, signal.SIGKILL if at_once else signal.SIGTERM)
+        """Ask it to stop with a checkpoint, or kill it."""
+        if self.code() is None and self.child.pid is not None:
+            try:
+                os.kill(self.child.pid, signal.SIGKILL if at_once else signal.SIGTERM)
+            except ProcessLookupError:
+                return  # it has ended in between
 
     def last_line(self) -> str:
-        """The last line that it wrote."""
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        """The last line that the job wrote."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-class Inherited:
-    """A file descriptor that is sent to a child process with its arguments."""
+class Descriptor:
+    """A file descriptor that arrives in the child when it is pickled for it."""
 
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def __reduce__(self) -> Any:
-        return _received, (reduction.DupFd(self.number),)
+    def __reduce__(self) -> tuple[object, ...]:
+        return _received, (reduction.DupFd(self.number),)  # type: ignore[attr-defined]
 
 
-def _received(sent: Any) -> Inherited:
-    return Inherited(sent.detach())
+def _received(sent: "reduction._DupFd") -> Descriptor:  # type: ignore[name-defined]
+    return Descriptor(sent.detach())
 
 
-def run_job(arguments: Sequence[str], log: str, lock: Inherited) -> None:
-    """Be the command line, in a child process. The lock stays open until the process ends."""
-    os.setsid()  # a Ctrl-C in the terminal reaches jobs once, through the scheduler
-    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for new, old in ((nothing, 0), (output, 1), (output, 2)):
-        os.dup2(new, old)
-    threading.Thread(target=_stop_without_parent, daemon=True).start()
-    from lightning_transformer.cli.main import main  # Hydra, which the parent does not need
-
-    sys.argv = ["lightning_transformer", *arguments]
-    main()
-
-
-def _stop_without_parent() -> None:
-    """Stop, with a checkpoint where it can, when the command or the fork server is gone."""
-    command, server = multiprocessing.parent_process(), os.getppid()
-    assert command is not None
-    while not connection.wait([command.sentinel], timeout=LOOK) and os.getppid() == server:
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _runs(pid: int | None) -> bool:
-    """Whether a process of this number runs; one that nobody waits for is a zombie."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] not in ("Z", "X")
+def begin_log(log: Path, arguments: Sequence[str]) -> None:
+    """Write the command; a second attempt is appended to the first."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write(f"$ lightning_transformer {' '.join(arguments)}\n")
 
 
 @contextmanager
-def environment_of(env: Mapping[str, str]) -> Iterator[None]:
-    """Within, `os.environ` is `env`."""
+def environment(env: Mapping[str, str]) -> Iterator[None]:
+    """Processes started within have this environment; torch reads it when it is loaded."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(env)
@@ -148,3 +131,52 @@ def environment_of(env: Mapping[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextmanager
+def blocked_signals() -> Iterator[None]:
+    """Processes started within begin with Ctrl-C and SIGTERM blocked; see `own_session`."""
+    resource_tracker.ensure_running()  # it unblocks them where it starts later
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def run_job(
+    arguments: list[str], env: dict[str, str], log: str, lock: Descriptor, alive: Connection
+) -> None:
+    """The job, in its process; lock and alive stay open as long as it lives."""
+    own_session()
+    os.environ.clear()
+    os.environ.update(env)
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for new, old in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(new, old)
+    threading.Thread(target=stop_with_parent, daemon=True).start()
+    sys.argv = ["lightning_transformer", *arguments]
+    from lightning_transformer.cli.main import main
+
+    main()
+
+
+def own_session() -> None:
+    """Leave the terminal: a Ctrl-C there comes once, from the parent. Drops what came before."""
+    os.setsid()
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def stop_with_parent() -> None:
+    """Wait until the parent command has died; then stop, with a checkpoint where possible."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    os.kill(os.getpid(), signal.SIGKILL)

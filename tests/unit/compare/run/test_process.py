@@ -114,11 +114,11 @@ def arguments(tmp_path, folder, *more):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fork", [False, True])
-def test_a_job_gives_the_numbers_of_a_plain_run(tmp_path, lock, fork):
+@pytest.mark.parametrize("preload", [False, True])
+def test_a_job_gives_the_numbers_of_a_plain_run(tmp_path, lock, preload):
     """Two after each other and one beside them: none can see the others."""
     expected = {seed: short_run(tmp_path / f"plain{seed}", f"seed={seed}") for seed in (1, 2)}
-    starter, env = process.Launcher(lock, fork=fork), environment()
+    starter, env = process.Launcher(lock, preload=preload), environment()
     for round_ in (1, 2):
         jobs = {}
         for seed in (1, 2):
@@ -143,17 +143,17 @@ PARENT = """
     lock = os.open({lock!r}, os.O_RDWR | os.O_CREAT)
     import fcntl
     fcntl.flock(lock, fcntl.LOCK_EX)
-    job = Launcher(lock, fork={fork}).start({arguments!r}, dict(os.environ), Path({log!r}))
+    job = Launcher(lock, preload={preload}).start({arguments!r}, dict(os.environ), Path({log!r}))
     time.sleep(600)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fork", [False, True])
-def test_a_job_ends_when_its_parent_is_killed_and_keeps_its_steps(tmp_path, fork):
+@pytest.mark.parametrize("preload", [False, True])
+def test_a_job_ends_when_its_parent_is_killed_and_keeps_its_steps(tmp_path, preload):
     folder, lock = tmp_path / "run", str(tmp_path / "lock")
     typed = arguments(tmp_path, folder, "trainer.max_steps=100000", "trainer.val_every=100000")
-    code = PARENT.format(lock=lock, fork=fork, arguments=typed, log=str(tmp_path / "log.txt"))
+    code = PARENT.format(lock=lock, preload=preload, arguments=typed, log=str(tmp_path / "log.txt"))
     parent = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, env=environment()
     )
@@ -173,22 +173,47 @@ def test_a_job_ends_when_its_parent_is_killed_and_keeps_its_steps(tmp_path, fork
 
 
 @pytest.mark.slow
-def test_jobs_whose_fork_server_dies_end_and_can_be_started_again(tmp_path, lock):
-    starter = process.Launcher(lock, fork=True)
+def test_a_job_whose_fork_server_dies_goes_on_and_ends_only_with_its_process(tmp_path, lock):
+    starter = process.Launcher(lock, preload=True)
     folder = tmp_path / "run"
     typed = arguments(tmp_path, folder, "trainer.max_steps=100000", "trainer.val_every=100000")
     job = starter.start(typed, environment(), tmp_path / "log.txt")
-    history = folder / "metrics.csv"
-    wait_for(lambda: history.exists() and history.stat().st_size > 500, "training")
-    assert job.code() is None
-    server = forkserver._forkserver._forkserver_pid
-    os.kill(server, signal.SIGKILL)
-    wait_for(lambda: job.code() is not None, "the end of the job")
-    assert job.code() == -signal.SIGKILL
-    assert read(folder).status == "stopped"  # its code is known only when the job has gone
+    try:
+        history = folder / "metrics.csv"
+        wait_for(lambda: history.exists() and history.stat().st_size > 500, "training")
+        assert job.code() is None
+        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+        wait_for(lambda: job.child.exitcode is not None, "the end of the server")
+        size = history.stat().st_size
+        wait_for(lambda: history.stat().st_size > size, "more training")
+        assert job.code() is None  # or a second attempt would write to its folder
+        job.stop(at_once=False)
+        wait_for(lambda: job.code() is not None, "the end of the job")
+    finally:
+        job.stop(at_once=True)
+    assert job.code() == process.SERVER_LOST
+    assert read(folder).status == "stopped"
     steps = read(folder).steps
     again = starter.start(
         [*typed, f"trainer.max_steps={steps + 1}"], environment(), tmp_path / "log.txt"
     )
     wait_for(lambda: again.code() is not None, "the end")
     assert (again.code(), read(folder).steps) == (0, steps + 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preload", [False, True])
+def test_a_job_has_a_session_of_its_own_and_its_exit_code_comes_through(tmp_path, lock, preload):
+    """A Ctrl-C in the terminal reaches our group alone; SIGTERM to the job is 143."""
+    typed = arguments(tmp_path, tmp_path / "run", "trainer.max_steps=100000")
+    log = tmp_path / "log.txt"
+    job = process.Launcher(lock, preload=preload).start(typed, environment(), log)
+    try:
+        history = tmp_path / "run" / "metrics.csv"
+        wait_for(lambda: history.exists() and history.stat().st_size > 500, "training")
+        assert os.getsid(job.child.pid) == job.child.pid
+        job.stop(at_once=False)
+        wait_for(lambda: job.code() is not None, "the end")
+        assert job.code() == 143
+    finally:
+        job.stop(at_once=True)
