@@ -72,7 +72,7 @@ MAX_PARAMETERS = 16
 WIDE = {"training.trainer": 24, "models.base": 17}
 
 # What a distribution is called, where that is not the name one imports.
-DISTRIBUTIONS = {"hydra": "hydra-core", "yaml": "pyyaml"}
+DISTRIBUTIONS = {"hydra": "hydra-core", "yaml": "pyyaml", "vl_convert": "vl-convert-python"}
 
 
 class Import(NamedTuple):
@@ -216,7 +216,8 @@ def test_no_module_is_called_utils() -> None:
 
 def test_every_third_party_import_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.match(r"[\w-]+", d)[0].lower() for d in project["dependencies"]}  # type: ignore[index]
+    needed = project["dependencies"] + project["optional-dependencies"]["pandas"]
+    declared = {re.match(r"[\w-]+", d)[0].lower() for d in needed}  # type: ignore[index]
     imported = {i.module.split(".")[0] for tree in TREES.values() for i in imports(tree, set())}
     imported -= {*sys.stdlib_module_names, PACKAGE}
     assert {DISTRIBUTIONS.get(name, name) for name in imported} - declared == set()
