@@ -59,5 +59,5 @@ def to_svg(plot: Specification) -> str:
 
 def javascript() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script."""
-    found: str = vl_convert.javascript_bundle(None, vl_version=VEGA_LITE)
+    found: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
     return found
