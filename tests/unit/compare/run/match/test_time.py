@@ -1,8 +1,8 @@
 """match=time: steps times the measured time of a step are equal."""
 
 import pytest
-from lightning_transformer.compare.run.match import time
 
+from lightning_transformer.compare.run.match import time
 from lightning_transformer.compare.run.match.time import Time, step_seconds
 from tests.conftest import compose_config
 from tests.helpers.short_runs import short
