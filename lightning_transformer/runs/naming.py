@@ -32,7 +32,7 @@ def job_name(overrides: Sequence[str]) -> str:
         At most 120 characters of ``A-Z a-z 0-9 . _ = , + -``; ``default`` without overrides.
     """
     shown = redacted_overrides(overrides)
-    kept = sorted((item for item in shown if _says_what(_key(item))), key=_order)
+    kept = sorted((item for item in shown if _says_what(override_key(item))), key=_order)
     original = ",".join(kept)
     if not original:
         return "default"
@@ -92,7 +92,8 @@ def _is_free(folder: Path, config_sha256: str) -> bool:
         return False
 
 
-def _key(override: str) -> str:
+def override_key(override: str) -> str:
+    """The key of a Hydra override, without ``+``, ``++`` or ``~``: ``+a.b=1`` is of ``a.b``."""
     return override.split("=", 1)[0].lstrip("+~")
 
 
@@ -101,7 +102,7 @@ def _says_what(key: str) -> bool:
 
 
 def _order(override: str) -> tuple[int, str]:
-    key = _key(override)
+    key = override_key(override)
     rank = 2 if key == "seed" else 1 if "." in key else 0
     return rank, key
 

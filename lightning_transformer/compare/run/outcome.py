@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lightning_transformer.runs.naming import override_key
 from lightning_transformer.runs.result import DIVERGED, RESULT_FILE, RunResult, read, read_history
 
 NOT_COMPARED = ("resume", "sweep", "callbacks.pause.step")
@@ -97,5 +98,5 @@ def _check_same(folder: Path, result: RunResult, overrides: Sequence[str]) -> No
 
 
 def _as_dict(overrides: Sequence[str]) -> dict[str, str]:
-    pairs = (text.lstrip("+").partition("=") for text in overrides)
-    return {key: value for key, _, value in pairs if key not in NOT_COMPARED}
+    pairs = ((override_key(text), text.partition("=")[2]) for text in overrides)
+    return {key: value for key, value in pairs if key not in NOT_COMPARED}

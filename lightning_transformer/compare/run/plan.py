@@ -13,7 +13,7 @@ from lightning_transformer.compare.run import halving
 from lightning_transformer.compare.run.outcome import Outcome
 from lightning_transformer.compare.run.request import SCREENING_SEED, Request
 from lightning_transformer.compare.run.variants import INIT_SEED, Variant
-from lightning_transformer.runs.naming import job_name
+from lightning_transformer.runs.naming import job_name, override_key
 
 FACTORS = (0.5, 1.0, 2.0)  # of the configured rate
 SHARE = 4  # a screening run has this part of the budget
@@ -140,7 +140,7 @@ class Plan:
             **lengths,
             **{key: repr(rate) for key, rate in rates.items()},
         }
-        kept = (text for text in variant.overrides if text.lstrip("+").split("=")[0] not in changed)
+        kept = (text for text in variant.overrides if override_key(text) not in changed)
         overrides = (*kept, *(f"{k}={v}" for k, v in changed.items()), f"seed={SCREENING_SEED}")
         name = job_name([*_says(variant), main])
         index = self.variants.index(variant)
@@ -173,9 +173,7 @@ class Plan:
         factor = self.asked.halving
         if factor is None:
             return variant.val_every
-        return halving.val_every(
-            variant.steps, variant.val_every, factor, self._n_rungs
-        )  # fmt: skip
+        return halving.val_every(variant.steps, variant.val_every, factor, self._n_rungs)
 
     def _contends(self, variant: Variant) -> bool:
         """Whether it can be stopped: the baseline and its double go on to the end."""

@@ -76,8 +76,9 @@ def split_flags(argv: Sequence[str]) -> tuple[list[str], bool, list[str]]:
                 raise ConfigError("--config-dir needs a folder, such as --config-dir=my_conf")
             folders.append(value or todo.pop(0))
         elif word.startswith("-"):
-            raise ConfigError(f"unknown flag {word}{nearest(word, FLAGS)} (flags: --help, "
-                              f"{', '.join(FLAGS)})")  # fmt: skip
+            raise ConfigError(
+                f"unknown flag {word}{nearest(word, FLAGS)} (flags: --help, {', '.join(FLAGS)})"
+            )
         else:
             rest.append(word)
     return folders, dry_run, rest
@@ -123,9 +124,7 @@ def read_request(
     return _named(asked)
 
 
-def _overrides(
-    typed: Sequence[str], loader: Any
-) -> tuple[list[str], dict[str, tuple[str, ...]]]:  # fmt: skip
+def _overrides(typed: Sequence[str], loader: Any) -> tuple[list[str], dict[str, tuple[str, ...]]]:
     """Those with one value, and key -> values of those with several."""
     options = groups(loader)
     shared: list[str] = []

@@ -15,6 +15,7 @@ from lightning_transformer.compare.run.plan import Job, Key, Plan
 from lightning_transformer.compare.run.state import Failure, State
 
 ATTEMPTS = 2
+BAD_INPUT = 2  # exit code of a refused configuration, which a second attempt would not change
 PATIENCE = 0.1  # seconds between two looks at the processes
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -44,14 +45,14 @@ class Pool:
 
     Attributes:
         outcomes: of the jobs that have ended, those of earlier starts included.
-        failures: jobs given up after a second attempt, by folder.
+        failures: jobs that failed twice, or whose configuration was refused, by folder.
         slots: worker number to what it is doing.
         signum: the signal that ended it, 0 = none.
     """
 
     def __init__(
         self, plan: Plan, folder: Path, state: State, start: Start, n_workers: int
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.plan, self.folder, self.state = plan, folder, state
         self.start, self.n_workers = start, n_workers
         self.outcomes: dict[Key, Outcome] = {}
@@ -114,10 +115,10 @@ class Pool:
         if self.signum:
             return f"stopped   {job.folder}"
         error = outcome.error or _why(code, slot.process.last_line())
-        if self._attempts[job.key] < ATTEMPTS:
+        if self._attempts[job.key] < ATTEMPTS and code != BAD_INPUT:
             return f"failed    {job.folder}: {error} (once more later)"
         self._note(job, Outcome("failed", error=error))
-        self.failures[job.folder] = Failure(job.folder, error, ATTEMPTS)
+        self.failures[job.folder] = Failure(job.folder, error, self._attempts[job.key])
         return f"given up  {job.folder}: {error}"
 
     def _note(self, job: Job, outcome: Outcome) -> None:

@@ -18,6 +18,7 @@ from lightning_transformer.config.compose import (
 )
 from lightning_transformer.config.validate import check, plain
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.runs.naming import override_key
 from lightning_transformer.runs.result import config_sha256
 
 PLACEBO = "placebo"
@@ -95,9 +96,7 @@ def read_variants(asked: Request) -> list[Variant]:
     return found
 
 
-def _variant(
-    values: dict[str, str], asked: Request, options: dict[str, list[str]]
-) -> Variant:  # fmt: skip
+def _variant(values: dict[str, str], asked: Request, options: dict[str, list[str]]) -> Variant:
     label = label_of(values)
     typed = [*asked.shared, *(f"{key}={value}" for key, value in values.items())]
     try:
@@ -108,7 +107,7 @@ def _variant(
         rates = _rates(cfg) if asked.lr != "fixed" else {}
     except ConfigError as error:
         raise ConfigError(f"{label}: {error}") from None
-    swept_rates = set(rates) & {key.lstrip("+") for key in asked.swept}
+    swept_rates = set(rates) & {override_key(key) for key in asked.swept}
     if swept_rates:
         raise ConfigError(
             f"{min(swept_rates)} is compared and would be chosen by lr={asked.lr}; write lr=fixed"
@@ -142,7 +141,7 @@ def changed(variant: Variant, changes: Mapping[str, Any]) -> Variant:
     """
     if variant.axis == "none":
         return variant
-    compared = set(changes) & {key.lstrip("+") for key in variant.values}
+    compared = set(changes) & {override_key(key) for key in variant.values}
     if compared:
         raise ConfigError(
             f"{min(compared)} is compared and would be solved for by match={variant.axis}; write "
@@ -159,7 +158,7 @@ def changed(variant: Variant, changes: Mapping[str, Any]) -> Variant:
 
 
 def _is_of(override: str, keys: tuple[str, ...]) -> bool:
-    key = override.split("=", 1)[0].lstrip("+")
+    key = override_key(override)
     return key in keys or key.startswith("match.")
 
 

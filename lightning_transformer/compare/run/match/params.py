@@ -40,9 +40,11 @@ class Params:
         round_to = OmegaConf.select(variant, "ffn.round_to")
         finer = "ffn.round_to=1 or " if isinstance(round_to, int) and round_to > 1 else ""
         check_tolerance(
-            residual, self.tolerance, f"parameters without embeddings (at best, with {self.key}="
-            f"{value:g})", f"try {finer}match.key=model.d_model",
-        )  # fmt: skip
+            residual,
+            self.tolerance,
+            f"parameters without embeddings (at best, with {self.key}={value:g})",
+            f"try {finer}match.key=model.d_model",
+        )
         return Matched({self.key: value}, residual)
 
     def _nearest(self, cfg: DictConfig, target: int, start: float) -> tuple[float, float]:

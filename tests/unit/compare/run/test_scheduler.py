@@ -125,6 +125,25 @@ def test_a_failed_job_is_tried_once_more_and_then_reported(tmp_path, times, begu
     assert content(again)["failures"] == []
 
 
+def test_a_refused_configuration_is_not_tried_again(tmp_path):
+    jobs = Jobs(tmp_path / "try", best_at(0.01))
+    begun: list[str] = []
+
+    def start(job, worker):
+        begun.append(job.folder)
+        return Process(2, "error: unknown key nrm")
+
+    jobs.start = start
+    found = pool(plan(lr="fixed"), tmp_path / "try", jobs)
+    lines: list[str] = []
+    found.run(lines.append, lambda: None)
+    assert len(begun) == len(set(begun)) == 4
+    assert lines[0] == "given up  norm=a,seed=1: unknown key nrm"
+    assert {(one["error"], one["attempts"]) for one in content(found)["failures"]} == {
+        ("unknown key nrm", 1)
+    }
+
+
 def test_a_killed_job_is_told_by_its_signal(tmp_path):
     jobs = Jobs(tmp_path / "try", best_at(0.01))
     jobs.start = lambda job, worker: Process(-signal.SIGKILL)

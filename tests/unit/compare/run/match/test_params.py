@@ -74,8 +74,10 @@ def test_a_tolerance_of_nothing_is_refused():
         Params(tolerance=0)
 
 
-@pytest.mark.parametrize("variant", ["norm=layernorm", "activation=swiglu", "ffn=dense",
-                                     "residual=post_norm", "attention=gqa"])  # fmt: skip
+@pytest.mark.parametrize(
+    "variant",
+    ["norm=layernorm", "activation=swiglu", "ffn=dense", "residual=post_norm", "attention=gqa"],
+)
 def test_flops_are_those_that_torch_counts(variant):
     """FlopCounterMode on the meta device, forward and backward, against FLOPs per token * tokens.
 
