@@ -2,7 +2,7 @@
 
 import torch
 
-from benchmarks.measured.page import Page, axes, config
+from benchmarks.measured.page import Line, Page, config, figure
 from lightning_transformer.build import build_model
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.tasks.base import Batch
@@ -31,13 +31,12 @@ def variances(init: str, style: str, *, n_layers: int = 24, d_model: int = 128) 
 
 def main() -> None:
     rows = [["initial weights", "norms", "embedding", "layer 6", "layer 12", "layer 24"]]
-    figure, ax = axes("layer", "variance of the residual stream", log_y=True)
-    for style, line in zip(STYLES, ("-", "--", ":"), strict=True):
-        for number, init in enumerate(INITS):
+    lines = []
+    for style in STYLES:
+        for init in INITS:
             found = variances(init, style)
             rows.append([init, style, *(f"{found[i]:.3g}" for i in (0, 6, 12, 24))])
-            ax.plot(found, line, color=f"C{number}", label=f"{init}, {style}")
-    ax.legend(fontsize=6, ncols=3)
+            lines.append(Line(f"{init}, {style}", range(len(found)), found))
     Page(
         "activation_variance",
         "How does the variance of activations grow with depth?",
@@ -50,7 +49,7 @@ def main() -> None:
         "residual sums. Pre-norm makes the growth linear, post-norm stops it, and small (std "
         "0.02) depth-scaled weights or Fixup add so little to the stream at the start that it is "
         "nearly independent of depth.",
-        figure,
+        figure("layer", "variance of the residual stream", lines, log_y=True),
     ).write()
 
 

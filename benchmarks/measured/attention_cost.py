@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from benchmarks.measured.page import Page, axes
+from benchmarks.measured.page import Line, Page, figure
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.kernels.eager import Eager
 from lightning_transformer.nn.attention.kernels.sdpa import SDPA
@@ -66,14 +66,13 @@ def main() -> None:
     torch.set_num_threads(1)
     lengths = (256, 512, 1024, 2048, 4096)
     rows = [["attention", "length", "milliseconds", "MiB kept for the backward pass"]]
-    figure, ax = axes("length of the row", "milliseconds", log_x=True, log_y=True)
+    lines = []
     for kind in KINDS:
         times = [milliseconds(kind, length) for length in lengths]
         for length, took in zip(lengths, times, strict=True):
             mib = kept_bytes(kind, length) / 2**20
             rows.append([kind, str(length), f"{took:.1f}", f"{mib:.1f}"])
-        ax.plot(lengths, times, "o-", label=kind)
-    ax.legend()
+        lines.append(Line(kind, lengths, times))
     Page(
         "attention_cost",
         "What do fused kernels and sliding windows save?",
@@ -86,7 +85,7 @@ def main() -> None:
         "twice the time of plain causal attention. On a CPU a window changes what a model sees "
         "and not what it costs; skipping blocks needs `kernel=flex`, which trains on GPUs only "
         "and has not been measured.",
-        figure,
+        figure("length of the row", "milliseconds", lines, log_x=True, log_y=True),
     ).write()
 
 

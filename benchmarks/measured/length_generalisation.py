@@ -5,7 +5,7 @@ from statistics import mean, stdev
 import torch
 import torch.nn.functional as F
 
-from benchmarks.measured.page import Page, axes, config, trained
+from benchmarks.measured.page import Line, Page, config, figure, trained
 from lightning_transformer.build import build
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.tasks.base import Batch
@@ -35,7 +35,7 @@ def long_rows(n: int = 128) -> torch.Tensor:
 
 def main(steps: int = 400, seeds: tuple[int, ...] = (1, 2, 3)) -> None:
     rows, table = long_rows(), [["positions", *(f"bytes {a} to {b}" for a, b in PARTS)]]
-    figure, ax = axes("place in the row (trained up to 64)", "nats per byte")
+    lines = []
     for position in POSITIONS:
         found = []
         for seed in seeds:
@@ -45,9 +45,8 @@ def main(steps: int = 400, seeds: tuple[int, ...] = (1, 2, 3)) -> None:
             found.append(losses(trained(*typed)[0], rows))
         parts = list(zip(*found, strict=True))
         table.append([position, *(f"{mean(p):.3f} ± {stdev(p):.3f}" for p in parts)])
-        ax.errorbar([48, 96, 192], [mean(p) for p in parts], [stdev(p) for p in parts],
-                    fmt="o-", capsize=3, label=position)  # fmt: skip
-    ax.legend()
+        means, spread = [mean(p) for p in parts], [stdev(p) for p in parts]
+        lines.append(Line(position, [48, 96, 192], means, spread))
     Page(
         "length_generalisation",
         "Which positions generalise beyond the training length?",
@@ -59,7 +58,7 @@ def main(steps: int = 400, seeds: tuple[int, ...] = (1, 2, 3)) -> None:
         "of it, then worse than no positions at all, and noisy. Learned positions degrade "
         "immediately. Sinusoidal positions behave like none after this short training: they were "
         "hardly used.",
-        figure,
+        figure("position in the row (trained up to 64)", "nats per byte", lines),
     ).write()
 
 

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use("agg")
-
+import altair as alt
 import torch
-from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from lightning_transformer.build import load_run
+from lightning_transformer.compare.report.render.plots.files import to_svg
 from lightning_transformer.config.compose import composed, composer, register
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.training.run import RunRequest
@@ -32,7 +29,7 @@ class Page:
     claim: str
     rows: Sequence[Sequence[str]]
     reading: str
-    figure: Figure | None = None
+    figure: alt.LayerChart | None = None
 
     def write(self, folder: Path = PAGES) -> None:
         head, *rest = self.rows
@@ -44,8 +41,8 @@ class Page:
             "\n".join(f"| {' | '.join(cells)} |" for cells in lines),
         ]
         if self.figure is not None:
-            mpl.rcParams["svg.hashsalt"] = self.name  # the same picture, the same bytes
-            self.figure.savefig(folder / f"{self.name}.svg", metadata={"Date": None})
+            svg = to_svg(self.figure.to_dict())
+            (folder / f"{self.name}.svg").write_text(svg, encoding="utf-8")
             parts.append(f"![{self.question}]({self.name}.svg)")
         parts += [f"**Reading.** {self.reading}", f"<sub>{machine()}</sub>"]
         (folder / f"{self.name}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
@@ -59,19 +56,33 @@ def machine() -> str:
     )
 
 
-def axes(
-    x: str, y: str, *, log_x: bool = False, log_y: bool = False
-) -> tuple[Figure, mpl.axes.Axes]:
-    """One plain picture."""
-    figure = Figure(figsize=(7, 3.6), layout="constrained")
-    ax = figure.add_subplot(xlabel=x, ylabel=y)
-    ax.grid(alpha=0.25)
-    ax.spines[["top", "right"]].set_visible(False)
-    if log_x:
-        ax.set_xscale("log", base=2)
-    if log_y:
-        ax.set_yscale("log")
-    return figure, ax
+@dataclass
+class Line:
+    """One line of a figure; spread: the half length of a whisker at each point."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    spread: Sequence[float] = ()
+
+
+def figure(
+    x: str, y: str, lines: Sequence[Line], *, log_x: bool = False, log_y: bool = False
+) -> alt.LayerChart:
+    """Lines over an axis, in one plain picture."""
+    rows = [
+        {"name": line.name, "x": at, "y": value, "low": value - half, "high": value + half}
+        for line in lines
+        for at, value, half in zip(line.x, line.y, line.spread or [0.0] * len(line.x), strict=True)
+    ]
+    kinds = {True: alt.Scale(type="log"), False: alt.Scale(zero=False)}
+    chart = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("x:Q", title=x, scale=kinds[log_x]),
+        color=alt.Color("name:N", title=None, sort=[line.name for line in lines]),
+    )
+    points = chart.mark_line(point=True).encode(y=alt.Y("y:Q", title=y, scale=kinds[log_y]))
+    whiskers = chart.mark_rule().encode(y="low:Q", y2="high:Q")
+    return alt.layer(whiskers, points).properties(width=560, height=260)
 
 
 def config(*overrides: str) -> DictConfig:

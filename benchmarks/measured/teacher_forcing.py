@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from benchmarks.measured.page import Page, axes, config, trained
+from benchmarks.measured.page import Line, Page, config, figure, trained
 from lightning_transformer.build import build
 from lightning_transformer.decoding.decode import stream_tokens
 from lightning_transformer.models.base import Transformer
@@ -38,10 +38,10 @@ def main(steps: int = 600) -> None:
     data.prepare()
     pairs = [data.splits["test"].get(i, 0) for i in range(200)]
     forced, free = accuracies(model, pairs, PLACES)
-    figure, ax = axes("position in the target", "accuracy")
-    ax.plot(forced, label="true prefix (teacher forcing)")
-    ax.plot(free, label="own output")
-    ax.legend()
+    lines = [
+        Line("true prefix (teacher forcing)", range(PLACES), list(forced)),
+        Line("own output", range(PLACES), list(free)),
+    ]
     rows = [["bytes", "true prefix", "own output"]]
     for start in range(0, PLACES, 12):
         part = slice(start, start + 12)
@@ -57,7 +57,7 @@ def main(steps: int = 600) -> None:
         "its own output at 67 % of the first twelve and at 6 to 21 % later. Much of it is a shift "
         "by a byte or two, after which no position matches; chrF and exact match on generated "
         "text, which `task.n_generated` measures, are better measures of quality.",
-        figure,
+        figure("position in the target", "accuracy", lines),
     ).write()
 
 

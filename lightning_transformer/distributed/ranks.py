@@ -1,3 +1,5 @@
+"""Ranks that read different examples."""
+
 from typing import Any
 
 from lightning.pytorch.strategies import ModelParallelStrategy

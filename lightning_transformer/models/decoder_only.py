@@ -1,3 +1,5 @@
+"""model=decoder_only (Radford et al. 2018)."""
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""model=encoder_decoder (Vaswani et al. 2017)."""
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""model=encoder_only (Devlin et al. 2019)."""
+
 from typing import Any
 
 from torch import Tensor

@@ -1,3 +1,5 @@
+"""The load of experts: auxiliary losses, biases and what is logged of it."""
+
 from collections.abc import Callable
 from typing import Any
 

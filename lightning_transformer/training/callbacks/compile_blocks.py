@@ -1,3 +1,5 @@
+"""Activation checkpointing and torch.compile, block by block."""
+
 import shutil
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""An exponential moving average of the weights."""
+
 from typing import Any
 
 import lightning as L

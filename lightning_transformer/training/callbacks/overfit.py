@@ -1,3 +1,5 @@
+"""Overfit a single batch: a sound model reaches a loss of zero."""
+
 from typing import Any
 
 import lightning as L

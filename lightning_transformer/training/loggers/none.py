@@ -1,3 +1,5 @@
+"""logger=none: metrics.csv only."""
+
 from pathlib import Path
 
 from lightning.pytorch.loggers import Logger

@@ -1,3 +1,5 @@
+"""logger=tensorboard: event files in the run folder."""
+
 from pathlib import Path
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
