@@ -1,0 +1,1 @@
+"""What is predicted: batches, loss, metrics and predictions, one module per task."""

@@ -1,3 +1,5 @@
+"""The character n-gram F-score of generated text."""
+
 from collections import Counter
 from collections.abc import Sequence
 

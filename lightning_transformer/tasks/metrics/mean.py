@@ -1,3 +1,5 @@
+"""A mean over a whole split and all ranks."""
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric

@@ -1,3 +1,5 @@
+"""The loss of each row of a split."""
+
 import numpy as np
 import torch
 import torch.nn.functional as F
