@@ -12,6 +12,7 @@ Names are loaded when they are first used: importing the package imports neither
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
 
 if TYPE_CHECKING:
     from lightning_transformer import compare as compare
@@ -39,7 +40,10 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _PUBLIC[name]
-    found: Any = import_module(f"{__name__}.{module}")
+    with catch_warnings():
+        # From tqdm, in a notebook without ipywidgets; nothing here shows its bars.
+        filterwarnings("ignore", message="IProgress not found")
+        found: Any = import_module(f"{__name__}.{module}")
     return found if attribute is None else getattr(found, attribute)
 
 

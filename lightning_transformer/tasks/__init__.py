@@ -1,1 +1,1 @@
-"""What is predicted: batches, heads, losses, metrics and samples of each task."""
+"""What is predicted: batches, loss, metrics and predictions, one module per task."""

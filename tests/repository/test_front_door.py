@@ -97,7 +97,7 @@ def test_a_new_folder_is_named_as_on_the_command_line(
     short: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("time.strftime", lambda _: "2030-01-02_03-04-05")
+    monkeypatch.setattr("time.strftime", lambda *_: "2030-01-02_03-04-05")
     first, second = lt.train(short), lt.train(short)
     assert first.folder.parent == Path("outputs/runs")
     assert first.folder.name.startswith("2030-01-02_03-04-05_callbacks=none,")

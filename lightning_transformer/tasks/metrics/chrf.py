@@ -1,4 +1,4 @@
-"""chrF (Popovic 2015), summed over batches and ranks."""
+"""The character n-gram F-score of generated text."""
 
 from collections import Counter
 from collections.abc import Sequence

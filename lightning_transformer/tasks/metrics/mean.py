@@ -1,4 +1,4 @@
-"""A mean over batches and ranks, in float64."""
+"""A mean over a whole split and all ranks."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The loss of each test example, over all ranks."""
+"""The loss of each row of a split."""
 
 import numpy as np
 import torch

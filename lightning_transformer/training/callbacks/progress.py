@@ -106,7 +106,7 @@ class PlainDisplay(ConsoleDisplay):
 
 def make_display() -> Display:
     """The display that suits where standard output goes."""
-    console = Console(file=sys.stdout)
+    console = Console(file=sys.stdout, force_jupyter=False)
     return RichDisplay(console) if console.is_terminal else PlainDisplay(console)
 
 
