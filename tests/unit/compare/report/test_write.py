@@ -180,6 +180,7 @@ def test_every_specification_is_valid_and_its_svg_is_plain(tmp_path: Path) -> No
         svg = (pictures / f"{name}.svg").read_text(encoding="utf-8")
         assert "var(" not in svg
         assert "<style" not in svg
+        assert "clip-path" not in svg
         assert (pictures / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (pictures / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 

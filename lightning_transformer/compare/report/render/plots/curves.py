@@ -47,7 +47,7 @@ def loss_curves(report: Contents, axis: str) -> Specification | None:
     )
     layered = alt.layer(drawn.add_params(visible, zoom()), hover)
     return specification(
-        layered.properties(width=HALF, height=240),
+        layered.properties(width=HALF, height=240, usermeta={"range": [low, high]}),
         f"{report.curves.series} over {TITLES[axis]}",
         lines=[
             {"name": name, "x": x, "mean": y}
@@ -75,7 +75,8 @@ def difference_curves(report: Contents, axis: str) -> Specification | None:
     if not lines:
         return None
     marks = series(report, [variant for variant, _ in lines])
-    scale = alt.Scale(domain=list(_difference_range([d for _, d in lines])), nice=False)
+    drawn = list(_difference_range([d for _, d in lines]))
+    scale = alt.Scale(domain=drawn, nice=False)
     at_zero = {"condition": {"test": "datum.value === 0", "value": LIGHT["quiet"]},
                "value": LIGHT["rule"]}  # fmt: skip
     chart = alt.Chart().encode(
@@ -102,6 +103,7 @@ def difference_curves(report: Contents, axis: str) -> Specification | None:
     )
     header = alt.Header(title=None, labelAnchor="start")
     faceted = panels.facet(facet=alt.Facet("name:N", header=header, sort=marks.names), columns=3)
+    faceted = faceted.properties(usermeta={"range": drawn})
     short = names(report)
     return specification(
         faceted,

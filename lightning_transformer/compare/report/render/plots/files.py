@@ -1,6 +1,7 @@
 """All plots of a report, and their pictures: SVG with plain colours, PDF and PNG."""
 
 import json
+import math
 import re
 from typing import NamedTuple
 
@@ -43,8 +44,24 @@ def all_plots(report: Contents) -> dict[str, Specification]:
 
 def draw(plot: Specification) -> Pictures:
     """SVG is made once; PDF and PNG are made from it."""
-    svg = to_svg(plot)
+    svg = to_svg(without_clips(plot))
     return Pictures(svg, vl_convert.svg_to_pdf(svg), vl_convert.svg_to_png(svg, scale=2))
+
+
+def without_clips(plot: Specification) -> Specification:
+    """The same plot with its data cut to the drawn range, which no picture leaves by zooming.
+
+    PNG takes fifteen times as long with a clip path on each line.
+    """
+    found: Specification = json.loads(json.dumps(plot).replace('"clip": true', '"clip": false'))
+    rows = found["datasets"]
+    low, high = found.get("usermeta", {}).get("range", (-math.inf, math.inf))
+    if "lines" in rows:
+        rows["lines"] = [row for row in rows["lines"] if low <= row["mean"] <= high]
+    for row in rows.get("differences", ()):
+        for key in ("mean", "low", "high"):
+            row[key] = None if row[key] is None else min(max(row[key], low), high)
+    return found
 
 
 def to_svg(plot: Specification) -> str:
