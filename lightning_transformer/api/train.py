@@ -16,9 +16,9 @@ from omegaconf import OmegaConf
 from lightning_transformer.api.overrides import check_overrides
 from lightning_transformer.config.compose import composed, composer, differing_overrides
 from lightning_transformer.config.validate import check
-from lightning_transformer.errors import ConfigError
+from lightning_transformer.errors import ConfigError, Stopped
 from lightning_transformer.runs.naming import RUNS, check_place, run_suffix
-from lightning_transformer.runs.result import RESULT_FILE, RunResult
+from lightning_transformer.runs.result import RESULT_FILE, RunResult, read
 from lightning_transformer.runs.secrets import redacted_overrides
 from lightning_transformer.training.run import RunRequest, run
 
@@ -78,7 +78,10 @@ def train(
     check(cfg, request.chosen)
     hidden = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
     with hidden:
-        result = run(cfg, request)
+        try:
+            result = run(cfg, request)
+        except Stopped:  # a signal: the run ended with a checkpoint, and can go on
+            result = read(place)
     found = TrainingResult(**{key.name: getattr(result, key.name) for key in fields(RunResult)})
     found.folder = place
     return found

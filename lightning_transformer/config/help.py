@@ -5,7 +5,7 @@ import textwrap
 from lightning_transformer.paths import PROGRAM
 
 PAGE = """\
-Settle "is X better than Y in a transformer?" with one command.
+Answer "is X better than Y in a transformer?" with one command.
 
 Trains a transformer, tests its best checkpoint, and writes everything to one folder:
 outputs/runs/<date_time>/ for a run, outputs/sweeps/<sweep>/ for many.

@@ -52,7 +52,10 @@ def device_name(device: torch.device) -> str:
             if line.startswith("model name"):
                 cpu = line.split(":", 1)[1].strip()
                 break
-    return f"{cpu}, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+    if device.type != "cpu":
+        return device.type
+    n = torch.get_num_threads()
+    return f"{cpu}, {n} thread{'s' if n > 1 else ''}"
 
 
 def reset_peak_memory() -> None:

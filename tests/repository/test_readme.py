@@ -154,7 +154,7 @@ def test_the_table_of_options_is_what_is_on_disk():
 
 
 def test_every_group_has_a_row_in_add_a_component():
-    text = (ROOT / "docs/add_a_component.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/guides/add_a_component.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`[`\w, ]+`) \| .+ \| .+ \|$", text, re.M)
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     groups = sorted(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir())

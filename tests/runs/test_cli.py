@@ -178,10 +178,10 @@ def test_help_lists_all_that_is_on_disk_without_torch():
     assert (done.returncode, done.stderr) == (0, "")
     listed = {}
     block = done.stdout.split("Groups and their options\n")[1].split("\n\nKeys")[0]
-    name = ""
+    name, column = "", 4 + max(map(len, ON_DISK))
     for line in block.splitlines():
-        name = line[:14].strip() or name
-        listed.setdefault(name, []).extend(line[14:].split())
+        name = line[:column].strip() or name
+        listed.setdefault(name, []).extend(line[column:].split())
     assert listed == ON_DISK
     assert max(map(len, done.stdout.splitlines())) <= 120
 

@@ -63,7 +63,7 @@ def test_result_and_files_are_complete_and_right(tmp_path):
     assert result.n_params == sum(distinct.values())
     assert result.n_params - result.n_params_non_embedding == 262 * 32
     assert result.precision == "32-true"
-    assert result.device.endswith("1 threads")
+    assert result.device.endswith(", 1 thread")
     assert result.versions["torch"] == torch.__version__
     assert result.tokens_per_second == pytest.approx(result.tokens_seen / result.seconds)
     assert result.peak_memory_bytes is None or result.peak_memory_bytes > 10**8
