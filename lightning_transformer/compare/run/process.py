@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 PRELOAD = [__name__, "lightning_transformer.training.run", "hydra._internal.utils"]
 GRACE = 60.0  # seconds a job has to stop with a checkpoint after its parent has died
@@ -106,10 +107,10 @@ class Descriptor:
         self.number = number
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _received, (reduction.DupFd(self.number),)  # type: ignore[attr-defined]
+        return _received, (reduction.DupFd(self.number),)
 
 
-def _received(sent: "reduction._DupFd") -> Descriptor:  # type: ignore[name-defined]
+def _received(sent: Any) -> Descriptor:  # multiprocessing gives its type no public name
     return Descriptor(sent.detach())
 
 
