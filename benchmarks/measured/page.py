@@ -78,9 +78,16 @@ def figure(
     kinds = {True: alt.Scale(type="log"), False: alt.Scale(zero=False)}
     chart = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("x:Q", title=x, scale=kinds[log_x]),
-        color=alt.Color("name:N", title=None, sort=[line.name for line in lines]),
+        color=alt.Color(
+            "name:N",
+            sort=[line.name for line in lines],
+            scale=alt.Scale(scheme="tableau10" if len(lines) <= 10 else "tableau20"),
+            legend=alt.Legend(title=None, labelLimit=0),
+        ),
     )
-    points = chart.mark_line(point=True).encode(y=alt.Y("y:Q", title=y, scale=kinds[log_y]))
+    points = chart.mark_line(point=True).encode(
+        y=alt.Y("y:Q", title=y, scale=kinds[log_y], axis=alt.Axis(format="~g"))
+    )
     whiskers = chart.mark_rule().encode(y="low:Q", y2="high:Q")
     return alt.layer(whiskers, points).properties(width=560, height=260)
 
