@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from lightning_transformer.build import load_run
 from lightning_transformer.compare.report.render.plots.files import to_svg
+from lightning_transformer.compare.report.render.plots.style import CONFIG
 from lightning_transformer.config.compose import composed, composer, register
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.training.run import RunRequest
@@ -41,7 +42,7 @@ class Page:
             "\n".join(f"| {' | '.join(cells)} |" for cells in lines),
         ]
         if self.figure is not None:
-            svg = to_svg(self.figure.to_dict())
+            svg = to_svg({**self.figure.to_dict(), "config": CONFIG})
             (folder / f"{self.name}.svg").write_text(svg, encoding="utf-8")
             parts.append(f"![{self.question}]({self.name}.svg)")
         parts += [f"**Reading.** {self.reading}", f"<sub>{machine()}</sub>"]
@@ -82,11 +83,11 @@ def figure(
             "name:N",
             sort=[line.name for line in lines],
             scale=alt.Scale(scheme="tableau10" if len(lines) <= 10 else "tableau20"),
-            legend=alt.Legend(title=None, labelLimit=0),
+            legend=alt.Legend(title=None),
         ),
     )
     points = chart.mark_line(point=True).encode(
-        y=alt.Y("y:Q", title=y, scale=kinds[log_y], axis=alt.Axis(format="~g"))
+        y=alt.Y("y:Q", title=y, scale=kinds[log_y], axis=alt.Axis(format="~e" if log_y else "~g"))
     )
     whiskers = chart.mark_rule().encode(y="low:Q", y2="high:Q")
     return alt.layer(whiskers, points).properties(width=560, height=260)
