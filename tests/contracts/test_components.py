@@ -47,13 +47,12 @@ GIVEN = {
     "ffn": {"dim"},
     "guard": {"log_every", "say"},
     "logger": {"folder"},
-    "model": {"vocabulary", "labels", "seed"},
+    "model": {"vocabulary", "labels", "seed", "dropout_seed"},
     "norm": {"dim"},
     "optimizer": {"model"},
     "position": {"d_model", "n_heads", "head_dim", "max_len"},
     "qk_norm": {"dim"},
     "residual": {"dim", "norm"},
-    "trainer": {"folder", "callbacks", "logger"},
 }
 
 # Option files whose module has another name, and why.

@@ -148,7 +148,7 @@ PART_BUGS = [
         "optim/optimizers/lion.py",
         "grads, means, beta1",
         "means, grads, beta1",
-        "tests/unit/optim/optimizers/test_torch_optimizers.py",
+        "tests/unit/optim/optimizers/test_lion.py",
     ),
     PartBug("optim/optimizers/schedule_free.py", "(y, z, share)", "(z, y, share)"),
     PartBug(
