@@ -26,8 +26,9 @@ from tests.unit.compare.report.made_runs import made_sweep, make_run
 MEANS = {"rmsnorm": 2.0, "layernorm": 2.0, "none": 2.5}
 
 
-def report(folder: Path, *words: str) -> dict[str, Any]:
-    assert main([str(folder), *words]) == 0
+def report(folder: Path, *words: str, every_file: bool = False) -> dict[str, Any]:
+    """Write the page and report.json, or every file, which draws all pictures; give the latter."""
+    assert main([str(folder), *words, *([] if every_file else ["--html"])]) == 0
     content = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert isinstance(content, dict)
     return content
@@ -58,9 +59,9 @@ def test_effects_are_paired_t_tests_of_the_losses(tmp_path: Path) -> None:
 def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
     made_sweep(tmp_path / "s", MEANS)
     files = ("report.html", "report.json", "report.md", "report.csv")
-    report(tmp_path / "s")
+    report(tmp_path / "s", every_file=True)
     first = [(tmp_path / "s" / name).read_bytes() for name in files]
-    report(tmp_path / "s")
+    report(tmp_path / "s", every_file=True)
     assert first == [(tmp_path / "s" / name).read_bytes() for name in files]
 
 
@@ -169,7 +170,7 @@ def test_learning_rates_of_a_plot_stand_in_report_json(tmp_path: Path) -> None:
 
 def test_every_specification_is_valid_and_its_svg_is_plain(tmp_path: Path) -> None:
     made_sweep(tmp_path / "s", MEANS)
-    report(tmp_path / "s")
+    report(tmp_path / "s", every_file=True)
     plots = plots_of(tmp_path / "s")
     pictures = tmp_path / "s" / "report"
     assert {f"{name}.{end}" for name in plots for end in ("svg", "pdf", "png")} == {
@@ -204,7 +205,7 @@ def test_names_cannot_end_the_script_or_inject_markup(tmp_path: Path) -> None:
 
 def test_markdown_has_the_numbers_of_report_json(tmp_path: Path) -> None:
     made_sweep(tmp_path / "s", MEANS)
-    content = report(tmp_path / "s", "--baseline", "norm=rmsnorm")
+    content = report(tmp_path / "s", "--baseline", "norm=rmsnorm", every_file=True)
     lines = (tmp_path / "s" / "report.md").read_text(encoding="utf-8").splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("| variant | params"))
     for row, line in zip(content["variants"], lines[start + 2 :], strict=False):
@@ -370,7 +371,7 @@ def test_wrong_words_get_one_line(
 
 def test_the_table_has_a_row_for_every_run(tmp_path: Path) -> None:
     losses = made_sweep(tmp_path / "s", MEANS)
-    report(tmp_path / "s")
+    report(tmp_path / "s", every_file=True)
     with (tmp_path / "s" / "report.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 15
