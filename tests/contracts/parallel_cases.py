@@ -67,7 +67,7 @@ def on_processes(folder: Path, cases: dict[str, list[str]], n: int = 2) -> None:
         with (folder / f"rank{rank}.log").open("wb") as log:
             started.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log))
     try:
-        codes = [process.wait(timeout=300) for process in started]
+        codes = [process.wait(timeout=1800) for process in started]
     finally:
         for process in started:
             process.kill()

@@ -18,7 +18,7 @@ from lightning_transformer.compare.run.variants import Variant
 from lightning_transformer.runs.result import read
 from tests.helpers.short_runs import ROOT, environment, short, short_run
 
-PATIENCE = 120.0  # seconds after which a test that waits has failed
+PATIENCE = 600.0  # seconds after which a test that waits has failed
 
 
 def variant(**changes):

@@ -110,9 +110,9 @@ def test_another_size_keeps_the_newest(size):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ((1, 6.0, 64), "guard.window=1 must be at least 2"),
+        ((1, 6.0, 64), "guard.window=1 must be at least 2, for example 2"),
         ((128, 0.0, 64), "guard.sigmas=0.0 must be a positive number, for example 6.0"),
-        ((128, 6.0, 1), "guard.after=1 must be at least 2"),
+        ((128, 6.0, 1), "guard.after=1 must be at least 2, for example 2"),
         ((32, 6.0, 64), "guard.after=64 must be at most guard.window=32"),
     ],
 )

@@ -69,7 +69,7 @@ def on_two_ranks(folder: Path, cases: dict[str, list[str]]) -> dict[str, list[di
         with (folder / f"rank{rank}.log").open("wb") as log:
             started.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log))
     try:
-        codes = [process.wait(timeout=300) for process in started]
+        codes = [process.wait(timeout=1800) for process in started]
     finally:
         for process in started:
             process.kill()
