@@ -136,10 +136,10 @@ def test_inside_an_accumulation_window(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("typed", "line"),
     [
-        ("guard.window=1", "guard.window=1 must be at least 2"),
+        ("guard.window=1", "guard.window=1 must be at least 2, for example 2"),
         ("guard.after=200", "guard.after=200 must be at most guard.window=128"),
         ("guard.sigmas=-1.0", "guard.sigmas=-1.0 must be a positive number, for example 6.0"),
-        ("guard.in_a_row=0", "guard.in_a_row=0 must be at least 1"),
+        ("guard.in_a_row=0", "guard.in_a_row=0 must be at least 1, for example 1"),
     ],
 )
 def test_options_out_of_range_are_refused(tmp_path, typed, line):
