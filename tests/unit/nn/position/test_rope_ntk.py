@@ -30,8 +30,14 @@ def test_the_slowest_pair_is_slowed_by_factor_and_the_fastest_not_at_all() -> No
             {"factor": 0.5, **sizes()},
             "factor=0.5 must be a number of at least 1.0, for example 1.0",
         ),
-        (sizes(head_dim=2), "position=rope_ntk needs two pairs in a head .* there are 2 numbers"),
-        (sizes(head_dim=4) | {"fraction": 0.5}, "position=rope_ntk needs two pairs in a head"),
+        (
+            sizes(head_dim=2),
+            "position=rope_ntk needs two frequency pairs in a head .* there are 2 numbers",
+        ),
+        (
+            sizes(head_dim=4) | {"fraction": 0.5},
+            "position=rope_ntk needs two frequency pairs in a head",
+        ),
     ],
 )
 def test_refuses(options: dict[str, float], line: str) -> None:
