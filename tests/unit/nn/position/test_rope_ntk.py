@@ -32,7 +32,7 @@ def test_the_slowest_pair_is_slowed_by_factor_and_the_fastest_not_at_all() -> No
         ),
         (
             sizes(head_dim=2),
-            "position=rope_ntk needs two frequency pairs in a head .* there are 2 numbers",
+            "position=rope_ntk needs two frequency pairs .* there are 2 numbers",
         ),
         (
             sizes(head_dim=4) | {"fraction": 0.5},
