@@ -14,12 +14,10 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from lightning_transformer.api.overrides import check_overrides
-from lightning_transformer.config.compose import composed, composer, differing_overrides
-from lightning_transformer.config.validate import check
+from lightning_transformer.config.compose import composed, composer
 from lightning_transformer.errors import ConfigError, Stopped
 from lightning_transformer.runs.naming import RUNS, check_place, run_suffix
 from lightning_transformer.runs.result import RESULT_FILE, RunResult, read
-from lightning_transformer.runs.secrets import redacted_overrides
 from lightning_transformer.training.run import RunRequest, run
 
 
@@ -66,16 +64,7 @@ def train(
         raise ConfigError(f"{place} holds a run already; choose another folder")
     with composer():
         cfg = composed(overrides)
-        choices = _choices(overrides)
-    shown = redacted_overrides(overrides)
-    request = RunRequest(
-        folder=place,
-        choices=choices,
-        overrides=shown,
-        chosen={k: v for k, v in choices.items() if any(o.startswith(f"{k}=") for o in shown)},
-        differing=dict(o.split("=", 1) for o in differing_overrides(shown)),
-    )
-    check(cfg, request.chosen)
+        request = RunRequest.of(place, overrides, _choices(overrides))
     hidden = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
     with hidden:
         try:
@@ -97,7 +86,7 @@ def _new_folder(overrides: Sequence[str]) -> Path:
     return place
 
 
-def _choices(overrides: Sequence[str]) -> dict[str, str]:
+def _choices(overrides: Sequence[str]) -> dict[str, str | None]:
     """Group -> option, as Hydra chose them. Call within composer()."""
     from hydra import compose
 
@@ -105,4 +94,4 @@ def _choices(overrides: Sequence[str]) -> dict[str, str]:
         compose("config", list(overrides), return_hydra_config=True).hydra.runtime.choices
     )
     assert isinstance(chosen, dict)
-    return {str(k): str(v) for k, v in chosen.items() if "/" not in str(k) and v}
+    return {str(key): option for key, option in chosen.items()}

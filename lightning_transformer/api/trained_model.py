@@ -146,5 +146,4 @@ def load_run(
     Raises ValueError, in one line, for a folder without such a model.
     """
     module = build.load_run(Path(folder), checkpoint, trust)
-    config, _, _ = RunFiles(Path(folder)).load()
-    return TrainedModel(module, config)
+    return TrainedModel(module, RunFiles(Path(folder)).config())

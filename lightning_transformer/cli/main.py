@@ -25,7 +25,6 @@ from lightning_transformer.checkpoint.store import FOLDER
 from lightning_transformer.config.compose import (
     check_match,
     composer,
-    differing_overrides,
     groups,
     preflight,
     register,
@@ -37,7 +36,6 @@ from lightning_transformer.errors import ConfigError, Stopped, TrainingError
 from lightning_transformer.paths import CONF
 from lightning_transformer.runs.naming import check_place
 from lightning_transformer.runs.result import RESULT_FILE, TRACEBACK_FILE, RunResult, read
-from lightning_transformer.runs.secrets import redacted_overrides
 from lightning_transformer.training.resume import AUTO, check_same, resumed_arguments, saved_config
 
 # Hydra's own flags that only print something.
@@ -156,17 +154,12 @@ def _train(cfg: DictConfig, info: Any, *, resume: bool) -> RunResult:
     from lightning_transformer.training.run import run
     from lightning_transformer.training.session import RunRequest
 
-    choices = {k: str(v) for k, v in info.runtime.choices.items() if "/" not in k and v}
-    overrides = redacted_overrides(list(info.overrides.task))
-    chosen = {k: v for k, v in choices.items() if any(o.startswith(f"{k}=") for o in overrides)}
-    request = RunRequest(
-        folder=Path(info.runtime.output_dir),
-        choices=choices,
-        overrides=overrides,
-        chosen=chosen,
+    request = RunRequest.of(
+        Path(info.runtime.output_dir),
+        list(info.overrides.task),
+        info.runtime.choices,
         resume=resume,
         in_sweep=info.mode == RunMode.MULTIRUN,
-        differing=dict(o.split("=", 1) for o in differing_overrides(overrides)),
     )
     return run(cfg, request)
 

@@ -7,14 +7,22 @@ this module; so the module itself is made callable.
 
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 
 class _CallableModule(ModuleType):
-    def __call__(self, *folders: Any, **wanted: Any) -> Any:
+    def __call__(
+        self,
+        *folders: Path | str,
+        by: tuple[str, ...] = (),
+        metric: str | None = None,
+        baseline: str | None = None,
+    ) -> Any:
         """The report of all runs in the folders; arguments as in api/compare.py."""
-        return import_module("lightning_transformer.api.compare").compare(*folders, **wanted)
+        compare = import_module("lightning_transformer.api.compare").compare
+        return compare(*folders, by=by, metric=metric, baseline=baseline)
 
 
 sys.modules[__name__].__class__ = _CallableModule

@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lightning_transformer.config.validate import NOT_IDENTITY, check, nearest, plain
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.paths import CONF
-from lightning_transformer.runs.naming import job_name, run_suffix, sweep_folder
+from lightning_transformer.runs.naming import job_name, override_key, run_suffix, sweep_folder
 from lightning_transformer.runs.result import config_sha256
 
 OPTIONAL_GROUPS = ("preset", "experiment", "debug")  # none of them by default
@@ -73,12 +73,10 @@ def name_jobs_by(swept: Sequence[str]) -> None:
 
 def differing_overrides(overrides: Sequence[str]) -> list[str]:
     """Those of a job's overrides that tell it from others: the swept ones, or else all."""
-    said = [o for o in overrides if "=" in o and not is_hydra(o) and _key(o) not in NOT_IDENTITY]
-    return [o for o in said if _key(o) in _swept] or said
-
-
-def _key(override: str) -> str:
-    return override.split("=", 1)[0].lstrip("+~")
+    said = [
+        o for o in overrides if "=" in o and not is_hydra(o) and override_key(o) not in NOT_IDENTITY
+    ]
+    return [o for o in said if override_key(o) in _swept] or said
 
 
 def _job_folder(*, _root_: DictConfig) -> str:
@@ -117,7 +115,9 @@ def preflight(arguments: Sequence[str]) -> int:
         swept = [values(override) for override in overrides]
         _check_choices(overrides, swept, options)
         _check_keys(overrides, swept, options)
-        name_jobs_by([_key(o.get_key_element()) for o in overrides if o.is_sweep_override()])
+        name_jobs_by(
+            [override_key(o.get_key_element()) for o in overrides if o.is_sweep_override()]
+        )
         for job in itertools.islice(_star(swept), MAX_CHECKED):
             check(composed(job), chosen_groups(job, options))
     # A range for a sweeper that searches makes several jobs, nobody knows how many.
@@ -133,7 +133,7 @@ def check_match(arguments: Sequence[str], *, several: bool) -> None:
             swept = [o for o in parse(arguments, loader) if o.is_sweep_override()]
             first = [texts[0] for o in parse(arguments, loader) if (texts := values(o))]
             brought = str(composed(first).match.get("_target_", "")).split(".")[-2]
-        compared = [o for o in swept if _key(o.get_key_element()) not in SEEDS]
+        compared = [o for o in swept if override_key(o.get_key_element()) not in SEEDS]
         asked = f"match={brought}" if compared and brought != "none" else None
     if asked is not None:
         raise ConfigError(

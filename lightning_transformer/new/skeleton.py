@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lightning_transformer.cards.files import read_option
 from lightning_transformer.config.validate import nearest
 from lightning_transformer.paths import CONF, PACKAGE
 
@@ -104,9 +105,7 @@ def _start(group: str) -> Start:
         raise ValueError(
             f"unknown group {group}{nearest(group, found)} (groups: {', '.join(found)})"
         )
-    text = (CONF / group / f"{START[group]}.yaml").read_text(encoding="utf-8")
-    target = re.search(r"^_target_: (\S+)", text, re.MULTILINE)
-    return Start(group, START[group], target[1] if target else "")
+    return Start(group, START[group], read_option(group, START[group]).target)
 
 
 def _source(path: Path, start: Start) -> str:
@@ -120,7 +119,7 @@ def _source(path: Path, start: Start) -> str:
     if not copied.is_file():
         raise ValueError(
             f"{_shown(copied)} is missing: new options are written in a checkout of the "
-            "repository; for a package of your own see docs/plug_in.md"
+            "repository; for a package of your own see docs/guides/plug_in.md"
         )
     return copied.read_text(encoding="utf-8")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.decoding.sampling import Sampling
+from lightning_transformer.nn import checks
 
 MASK = "[MASK]"
 SEED = 1  # of draws, unless one is given
@@ -45,11 +46,10 @@ class PredictOptions:
     remark: Callable[[str], None] = _ignore
 
     def __post_init__(self) -> None:
-        for name, least in (("batch_size", 1), ("max_new_tokens", 1), ("n_samples", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
-        if self.seed is not None and self.seed < 0:
-            raise ValueError(f"seed={self.seed} must be at least 0, e.g. {SEED}")
+        for name in ("batch_size", "max_new_tokens", "n_samples"):
+            checks.at_least(name, getattr(self, name), 1)
+        if self.seed is not None:
+            checks.at_least("seed", self.seed, 0, SEED)
 
     def sampling(self, temperature: float) -> Sampling:
         """How to draw, with the temperature to take if none was given.

@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning_transformer.checkpoint.store import FOLDER, Checkpoint
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.runs.naming import override_key
 from lightning_transformer.runs.result import read
 from lightning_transformer.runs.trusted_targets import check_links, check_overrides
 from lightning_transformer.runs.untrusted import stored_config
@@ -45,8 +46,8 @@ def resumed_arguments(arguments: Sequence[str]) -> list[str]:
     except ValueError as error:
         raise ConfigError(f"resume={folder}: {error}") from None
     new = [a for a in arguments if not a.startswith(("resume=", "hydra.run.dir="))]
-    keys = {"resume", *map(_key, new)}
-    old = [o for o in result.overrides if _key(str(o)) not in keys]
+    keys = {"resume", *map(override_key, new)}
+    old = [o for o in result.overrides if override_key(str(o)) not in keys]
     try:  # the folder may come from anywhere, and what it says is composed and written into
         check_overrides(old, folder)
         check_links(folder)
@@ -103,10 +104,6 @@ def _differences(old: Any, new: Any, key: str) -> Iterator[tuple[str, Any, Any]]
 def _last_value(arguments: Sequence[str], key: str) -> str | None:
     values = [a.split("=", 1)[1].strip("'\"") for a in arguments if a.startswith(f"{key}=")]
     return values[-1] if values else None
-
-
-def _key(override: str) -> str:
-    return override.lstrip("+~").split("=", 1)[0]
 
 
 def quoted(folder: Path) -> str:

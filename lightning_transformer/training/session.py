@@ -1,5 +1,6 @@
 """What a run needs before its first step, and the order in which a run is refused."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from omegaconf import DictConfig
 from lightning_transformer.build import build, build_model, refusing
 from lightning_transformer.checkpoint import store
 from lightning_transformer.checkpoint.run_files import RunFiles
+from lightning_transformer.config.compose import differing_overrides
 from lightning_transformer.config.validate import plain
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.loading.train_loader import check_batch_size
@@ -20,6 +22,7 @@ from lightning_transformer.models.base import Transformer
 from lightning_transformer.models.size import measure
 from lightning_transformer.models.summary import summary
 from lightning_transformer.runs.result import RunResult
+from lightning_transformer.runs.secrets import redacted_overrides
 from lightning_transformer.training import environment
 from lightning_transformer.training.callbacks.checkpointing import Checkpointing
 from lightning_transformer.training.callbacks.graceful_stop import GracefulStop
@@ -47,6 +50,29 @@ class RunRequest:
     resume: bool = False  # continue from the last checkpoint in the folder
     in_sweep: bool = False  # one of several jobs in this process
     differing: dict[str, str] = field(default_factory=dict)  # the overrides that identify the run
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path,
+        overrides: Sequence[str],
+        choices: Mapping[str, str | None],
+        *,
+        resume: bool = False,
+        in_sweep: bool = False,
+    ) -> "RunRequest":
+        """From what was typed and what Hydra chose; secrets among the overrides are hidden."""
+        shown = redacted_overrides(overrides)
+        groups = {k: str(v) for k, v in choices.items() if "/" not in k and v}
+        return cls(
+            folder=folder,
+            choices=groups,
+            overrides=shown,
+            chosen={k: v for k, v in groups.items() if any(o.startswith(f"{k}=") for o in shown)},
+            resume=resume,
+            in_sweep=in_sweep,
+            differing=dict(o.split("=", 1) for o in differing_overrides(shown)),
+        )
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from lightning_transformer.compare.report.render.plots.files import (
 )
 from lightning_transformer.compare.report.render.terminal import as_csv, terminal
 from lightning_transformer.compare.report.report import Report
-from lightning_transformer.runs.result import write_atomically
+from lightning_transformer.runs.atomic import write_atomically
 
 
 @dataclass(frozen=True)

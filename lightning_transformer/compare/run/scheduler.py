@@ -148,7 +148,7 @@ class Pool:
 
         def handle(signum: int, frame: FrameType | None) -> None:
             self.signum = signum
-            self._n_signals += 1  # handed on by the loop: a pipe may be half written just now
+            self._n_signals += 1  # forwarded by the loop, which may be changing the slots now
 
         before = {number: signal.signal(number, handle) for number in SIGNALS}
         try:

@@ -13,7 +13,7 @@ from lightning_transformer.compare.run.outcome import Outcome
 from lightning_transformer.compare.run.plan import Outcomes, Plan, rates_at
 from lightning_transformer.compare.run.variants import PLACEBO
 from lightning_transformer.errors import ConfigError
-from lightning_transformer.runs.result import write_atomically
+from lightning_transformer.runs.atomic import write_atomically
 
 if sys.platform != "win32":
     import fcntl
