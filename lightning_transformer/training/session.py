@@ -148,7 +148,8 @@ def prepare(cfg: DictConfig, request: RunRequest, result: RunResult, display: Di
     model = _model(cfg, data, request, result, display)
     files.save(plain(cfg), data.vocabulary, data.labels or [])
     with refusing(cfg, "hydra.run.dir"):
-        _check_disk(files, model)
+        assert result.n_params is not None
+        _check_disk(files, result.n_params)
     data.connect(
         {split: model.task.collator(split) for split in data.splits},
         seed=cfg.seed,
@@ -251,9 +252,8 @@ def _model(
     return model
 
 
-def _check_disk(files: RunFiles, model: Transformer) -> None:
+def _check_disk(files: RunFiles, n_params: int) -> None:
     """Refuse to start where two checkpoints of weights and two moments would not fit."""
-    n_params = sum(p.numel() for p in model.parameters())
     try:
         store.check_space(files.folder, 2 * 3 * 4 * n_params)
     except OSError as error:

@@ -137,9 +137,8 @@ def files(report: Report, folder: Path, *, page_only: bool = False) -> None:
             pictures.mkdir(exist_ok=True)
             for name, plot in plots.items():
                 svg, pdf, png = draw(plot)
-                write_atomically(pictures / f"{name}.svg", svg)
-                (pictures / f"{name}.pdf").write_bytes(pdf)
-                (pictures / f"{name}.png").write_bytes(png)
+                for end, picture in (("svg", svg), ("pdf", pdf), ("png", png)):
+                    write_atomically(pictures / f"{name}.{end}", picture)
             write_atomically(folder / "report.md", markdown(report, list(plots)))
             write_atomically(folder / "report.csv", as_csv(report))
         write_atomically(folder / "report.html", page(report, plots, script.result()))
