@@ -12,7 +12,7 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from lightning_transformer.build import build, build_model
+from lightning_transformer.build import build, build_model, refusing
 from lightning_transformer.config.validate import check
 from lightning_transformer.data.examples import Pair, Tokens
 from lightning_transformer.data.loading.train_loader import check_batch_size
@@ -75,7 +75,8 @@ def train_a_step(cfg: DictConfig, folder: Any) -> float:
     data = build(cfg, "data")
     check_build(cfg, data, {})
     build(cfg, "logger")(folder)
-    trainer = build(cfg, "trainer").to_lightning(folder=folder, logger=[], callbacks=[])
+    with refusing(cfg, "trainer"):
+        trainer = build(cfg, "trainer").to_lightning(folder=folder, logger=[], callbacks=[])
     try:
         share = trainer.accumulate_grad_batches, trainer.world_size
         check_batch_size(data.batch_size, 1000, *share)

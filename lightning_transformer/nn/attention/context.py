@@ -41,4 +41,5 @@ class AttentionContext:
     is_causal: bool = False
     padding: Tensor | None = None
     documents: Tensor | None = None
-    shared: ForwardCache = field(default_factory=ForwardCache)
+    # A function, because torch.compile cannot call a class that a dataclass holds as its factory.
+    shared: ForwardCache = field(default_factory=lambda: ForwardCache())
