@@ -147,9 +147,12 @@ def test_preflight_accepts_a_sweep_over_whole_groups():
     assert preflight(typed) == math.prod(map(len, sweep.values()))
 
 
-TOGETHER = [("preset", name) for name in ON_DISK["preset"]]
-TOGETHER += [("experiment", name) for name in ON_DISK["experiment"]]
-TOGETHER += [("debug", name) for name in ON_DISK["debug"]]
+# That presets and experiments build is tested below, quickly.
+TOGETHER = [
+    pytest.param(group, name, marks=() if group == "debug" else pytest.mark.slow)
+    for group in ("preset", "experiment", "debug")
+    for name in ON_DISK[group]
+]
 SMALL = ["model.d_model=32", "data.seq_len=32"]
 
 

@@ -67,7 +67,11 @@ def test_the_version_is_a_literal_that_the_build_can_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "before", ["", "import lightning_transformer.compare.report.write", "lt.compare", "lt.train"]
+    "before",
+    [
+        "import lightning_transformer.compare.report.write",
+        *(pytest.param(o, marks=pytest.mark.slow) for o in ("", "lt.compare", "lt.train")),
+    ],
 )
 def test_names_stay_functions_whatever_was_imported(before: str) -> None:
     ask = "print(callable(lt.compare), callable(lt.train))"
@@ -244,7 +248,7 @@ def test_a_stack_with_overrides() -> None:
 
 def test_compare_gives_a_table_and_rich_output(short: list[str], tmp_path: Path) -> None:
     for norm in ("rmsnorm", "layernorm"):
-        for seed in (1, 2, 3):
+        for seed in (1, 2):
             overrides = [*short, f"norm={norm}", f"seed={seed}"]
             lt.train(overrides, tmp_path / "norms" / f"{norm}-{seed}")
     report = lt.compare(tmp_path / "norms", baseline="norm=rmsnorm")
@@ -252,9 +256,9 @@ def test_compare_gives_a_table_and_rich_output(short: list[str], tmp_path: Path)
     assert sorted(table.index) == ["norm=layernorm", "norm=rmsnorm"]
     losses = [
         json.loads((tmp_path / "norms" / f"layernorm-{s}" / RESULT_FILE).read_text())["metrics"]
-        for s in (1, 2, 3)
+        for s in (1, 2)
     ]
-    mean = sum(one["test/loss"] for one in losses) / 3
+    mean = sum(one["test/loss"] for one in losses) / 2
     assert table.loc["norm=layernorm", "mean"] == pytest.approx(mean, rel=1e-12)
     shown = report._repr_html_()
     assert "<table" in shown

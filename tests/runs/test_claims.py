@@ -57,6 +57,7 @@ def test_without_norms_a_high_rate_diverges(tmp_path):
     assert found["norm=layernorm"]["states"]["ok"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(CLAIMS))
 def test_a_claim_is_a_comparison_that_could_be_run(name):
     register()

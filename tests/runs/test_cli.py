@@ -204,14 +204,24 @@ def test_the_configuration_can_be_shown_without_torch():
     assert "trainer" not in part.stdout
 
 
-@pytest.mark.parametrize(
-    "typed", ["norm=rmsnrom", "norm.eps=abc", "data=text", "pooling=cls", "seed=1,2", "--nope"]
-)
-def test_refusals_while_composing_need_no_torch(typed):
-    done = without_torch(typed)
-    assert (done.returncode, done.stdout) == (2, "")
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
+def test_refusals_while_composing_need_no_torch():
+    """In one process, whose children each have one command line to refuse."""
+    commands = ["norm=rmsnrom", "norm.eps=abc", "data=text", "pooling=cls", "seed=1,2", "--nope"]
+    code = (
+        "import os, sys; sys.modules.update(torch=None, lightning=None, numpy=None)\n"
+        "import lightning_transformer.config.compose\n"
+        "from lightning_transformer.cli.main import main\n"
+        f"for typed in {commands!r}:\n"
+        "    if not (child := os.fork()):\n"
+        "        sys.argv[1:] = [typed]; main()\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)\n"
+    )
+    call = [sys.executable, "-c", code]
+    done = subprocess.run(call, capture_output=True, text=True, env=environment())
+    assert done.stdout.split() == ["2"] * len(commands)
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(commands)
+    assert all(line.startswith("error: ") for line in lines)
 
 
 def test_the_module_can_be_run_and_refuses_alike(tmp_path):
@@ -221,6 +231,7 @@ def test_the_module_can_be_run_and_refuses_alike(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_failure_of_the_machine_ends_with_exit_code_1(tmp_path):
     """A limit on the size of files, as of a quota, that the first checkpoint exceeds."""
     folder = tmp_path / "run"
