@@ -1,7 +1,5 @@
 """From raw records to encoded splits, one function per kind of example."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 

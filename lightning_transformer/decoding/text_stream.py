@@ -1,7 +1,5 @@
 """Text from tokens as they come."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from lightning_transformer.data.tokenizers.base import Vocabulary

@@ -14,7 +14,6 @@ is left. With both, the parts of a layer are cut once more.
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from hashlib import blake2b
 from typing import Any
 
 import torch
@@ -33,6 +32,7 @@ from torch.distributed.tensor.parallel.style import ParallelStyle
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 from lightning_transformer.nn.ffn.dense import Dense
+from lightning_transformer.nn.seeds import seed_of
 from lightning_transformer.nn.stack import Stack
 
 HEADS = 1  # the dimension of the heads in (B, H, T, K)
@@ -176,7 +176,7 @@ def _own_numbers(mesh: DeviceMesh, layer: Any, args: tuple[Any, ...]) -> None:
     torch.empty(1, device=args[0].device).uniform_()  # or the next layer would draw the same
     layer.common_numbers = generator, generator.get_state()
     own = bytes(layer.common_numbers[1].numpy()) + bytes([mesh.get_local_rank() % 256])
-    generator.manual_seed(int.from_bytes(blake2b(own, digest_size=7).digest(), "big"))
+    generator.manual_seed(seed_of(own))
 
 
 def _common_numbers(layer: Any, args: tuple[Any, ...], output: Tensor) -> None:

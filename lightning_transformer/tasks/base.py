@@ -1,7 +1,5 @@
 """A task: what is predicted. It makes batches of examples, and loss and metrics of features."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -39,7 +37,7 @@ class Batch(NamedTuple):
     source_ids: Tensor | None = None
     source_padding: Tensor | None = None
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> "Batch":
         """The same on a device; copies from pinned memory do not wait."""
         moved: list[Any] = [
             x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in self
@@ -223,9 +221,3 @@ def vocabulary_head(
     if tied:
         head.weight = embedding.weight
     return head
-
-
-def on_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch with its tensors on a device."""
-    moved: list[Any] = [x.to(device) if isinstance(x, Tensor) else x for x in batch]
-    return Batch(*moved)

@@ -18,7 +18,6 @@ from lightning_transformer.tasks.base import (
     Collator,
     Sample,
     Task,
-    on_device,
     pad,
     pad_mask,
     update,
@@ -83,8 +82,7 @@ class Tagging(Task):
 
     @torch.no_grad()
     def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
-        batch = self.collator("val")(examples, [0] * len(examples))
-        batch = on_device(batch, self.head.weight.device)
+        batch = self.collator("val")(examples, [0] * len(examples)).to(self.head.weight.device)
         guesses = self.head(model.features(batch)).argmax(dim=-1).cpu().numpy()
         samples = []
         for example, guess in zip(examples, guesses, strict=True):

@@ -1,7 +1,5 @@
 """The loader of the validation and test splits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -5,8 +5,6 @@ every number of ranks, micro-batches and workers, and for a resumed run. Two var
 see the same samples.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence

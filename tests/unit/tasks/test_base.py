@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_transformer.tasks.base import Batch, Task, on_device, pad, pad_mask, vocabulary_head
+from lightning_transformer.tasks.base import Batch, Task, pad, pad_mask, vocabulary_head
 
 ROWS = [np.array([1, 2, 3]), np.array([4]), np.array([5, 6])]
 
@@ -35,9 +35,9 @@ def test_tied_head_is_the_table_itself(tied: bool) -> None:
     assert head.bias.shape == (7,)
 
 
-def test_on_device_moves_every_tensor() -> None:
+def test_to_moves_every_tensor() -> None:
     one = torch.tensor([[1]])
-    moved = on_device(Batch(one, one, one.sum(), 1, source_ids=one), torch.device("meta"))
+    moved = Batch(one, one, one.sum(), 1, source_ids=one).to(torch.device("meta"))
     assert moved.input_ids.is_meta
     assert moved.source_ids.is_meta
     assert (moved.n_tokens, moved.padding) == (1, None)
