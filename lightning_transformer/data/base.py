@@ -32,7 +32,6 @@ class DataModule(L.LightningDataModule):
     Raises ValueError for values outside their range.
     """
 
-    name: ClassVar[str]
     example: ClassVar[type[Any]]
 
     tokenizer: Tokenizer
@@ -74,6 +73,7 @@ class DataModule(L.LightningDataModule):
         """
         if self.splits:
             return
+        assert self.name is not None, "a source sets its name"
         records = self.read()
         for split in records:
             if not records[split]:
