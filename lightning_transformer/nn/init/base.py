@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Generator, Tensor, nn
 
+from lightning_transformer.nn import checks
 from lightning_transformer.nn.linear import Head, QueryKey, ResidualOut
 from lightning_transformer.nn.stack import Stack
 
@@ -93,6 +94,19 @@ class Init:
             for weight in weights:  # a tied weight belongs to the module that comes first
                 found.setdefault(id(weight), self.lr_scale(module, info))
         return {key: factor for key, factor in found.items() if factor != 1.0}
+
+
+@dataclass(frozen=True)
+class NormalTables(Init):
+    """A scheme whose tables of token and position vectors are N(0, embedding_std^2)."""
+
+    embedding_std: float = 0.02
+
+    def __post_init__(self) -> None:
+        checks.positive("embedding_std", self.embedding_std, 0.02)
+
+    def embedding(self, weight: Tensor, generator: Generator) -> None:
+        nn.init.normal_(weight, std=self.embedding_std, generator=generator)
 
 
 @torch.no_grad()
