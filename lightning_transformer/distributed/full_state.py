@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
+
+from lightning_transformer.distributed.local_part import full, shard_as
 
 
 def full_state_dict(model: nn.Module, *, cut: bool = False) -> dict[str, Any]:
@@ -100,8 +102,7 @@ def _whole(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return value
     with torch.no_grad():
-        whole = value.full_tensor() if isinstance(value, DTensor) else value
-        return whole.detach().cpu()
+        return full(value).detach().cpu()
 
 
 def _like(value: Any, own: Any) -> Any:
@@ -110,6 +111,4 @@ def _like(value: Any, own: Any) -> Any:
         return value
     if isinstance(value, DTensor):  # read from shards
         return value
-    on_device = value.to(own.device)
-    # Every process has read it: nothing is sent.
-    return distribute_tensor(on_device, own.device_mesh, own.placements, src_data_rank=None)
+    return shard_as(own, value.to(own.device))

@@ -37,6 +37,11 @@ class Batch(NamedTuple):
     source_ids: Tensor | None = None
     source_padding: Tensor | None = None
 
+    @classmethod
+    def without_labels(cls, ids: Tensor) -> "Batch":
+        """Rows (B, T) to predict from, without padding."""
+        return cls(ids, torch.full_like(ids, IGNORE), ids.new_zeros(()), ids.numel())
+
     def to(self, device: torch.device) -> "Batch":
         """The same on a device; copies from pinned memory do not wait."""
         moved: list[Any] = [

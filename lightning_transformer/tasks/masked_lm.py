@@ -142,9 +142,8 @@ class MaskedLM(Task):
     @torch.no_grad()
     def fill(self, model: Any, ids: Tensor) -> Tensor:
         """(B, T) ids with [MASK] among them -> ids with every [MASK] replaced by the best guess."""
-        labels = torch.full_like(ids, IGNORE)
-        batch = Batch(ids, labels, labels.new_zeros(()), ids.numel())
-        scores = self.head(self.transform(model.features(batch)))[..., : self.vocabulary.n_text]
+        features = model.features(Batch.without_labels(ids))
+        scores = self.head(self.transform(features))[..., : self.vocabulary.n_text]
         return torch.where(ids == self.vocabulary.mask_id, scores.argmax(dim=-1), ids)
 
     def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
