@@ -39,6 +39,12 @@ def check_options(build: Callable[..., Any], **options: float) -> None:
         _RULES[name](f"optimizer.{name}", value, defaults[name].default)
 
 
+@torch.enable_grad()
+def closure_loss(closure: Callable[[], Any] | None) -> Any:
+    """What a step's closure, called once, returns; None without one."""
+    return None if closure is None else closure()
+
+
 def torch_optimizer(
     build: Callable[..., Any],
     kind: Callable[..., torch.optim.Optimizer],

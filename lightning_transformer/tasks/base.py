@@ -180,6 +180,33 @@ class Task(nn.Module):
         raise ValueError(f"task {type(self).__name__} makes no predictions: it defines no predict")
 
 
+class TokenTask(Task):
+    """A task whose scores are those of the vocabulary's tokens.
+
+    tie_embeddings: the output layer shares the table of the embedding. bias: of the output layer.
+    softcap: of its scores, see `Head`.
+    """
+
+    def __init__(
+        self,
+        *,
+        loss: nn.Module,
+        tie_embeddings: bool = True,
+        bias: bool = False,
+        softcap: float | None = None,
+    ) -> None:
+        super().__init__(loss=loss)
+        self.tie_embeddings, self.bias, self.softcap = tie_embeddings, bias, softcap
+
+    def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
+        if self.tie_embeddings and isinstance(embedding, MakesHead):
+            self.head = embedding.tied_head(bias=self.bias, softcap=self.softcap)
+            return
+        self.head = Head(d_model, embedding.num_embeddings, bias=self.bias, softcap=self.softcap)
+        if self.tie_embeddings:
+            self.head.weight = embedding.weight
+
+
 def update(metrics: nn.ModuleDict, name: str, *values: Any) -> None:
     """metrics[name].update(*values), for type checkers that see a bare module there."""
     metric = metrics[name]
@@ -209,20 +236,3 @@ def pad_mask(rows: Sequence[np.ndarray]) -> Tensor | None:
     if (lengths == lengths.max()).all():
         return None
     return torch.from_numpy(np.arange(lengths.max()) >= lengths[:, None])
-
-
-def vocabulary_head(
-    d_model: int,
-    embedding: nn.Embedding,
-    *,
-    tied: bool,
-    bias: bool,
-    softcap: float | None = None,
-) -> Head:
-    """The projection onto the vocabulary, sharing the embedding's table if tied."""
-    if tied and isinstance(embedding, MakesHead):
-        return embedding.tied_head(bias=bias, softcap=softcap)
-    head = Head(d_model, embedding.num_embeddings, bias=bias, softcap=softcap)
-    if tied:
-        head.weight = embedding.weight
-    return head

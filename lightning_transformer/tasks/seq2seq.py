@@ -16,11 +16,10 @@ from lightning_transformer.tasks.base import (
     Batch,
     Collator,
     Sample,
-    Task,
+    TokenTask,
     pad,
     pad_mask,
     update,
-    vocabulary_head,
 )
 from lightning_transformer.tasks.metrics.chrf import ChrF
 from lightning_transformer.tasks.metrics.mean import Mean
@@ -54,7 +53,7 @@ class TeacherForcing:
         )
 
 
-class Seq2Seq(Task):
+class Seq2Seq(TokenTask):
     """Say the target, given the source: sum of -log p(y_t | y_<t, x) (Sutskever et al. 2014).
 
     `loss` is nats per target token under teacher forcing. From greedy output of the first
@@ -77,15 +76,9 @@ class Seq2Seq(Task):
         softcap: float | None = None,
         n_generated: int = 64,
     ) -> None:
-        super().__init__(loss=loss)
+        super().__init__(loss=loss, tie_embeddings=tie_embeddings, bias=bias, softcap=softcap)
         checks.at_least("n_generated", n_generated, 0)
-        self.tie_embeddings, self.bias, self.softcap = tie_embeddings, bias, softcap
         self.n_generated = n_generated
-
-    def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
-        self.head = vocabulary_head(
-            d_model, embedding, tied=self.tie_embeddings, bias=self.bias, softcap=self.softcap
-        )
 
     def collator(self, split: str) -> Collator:
         words = self.vocabulary

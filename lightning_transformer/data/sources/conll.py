@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightning_transformer.data import encode
-from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.examples import Tagged
 from lightning_transformer.data.files import read_text
-from lightning_transformer.data.holdout import by_first_text, fractions_to_cut
+from lightning_transformer.data.holdout import by_first_text
+from lightning_transformer.data.sources._own_files import OwnFiles
 from lightning_transformer.data.split import ExampleList, Record
 
 
@@ -49,7 +49,7 @@ def read_sentences(path: str, key: str, word_column: int, tag_column: int) -> li
 
 
 @dataclass(kw_only=True, eq=False)
-class CoNLL(DataModule):
+class CoNLL(OwnFiles):
     """Sentences with one tag per word; the tag sits on the first token of the word.
 
     Words are joined by spaces. Equal sentences go to the same split, by their hash. val_path and
@@ -65,28 +65,16 @@ class CoNLL(DataModule):
     name = "conll"
     example = Tagged
 
-    path: str
     word_column: int = 0
     tag_column: int = -1
-    val_fraction: float = 0.1
-    test_fraction: float = 0.1
-    val_path: str | None = None
-    test_path: str | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.fractions = fractions_to_cut(
-            self.val_fraction, self.test_fraction, self.val_path, self.test_path
-        )
 
     def read(self) -> dict[str, list[Record]]:
         """Return the sentences of each split in the order of the files, and set `labels`."""
         columns = (self.word_column, self.tag_column)
         sentences = read_sentences(self.path, "data.path", *columns)
         records = by_first_text(sentences, *self.fractions)
-        for split, path in (("val", self.val_path), ("test", self.test_path)):
-            if path:
-                records[split] = read_sentences(path, f"data.{split}_path", *columns)
+        for split, path in self.held_out.items():
+            records[split] = read_sentences(path, f"data.{split}_path", *columns)
         self.labels = sorted({tag for record in records["train"] for _, tag in record.note})
         return records
 

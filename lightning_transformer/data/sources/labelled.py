@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightning_transformer.data import encode
-from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.examples import Labelled as LabelledExample
 from lightning_transformer.data.files import read_rows
-from lightning_transformer.data.holdout import by_first_text, fractions_to_cut
+from lightning_transformer.data.holdout import by_first_text
+from lightning_transformer.data.sources._own_files import OwnFiles
 from lightning_transformer.data.split import ExampleList, Record
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True, eq=False)
-class LabelledText(DataModule):
+class LabelledText(OwnFiles):
     """Texts with one label each, from .jsonl, .json, .csv or .tsv files.
 
     Equal texts go to the same split, by their hash. val_path and test_path, if given, take the
@@ -31,19 +31,8 @@ class LabelledText(DataModule):
     name = "labelled"
     example = LabelledExample
 
-    path: str
     text_key: str = "text"
     label_key: str = "label"
-    val_fraction: float = 0.1
-    test_fraction: float = 0.1
-    val_path: str | None = None
-    test_path: str | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.fractions = fractions_to_cut(
-            self.val_fraction, self.test_fraction, self.val_path, self.test_path
-        )
 
     def _records(self, path: str, key: str) -> list[Record]:
         rows = read_rows(path, (self.text_key, self.label_key), key=key)
@@ -56,9 +45,8 @@ class LabelledText(DataModule):
         """Return the texts of each split in the order of the rows, and set `labels`."""
         rows = self._records(self.path, "data.path")
         records = by_first_text(rows, *self.fractions)
-        for split, path in (("val", self.val_path), ("test", self.test_path)):
-            if path:
-                records[split] = self._records(path, f"data.{split}_path")
+        for split, path in self.held_out.items():
+            records[split] = self._records(path, f"data.{split}_path")
         self.labels = sorted({record.note for record in records["train"]})
         return records
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightning_transformer.data import encode
-from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.examples import Tokens
 from lightning_transformer.data.files import matching_files, read_text
-from lightning_transformer.data.holdout import assign, fractions_to_cut, split_names
+from lightning_transformer.data.holdout import assign, split_names
 from lightning_transformer.data.packing.base import Packing
 from lightning_transformer.data.packing.rows import Rows
+from lightning_transformer.data.sources._own_files import OwnFiles
 from lightning_transformer.data.split import Record
 
 MANY = 20
@@ -25,7 +25,7 @@ def contiguous(text: str, val_fraction: float, test_fraction: float) -> dict[str
 
 
 @dataclass(kw_only=True, eq=False)
-class Text(DataModule):
+class Text(OwnFiles):
     """Text files: the end of each is held out or, from 20 files on, complete files are.
 
     One to 19 files: each is cut into train, then val, then test. From 20 files on, a file goes
@@ -40,19 +40,8 @@ class Text(DataModule):
     name = "text"
     example = Tokens
 
-    path: str
     packing: Packing
-    val_fraction: float = 0.1
-    test_fraction: float = 0.1
-    val_path: str | None = None
-    test_path: str | None = None
     batch_size: int = 16
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.fractions = fractions_to_cut(
-            self.val_fraction, self.test_fraction, self.val_path, self.test_path
-        )
 
     def _files(self, path: str, key: str) -> dict[str, str]:
         """Return the text of each file by its name relative to the folder they share."""
@@ -76,10 +65,9 @@ class Text(DataModule):
             for split, part in parts.items():
                 if part:
                     records[split].append(Record((part,)))
-        for split, path in (("val", self.val_path), ("test", self.test_path)):
-            if path:
-                held_out = self._files(path, f"data.{split}_path")
-                records[split] = [Record((text,)) for _, text in sorted(held_out.items())]
+        for split, path in self.held_out.items():
+            held_out = self._files(path, f"data.{split}_path")
+            records[split] = [Record((text,)) for _, text in sorted(held_out.items())]
         return records
 
     def encode(self, split: str, records: Sequence[Record]) -> Rows:

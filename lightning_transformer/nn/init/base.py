@@ -158,18 +158,16 @@ def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, StackInfo]]:
 
     A table outside of all stacks feeds them: its stack is the last, where there is one the decoder.
     """
-    stacks = {name: _stack_info(m) for name, m in model.named_modules() if isinstance(m, Stack)}
+    stacks = {
+        name: StackInfo(m.n_residuals, m.n_layers, m.reads_source, m.n_readers, m.d_model)
+        for name, m in model.named_modules()
+        if isinstance(m, Stack)
+    }
     last = next(reversed(stacks.values()), StackInfo())
     for name, module in model.named_modules():
         outside = last if isinstance(module, nn.Embedding) else StackInfo()
         info = next((s for stack, s in stacks.items() if name.startswith(f"{stack}.")), outside)
         yield name, module, info
-
-
-def _stack_info(stack: Stack) -> StackInfo:
-    return StackInfo(
-        stack.n_residuals, stack.n_layers, stack.reads_source, stack.n_readers, stack.d_model
-    )
 
 
 def _generator(seed: int, name: str) -> Generator:

@@ -8,7 +8,7 @@ from torch import nn
 
 from lightning_transformer.distributed.local_part import local
 from lightning_transformer.optim.param_groups import param_groups
-from lightning_transformer.optim.torch_optimizer import check_options
+from lightning_transformer.optim.torch_optimizer import check_options, closure_loss
 
 
 class Lion(torch.optim.Optimizer):
@@ -24,10 +24,7 @@ class Lion(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Call the closure once, if there is one, then update; return its value."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = closure_loss(closure)
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             for p in parameters:

@@ -10,7 +10,7 @@ from torch.distributed.tensor import DTensor
 from lightning_transformer.optim.masked_step import step_unless
 from lightning_transformer.optim.orthogonal import MuonOfShards, RowNormalisedMuon
 from lightning_transformer.optim.param_groups import by_mesh, can_fuse, matrices, param_groups
-from lightning_transformer.optim.torch_optimizer import check_options
+from lightning_transformer.optim.torch_optimizer import check_options, closure_loss
 
 MATRICES = "matrices"  # the name of the group that Muon updates
 
@@ -60,10 +60,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Call the closure once, if there is one, then update all groups; return its value."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = closure_loss(closure)
         skip = getattr(self, "found_inf", None)
         for part in self._parts:
             if skip is None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lightning_transformer.distributed.local_part import local
 from lightning_transformer.nn import checks
 from lightning_transformer.optim.param_groups import param_groups
-from lightning_transformer.optim.torch_optimizer import check_options
+from lightning_transformer.optim.torch_optimizer import check_options, closure_loss
 
 
 class ScheduleFreeAdamW(torch.optim.Optimizer):
@@ -69,10 +69,7 @@ class ScheduleFreeAdamW(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Call the closure once, if there is one, then update; return its value."""
         assert self.training, "train() comes before step()"
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = closure_loss(closure)
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             for p in parameters:

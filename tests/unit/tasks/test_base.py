@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_transformer.tasks.base import Batch, Task, pad, pad_mask, vocabulary_head
+from lightning_transformer.nn.loss.cross_entropy import CrossEntropy
+from lightning_transformer.tasks.base import Batch, Task, TokenTask, pad, pad_mask
 
 ROWS = [np.array([1, 2, 3]), np.array([4]), np.array([5, 6])]
 
@@ -29,7 +30,9 @@ def test_equally_long_rows_need_no_mask() -> None:
 @pytest.mark.parametrize("tied", [True, False])
 def test_tied_head_is_the_table_itself(tied: bool) -> None:
     table = nn.Embedding(7, 4)
-    head = vocabulary_head(4, table, tied=tied, bias=True)
+    task = TokenTask(loss=CrossEntropy(), tie_embeddings=tied, bias=True)
+    task.build_head(4, table)
+    head = task.head
     assert (head.weight is table.weight) == tied
     assert head.weight.shape == (7, 4)
     assert head.bias.shape == (7,)
