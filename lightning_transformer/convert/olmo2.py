@@ -1,8 +1,6 @@
 """OLMo 2 (`Olmo2ForCausalLM`): preset=olmo2. LLaMA's names, norms behind the layers."""
 
-from collections.abc import Mapping
-
-from torch import Tensor
+from functools import partial
 
 from lightning_transformer.convert.llama import BLOCK, LAYER, SHARED
 from lightning_transformer.convert.names import Rules, renamed
@@ -13,7 +11,4 @@ RULES: Rules = (
     (LAYER + r"post_feedforward_layernorm\.weight", BLOCK + "ffn_residual.norm.weight"),
 )
 
-
-def convert(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of Hugging Face under our names."""
-    return renamed(theirs, RULES)
+convert = partial(renamed, rules=RULES)  # a state dict of Hugging Face, under our names

@@ -5,7 +5,7 @@ Tensor parallelism (Shoeybi et al. 2019, Megatron-LM), over the mesh `tensor_par
     attention  q, k, v by heads (columns), out by rows: each process has its heads, outputs are
                added up; a norm of queries and keys is shared, its gradient is added up
     ffn        up by columns, down by rows: likewise
-    the rest   embedding, norms, head: whole on every process, and computed there alike
+    the rest   embedding, norms, head: complete on every process, and computed there alike
 
 Fully sharded data parallelism (`fully_shard`), over the mesh `data_parallel`: each block, then what
 is left. With both, the parts of a layer are cut once more.
@@ -97,7 +97,7 @@ def parallelise(model: nn.Module, mesh: DeviceMesh) -> None:
 
 
 def is_parallel(model: nn.Module) -> bool:
-    """Whether `parallelise` has been here."""
+    """Whether `parallelise` has cut this model."""
     return any(isinstance(parameter, DTensor) for parameter in model.parameters())
 
 
@@ -163,9 +163,9 @@ def _own_heads(
 def _cut_heads(value: Tensor | None, n_heads: int, mesh: DeviceMesh) -> Tensor | None:
     if value is None or value.ndim < 3 or value.shape[-3] != n_heads:
         return value
-    whole = DTensor.from_local(value, mesh, [Replicate()], run_check=False)
+    replicated = DTensor.from_local(value, mesh, [Replicate()], run_check=False)
     # Backwards the parts of all processes come together again, should the bias be learned.
-    return whole.redistribute(mesh, [Shard(value.ndim - 3)]).to_local()
+    return replicated.redistribute(mesh, [Shard(value.ndim - 3)]).to_local()
 
 
 def _own_numbers(mesh: DeviceMesh, layer: Any, args: tuple[Any, ...]) -> None:

@@ -62,10 +62,10 @@ Collator = Callable[[Sequence[Any], Sequence[int]], Batch]
 
 
 class Task(nn.Module):
-    """Contract of a task; what each subclass must say of itself stands first.
+    """Contract of a task; what each subclass sets comes first.
 
     causal: True or False = needs a causal or a bidirectional model; needs_source: a model with a
-    source; example: the kind of example that it eats; n_extra_tokens: special tokens that it adds
+    source; example: the kind of example that it reads; n_extra_tokens: special tokens that it adds
     to a row of data; n_generated: examples per split whose metrics need generated output;
     head_uses: times that a training step goes through the head.
     """

@@ -95,9 +95,9 @@ class Classification(Task):
         samples = []
         for example, chance in zip(examples, chances, strict=True):
             best = int(chance.argmax())
-            said = f"{self.labels[best]} ({chance[best]:.0%})"
+            output = f"{self.labels[best]} ({chance[best]:.0%})"
             samples.append(
-                Sample(self.vocabulary.decode(example.ids), said, self.labels[example.label])
+                Sample(self.vocabulary.decode(example.ids), output, self.labels[example.label])
             )
         return samples
 

@@ -119,8 +119,8 @@ class MaskedLM(TokenTask):
         super().build_head(d_model, embedding)
 
     def collator(self, split: str) -> Collator:
-        words = self.vocabulary
-        return MaskTokens(self.mask_rate, words.mask_id, words.pad_id, words.n_text)
+        vocabulary = self.vocabulary
+        return MaskTokens(self.mask_rate, vocabulary.mask_id, vocabulary.pad_id, vocabulary.n_text)
 
     def metrics(self) -> dict[str, Metric]:
         return super().metrics() | {"accuracy": Mean()}

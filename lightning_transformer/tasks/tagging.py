@@ -84,9 +84,9 @@ class Tagging(Task):
         guesses = self.head(model.features(batch)).argmax(dim=-1).cpu().numpy()
         samples = []
         for example, guess in zip(examples, guesses, strict=True):
-            said = self._list(example, guess[: len(example.ids)])
-            wanted = self._list(example, example.tags)
-            samples.append(Sample(self.vocabulary.decode(example.ids), said, wanted))
+            output = self._list(example, guess[: len(example.ids)])
+            expected = self._list(example, example.tags)
+            samples.append(Sample(self.vocabulary.decode(example.ids), output, expected))
         return samples
 
     def _list(self, example: Tagged, tags: np.ndarray) -> str:
