@@ -120,9 +120,7 @@ class Seq2Seq(TokenTask):
         longest = max(len(source) for source in sources)
         outputs = generate_tokens(model, sources, max_new_tokens=longest + longest // 4 + 8)
         return [
-            Sample(
-                vocabulary.decode(e.source), vocabulary.decode(output), vocabulary.decode(e.target)
-            )
+            Sample(decode(e.source), decode(output), decode(e.target))
             for e, output in zip(examples, outputs, strict=True)
         ]
 
