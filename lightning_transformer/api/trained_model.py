@@ -15,7 +15,7 @@ from lightning_transformer import build
 from lightning_transformer.checkpoint.run_files import RunFiles
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.tasks.base import IGNORE, Batch
+from lightning_transformer.tasks.base import Batch
 from lightning_transformer.tasks.predict import PredictOptions
 
 
@@ -68,7 +68,7 @@ class TrainedModel:
             needed = "needs a source" if self.module.has_source else "reads no source"
             raise ValueError(f"model={type(self.module).__name__} {needed}")
         rows = self._check_ids(ids, "ids")
-        batch = Batch(rows, torch.full_like(rows, IGNORE), rows.new_zeros(()), rows.numel())
+        batch = Batch.without_labels(rows)
         if source is not None:
             batch = batch._replace(source_ids=self._check_ids(source, "source"))
         scores, labels = self.module.task.scores(self.module.features(batch), batch)

@@ -101,15 +101,32 @@ def _class_signature(node: ast.ClassDef, home: str) -> Signature:
                 return own
             base = _base_signature(node, home)
             return Signature(node.name, base.parameters | own.parameters, base.open_ended)
-    if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
-        fields = [f for f in node.body if isinstance(f, ast.AnnAssign)]
-        parameters = {}
-        for f in fields:
-            name = ast.unparse(f.target)
-            parameters[name] = Parameter(name, ast.unparse(f.annotation), f.value is None)
-        return Signature(node.name, parameters, open_ended=False)
+    if _is_dataclass(node):
+        return Signature(node.name, _fields(node, home), open_ended=False)
     base = _base_signature(node, home)
     return Signature(node.name, base.parameters, base.open_ended)
+
+
+def _is_dataclass(node: Definition) -> bool:
+    return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
+def _fields(node: ast.ClassDef, home: str) -> dict[str, Parameter]:
+    """The fields of a dataclass, behind those of the dataclass that it extends."""
+    found: dict[str, Parameter] = {}
+    if node.bases:
+        try:
+            base, where = _find(home, ast.unparse(node.bases[0]))
+        except UnknownTarget:
+            pass  # not a class of the same module or an imported name
+        else:
+            if isinstance(base, ast.ClassDef) and _is_dataclass(base):
+                found = _fields(base, where)
+    for item in node.body:
+        if isinstance(item, ast.AnnAssign) and "ClassVar" not in ast.unparse(item.annotation):
+            name = ast.unparse(item.target)
+            found[name] = Parameter(name, ast.unparse(item.annotation), item.value is None)
+    return found
 
 
 def _base_signature(node: ast.ClassDef, home: str) -> Signature:

@@ -1,10 +1,9 @@
 """The contract of data sources: what each offers to the training run."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import lightning as L
 
@@ -19,46 +18,42 @@ from lightning_transformer.distributed.ranks import data_ranks
 from lightning_transformer.nn import checks
 
 
+@dataclass(kw_only=True, eq=False)
 class DataModule(L.LightningDataModule):
     """A source of text, split, encoded and served in optimizer steps.
 
-    A source sets `name` and `example`, and implements `read` and `encode`.
+    A source is a dataclass that adds its own options to those of loading. It sets `name` and
+    `example`, and implements `read` and `encode`.
     After `prepare()`: `vocabulary`, `splits` (train and, where there is one, val and test),
-    `identity`, and `labels` (names of classes or tags by number, None without).
+    `identity`, and `labels` (names of classes or tags by number, [] without).
 
     seq_len: tokens. batch_size: examples per optimizer step over all ranks. eval_batch_size:
     examples per evaluation batch of one rank. num_workers: processes that load, 0 = none.
     Raises ValueError for values outside their range.
     """
 
-    name: str
-    example: type[Any]
+    example: ClassVar[type[Any]]
 
-    def __init__(
-        self,
-        *,
-        seq_len: int,
-        batch_size: int,
-        eval_batch_size: int,
-        num_workers: int,
-        tokenizer: Tokenizer,
-    ) -> None:
+    tokenizer: Tokenizer
+    seq_len: int = 128
+    batch_size: int = 32
+    eval_batch_size: int = 64
+    num_workers: int = 0
+
+    def __post_init__(self) -> None:
         super().__init__()
-        for key, value, least, example in (
-            ("seq_len", seq_len, 1, 128),
-            ("batch_size", batch_size, 1, 16),
-            ("eval_batch_size", eval_batch_size, 1, 64),
-            ("num_workers", num_workers, 0, 0),
+        for key, least, example in (
+            ("seq_len", 1, 128),
+            ("batch_size", 1, 16),
+            ("eval_batch_size", 1, 64),
+            ("num_workers", 0, 0),
         ):
-            checks.at_least(f"data.{key}", value, least, example)
-        self.seq_len, self.batch_size = seq_len, batch_size
-        self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
-        self.tokenizer = tokenizer
-        self.labels: list[str] | None = None
-        self.splits: dict[str, Split] = {}
-        self.left_out = LeftOut()  # steps of the training data, skipped after loss spikes
+            checks.at_least(f"data.{key}", getattr(self, key), least, example)
         self.vocabulary: Vocabulary
         self.identity: DataIdentity
+        self.labels: list[str] = []
+        self.splits: dict[str, Split] = {}
+        self.left_out = LeftOut()  # steps of the training data, skipped after loss spikes
         self._collators: Mapping[str, Collate] = {}
         self._seed, self._accumulate = 0, 1
 
@@ -78,6 +73,7 @@ class DataModule(L.LightningDataModule):
         """
         if self.splits:
             return
+        assert self.name is not None, "a source sets its name"
         records = self.read()
         for split in records:
             if not records[split]:
@@ -91,11 +87,6 @@ class DataModule(L.LightningDataModule):
         splits = {split: self.encode(split, items) for split, items in records.items()}
         self.identity = identify(self.name, records, splits["train"].n_tokens)
         self.splits = splits
-
-    def raw(self, split: str, n: int) -> list[Any]:
-        """Return the first n examples of a split (fewer if it is smaller), as in epoch 0."""
-        chosen = self.splits[split]
-        return [chosen.get(index, 0) for index in range(min(n, len(chosen)))]
 
     def spread(self, split: str, n: int) -> list[Any]:
         """Return n examples spread evenly over a split (fewer if it is smaller)."""

@@ -1,7 +1,5 @@
 """A cache of what takes seconds to compute."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -1,7 +1,5 @@
 """From raw records to encoded splits, one function per kind of example."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 
@@ -101,6 +99,15 @@ def labelled(
     return ExampleList(examples, sum(len(e.ids) for e in examples))
 
 
+def first_tokens(starts: np.ndarray, characters: Sequence[int]) -> list[int]:
+    """The first token that holds each character: one that starts there, else the one before.
+
+    starts: (n,) character at which each token starts.
+    """
+    at = np.searchsorted(starts, characters, side="left")
+    return (at - (np.append(starts, -1)[at] != characters)).tolist()
+
+
 def tag_tokens(
     split: str, record: Record, vocabulary: Vocabulary, numbers: dict[str, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -111,12 +118,8 @@ def tag_tokens(
     """
     ids, starts = vocabulary.encode_with_starts(record.texts[0])
     tags = np.full(len(ids), NO_TAG, dtype=np.int16)
-    characters = np.array([character for character, _ in record.note], dtype=np.int64)
-    # The first token that holds the character: one that starts there, else the one before.
-    at = np.searchsorted(starts, characters, side="left")
-    inside = at == len(starts)
-    inside[~inside] = starts[at[~inside]] != characters[~inside]
-    for token, (_, tag) in zip((at - inside).tolist(), record.note, strict=True):
+    tokens = first_tokens(starts, [character for character, _ in record.note])
+    for token, (_, tag) in zip(tokens, record.note, strict=True):
         if tag not in numbers:
             known = ", ".join(list(numbers)[:20])
             raise ValueError(f"tag {tag!r} in the {split} split is not among the known: {known}")

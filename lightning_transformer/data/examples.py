@@ -1,7 +1,5 @@
 """Kinds of example that a data set yields and a task consumes; arrays of numpy only."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Reading the text files of users, with errors that say how to fix them."""
 
-from __future__ import annotations
-
 import csv
 import difflib
 import glob

@@ -1,7 +1,5 @@
 """Which split an example belongs to: a pure function of its name or text."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 
@@ -15,15 +13,21 @@ def position(name: str) -> float:
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def check_fractions(val_fraction: float, test_fraction: float) -> None:
-    """Raise ValueError unless both are in [0, 1) and leave something for training."""
-    for key, value in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
-        checks.fraction(f"data.{key}", value)
+def fractions_to_cut(
+    val_fraction: float, test_fraction: float, val_path: str | None, test_path: str | None
+) -> tuple[float, float]:
+    """The shares of the data for val and for test, 0 of a split that has a file of its own.
+
+    Raises ValueError unless both fractions are in [0, 1) and leave something for training.
+    """
+    checks.fraction("data.val_fraction", val_fraction)
+    checks.fraction("data.test_fraction", test_fraction)
     if val_fraction + test_fraction >= 1:
         raise ValueError(
             f"data.val_fraction={val_fraction} + data.test_fraction={test_fraction} must be below "
             "1, for example 0.1 each"
         )
+    return 0.0 if val_path else val_fraction, 0.0 if test_path else test_fraction
 
 
 def assign(name: str, val_fraction: float, test_fraction: float) -> str:

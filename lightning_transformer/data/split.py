@@ -1,7 +1,5 @@
 """The contract of a split, and the split that keeps its examples in a list."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 

@@ -1,9 +1,6 @@
 """Sampling of the next token. Each row has its own seed, independent of the rest of the batch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -12,6 +9,7 @@ from torch import Tensor
 
 from lightning_transformer.decoding.decode import Sampler, generate_tokens, greedy
 from lightning_transformer.decoding.sampling import Sampling
+from lightning_transformer.nn.seeds import seed_of
 
 BLOCK = 256  # random numbers per row that are drawn and moved to the device together
 
@@ -61,8 +59,7 @@ def choose(scores: Tensor, sampling: Sampling, chance: Tensor) -> Tensor:
 
 def row_seed(seed: int, *place: int) -> int:
     """A seed for each place, for example the numbers of a prompt and of a sample."""
-    text = " ".join(map(str, (seed, *place))).encode()
-    return int.from_bytes(blake2b(text, digest_size=7).digest(), "big")
+    return seed_of(" ".join(map(str, (seed, *place))))
 
 
 def make_sampler(sampling: Sampling, seeds: Sequence[int]) -> Sampler:

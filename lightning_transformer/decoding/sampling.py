@@ -1,7 +1,5 @@
 """The options of sampling, checked without torch."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

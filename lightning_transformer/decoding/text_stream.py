@@ -1,7 +1,5 @@
 """Text from tokens as they come."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from lightning_transformer.data.tokenizers.base import Vocabulary
@@ -11,7 +9,7 @@ LONGEST = 3  # bytes of a UTF-8 character before its last one
 
 
 class TextStream:
-    """Gives the text of each token as soon as it is certain, so that characters come out whole.
+    """Gives the text of each token as soon as it is certain, so that characters come out complete.
 
     A character of several bytes may be spread over several tokens. While the text so far ends in
     U+FFFD, which stands for bytes that are no character, the next token may complete it; the last
@@ -30,11 +28,11 @@ class TextStream:
         """What further tokens add to the text, perhaps nothing yet."""
         self._pending += ids
         text = self._pending_text()
-        whole = text.rstrip(BROKEN)
-        certain = max(len(whole), len(text) - LONGEST)
+        complete = text.rstrip(BROKEN)
+        certain = max(len(complete), len(text) - LONGEST)
         piece = text[self._n_given : certain]
         self._n_given = max(self._n_given, certain)
-        if self._pending and whole == text:
+        if self._pending and complete == text:
             self._before, self._pending, self._n_given = self._pending, [], 0
         return piece
 

@@ -9,32 +9,36 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
+
+from lightning_transformer.distributed.local_part import full, shard_as
 
 
 def full_state_dict(model: nn.Module, *, cut: bool = False) -> dict[str, Any]:
-    """The state dict with whole tensors, on the CPU; call it on every process.
+    """The state dict with full tensors, on the CPU; call it on every process.
 
     cut: leave DTensors as they are, for a checkpoint of which each process writes its part.
     """
-    return {n: value if cut else _whole(value) for n, value in model.state_dict().items()}
+    return {n: value if cut else _full(value) for n, value in model.state_dict().items()}
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Any], *, strict: bool = True) -> None:
-    """Load whole tensors, which every process has read, into a model that may be cut."""
+    """Load full tensors, which every process has read, into a model that may be cut."""
     own = model.state_dict()
     cut = {n: _like(value, own[n]) if n in own else value for n, value in weights.items()}
     model.load_state_dict(cut, strict=strict)
 
 
-def whole_optimizer(model: nn.Module, optimizer: Optimizer, *, cut: bool = False) -> dict[str, Any]:
-    """The optimizer's state dict with whole tensors, unless cut; call it on every process.
+def full_optimizer_state(
+    model: nn.Module, optimizer: Optimizer, *, cut: bool = False
+) -> dict[str, Any]:
+    """The optimizer's state dict with full tensors, unless cut; call it on every process.
 
     Groups that were parted because their parameters are cut differently are one again.
     """
     state = {
-        number: {k: v if cut else _whole(v) for k, v in optimizer.state[parameter].items()}
+        number: {k: v if cut else _full(v) for k, v in optimizer.state[parameter].items()}
         for number, parameter in enumerate(ordered(model, optimizer))
         if parameter in optimizer.state
     }
@@ -49,7 +53,7 @@ def whole_optimizer(model: nn.Module, optimizer: Optimizer, *, cut: bool = False
 
 
 def load_optimizer(model: nn.Module, optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
-    """Load the state of `whole_optimizer`, or of torch for a model that is not cut.
+    """Load the state of `full_optimizer_state`, or of torch for a model that is not cut.
 
     Raises ValueError if it is of other groups of parameters.
     """
@@ -96,20 +100,18 @@ def ordered(model: nn.Module, optimizer: Optimizer) -> list[nn.Parameter]:
     return ordered
 
 
-def _whole(value: Any) -> Any:
+def _full(value: Any) -> Any:
+    """A tensor as one process would have it, on the CPU; anything else as it is."""
     if not isinstance(value, Tensor):
         return value
     with torch.no_grad():
-        whole = value.full_tensor() if isinstance(value, DTensor) else value
-        return whole.detach().cpu()
+        return full(value).detach().cpu()
 
 
 def _like(value: Any, own: Any) -> Any:
-    """A whole tensor, cut as `own` is; what is not of its shape (a step count) stays whole."""
+    """A full tensor, cut as `own` is; what is not of its shape (a step count) stays as it is."""
     if not isinstance(value, Tensor) or not isinstance(own, DTensor) or value.shape != own.shape:
         return value
     if isinstance(value, DTensor):  # read from shards
         return value
-    on_device = value.to(own.device)
-    # Every process has read it: nothing is sent.
-    return distribute_tensor(on_device, own.device_mesh, own.placements, src_data_rank=None)
+    return shard_as(own, value.to(own.device))

@@ -7,6 +7,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from lightning_transformer.distributed.local_part import local
+
 _EPS = 1e-6  # as in torch.nn.utils.clip_grad_norm_
 
 
@@ -49,14 +51,10 @@ def clip_with_norm(parameters: Sequence[Tensor], max_norm: float, norm: Tensor) 
         return
     scale = (max_norm / (norm + _EPS)).clamp(max=1.0)
     groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
-    for grad in map(_local, grads):
+    for grad in map(local, grads):
         groups.setdefault((grad.device, grad.dtype), []).append(grad)
     for group in groups.values():
         torch._foreach_mul_(group, scale)
-
-
-def _local(grad: Tensor) -> Tensor:
-    return grad.to_local() if isinstance(grad, DTensor) else grad
 
 
 def _alike(grads: Sequence[Tensor]) -> list[list[Tensor]]:
@@ -70,7 +68,7 @@ def _alike(grads: Sequence[Tensor]) -> list[list[Tensor]]:
 
 def _sum_of_squares(grads: list[Tensor]) -> Tensor:
     """Of gradients that are all plain or all lie alike, over all processes."""
-    norms = torch.stack(torch._foreach_norm([_local(grad) for grad in grads]))
+    norms = torch.stack(torch._foreach_norm([local(grad) for grad in grads]))
     # Each process adds other numbers; in bfloat16 the sum would depend on how they are cut.
     total = norms.to(torch.promote_types(norms.dtype, torch.float32)).square().sum()
     if isinstance(grads[0], DTensor):

@@ -5,7 +5,7 @@ Tensor parallelism (Shoeybi et al. 2019, Megatron-LM), over the mesh `tensor_par
     attention  q, k, v by heads (columns), out by rows: each process has its heads, outputs are
                added up; a norm of queries and keys is shared, its gradient is added up
     ffn        up by columns, down by rows: likewise
-    the rest   embedding, norms, head: whole on every process, and computed there alike
+    the rest   embedding, norms, head: complete on every process, and computed there alike
 
 Fully sharded data parallelism (`fully_shard`), over the mesh `data_parallel`: each block, then what
 is left. With both, the parts of a layer are cut once more.
@@ -14,7 +14,6 @@ is left. With both, the parts of a layer are cut once more.
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from hashlib import blake2b
 from typing import Any
 
 import torch
@@ -33,6 +32,7 @@ from torch.distributed.tensor.parallel.style import ParallelStyle
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 from lightning_transformer.nn.ffn.dense import Dense
+from lightning_transformer.nn.seeds import seed_of
 from lightning_transformer.nn.stack import Stack
 
 HEADS = 1  # the dimension of the heads in (B, H, T, K)
@@ -97,7 +97,7 @@ def parallelise(model: nn.Module, mesh: DeviceMesh) -> None:
 
 
 def is_parallel(model: nn.Module) -> bool:
-    """Whether `parallelise` has been here."""
+    """Whether `parallelise` has cut this model."""
     return any(isinstance(parameter, DTensor) for parameter in model.parameters())
 
 
@@ -163,9 +163,9 @@ def _own_heads(
 def _cut_heads(value: Tensor | None, n_heads: int, mesh: DeviceMesh) -> Tensor | None:
     if value is None or value.ndim < 3 or value.shape[-3] != n_heads:
         return value
-    whole = DTensor.from_local(value, mesh, [Replicate()], run_check=False)
+    replicated = DTensor.from_local(value, mesh, [Replicate()], run_check=False)
     # Backwards the parts of all processes come together again, should the bias be learned.
-    return whole.redistribute(mesh, [Shard(value.ndim - 3)]).to_local()
+    return replicated.redistribute(mesh, [Shard(value.ndim - 3)]).to_local()
 
 
 def _own_numbers(mesh: DeviceMesh, layer: Any, args: tuple[Any, ...]) -> None:
@@ -176,7 +176,7 @@ def _own_numbers(mesh: DeviceMesh, layer: Any, args: tuple[Any, ...]) -> None:
     torch.empty(1, device=args[0].device).uniform_()  # or the next layer would draw the same
     layer.common_numbers = generator, generator.get_state()
     own = bytes(layer.common_numbers[1].numpy()) + bytes([mesh.get_local_rank() % 256])
-    generator.manual_seed(int.from_bytes(blake2b(own, digest_size=7).digest(), "big"))
+    generator.manual_seed(seed_of(own))
 
 
 def _common_numbers(layer: Any, args: tuple[Any, ...], output: Tensor) -> None:

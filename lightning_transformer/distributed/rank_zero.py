@@ -1,10 +1,10 @@
-"""Which process of a run this is, told by its environment, before torch knows."""
+"""Which process of a run this is, read from its environment, before torch knows."""
 
 import os
 
 
 def is_first() -> bool:
-    """Whether this process is the only one or rank 0 of all: it alone writes results and speaks.
+    """Whether this process is the only one or rank 0 of all: it alone writes results and prints.
 
     torchrun sets RANK, Lightning's own launcher LOCAL_RANK beside a NODE_RANK of the user's, and
     SLURM its own name.

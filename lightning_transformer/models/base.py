@@ -87,7 +87,8 @@ class Transformer(L.LightningModule):
         self.task.build(
             d_model=d_model, vocabulary=vocabulary, labels=labels, embedding=self.embedding
         )
-        self._stack = partial(
+        # A stack of this model's components, of so many layers.
+        self.stack = partial(
             Stack,
             d_model=d_model,
             max_len=self.max_len,
@@ -112,12 +113,6 @@ class Transformer(L.LightningModule):
         self._step_targets: Tensor | None = None
         self.train_loss: RunningLoss | None = None
         self._ranks: tuple[int, int] | None = None
-
-    def stack(
-        self, *, n_layers: int, causal: bool, cross: bool = False, n_readers: int = 0
-    ) -> Stack:
-        """A stack of this model's components."""
-        return self._stack(n_layers=n_layers, causal=causal, cross=cross, n_readers=n_readers)
 
     def finish(self) -> None:
         """Give every weight its initial value; subclasses call it once all modules exist."""

@@ -29,7 +29,7 @@ class DecoderOnly(Transformer):
         return self.decoder(x, padding=batch.padding, documents=batch.documents)
 
     def begin(self, rows: Sequence[np.ndarray]) -> tuple[Decoding, Tensor, Tensor | None]:
-        """Prompts of different length stand flush right; pads on the left are masked.
+        """Prompts of different length are aligned right; pads on the left are masked.
 
         Raises ValueError for a prompt that ends inside the prefix of pattern=prefix.
         """

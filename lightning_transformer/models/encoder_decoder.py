@@ -64,13 +64,13 @@ class EncoderDecoder(Transformer):
 
     def begin(self, rows: Sequence[np.ndarray]) -> tuple[Decoding, Tensor, Tensor | None]:
         """Read the sources; the decoder starts from BOS."""
-        words = self.task.vocabulary
-        source = pad(rows, words.pad_id).to(self.device)
+        vocabulary = self.task.vocabulary
+        source = pad(rows, vocabulary.pad_id).to(self.device)
         padding = pad_mask(rows)
         padding = None if padding is None else padding.to(self.device)
         cache = self.decoder.new_cache(self.max_len, source.shape[1])
         state = Decoding(cache, self.encode(source, padding), padding)
-        start = torch.full((len(rows), 1), words.bos_id, device=self.device)
+        start = torch.full((len(rows), 1), vocabulary.bos_id, device=self.device)
         return state, start, None
 
     def decode(self, ids: Tensor, state: Decoding, padding: Tensor | None = None) -> Tensor:

@@ -1,8 +1,8 @@
 """Random numbers of a training step that depend on nothing but where the step is in the run."""
 
-from hashlib import blake2b
-
 import torch
+
+from lightning_transformer.nn.seeds import seed_of
 
 
 def seed_step(seed: int, *, step: int, micro: int, rank: int, device: torch.device) -> None:
@@ -11,8 +11,7 @@ def seed_step(seed: int, *, step: int, micro: int, rank: int, device: torch.devi
     So a resumed run draws what an undisturbed one does. Processes that share the layers of one
     model have the same data rank, and draw the same.
     """
-    key = f"{seed} {step} {micro} {rank}".encode()
-    number = int.from_bytes(blake2b(key, digest_size=7).digest(), "big")
+    number = seed_of(f"{seed} {step} {micro} {rank}")
     # Not torch.manual_seed: it seeds every kind of device there may be, and for those that are
     # not in use it writes down a stack trace, half a millisecond at each step.
     torch.default_generator.manual_seed(number)

@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributed.tensor import DTensor
+
+from lightning_transformer.distributed.local_part import local
 
 
 @torch.no_grad()
@@ -45,8 +46,4 @@ def _step_one_unless(optimizer: Any, parameter: Tensor, skip: Tensor) -> None:
 def _tensors(optimizer: Any, parameter: Tensor) -> dict[str, Tensor]:
     """A parameter and its state; of shards, this process's."""
     found = {"": parameter, **optimizer.state.get(parameter, {})}
-    return {
-        name: value.to_local() if isinstance(value, DTensor) else value
-        for name, value in found.items()
-        if isinstance(value, Tensor)
-    }
+    return {name: local(value) for name, value in found.items() if isinstance(value, Tensor)}

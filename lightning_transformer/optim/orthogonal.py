@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
+
+from lightning_transformer.distributed.local_part import full, shard_as
 
 _EPS = 1e-10  # of the source: under roots and norms of what is all zeros
 _MUON = {  # the defaults of torch.optim.Muon
@@ -24,14 +25,6 @@ def orthogonal_step(update: Tensor, group: dict[str, Any], lr: float) -> Tensor:
     once = torch.optim.Muon([moved], lr=lr, momentum=0.0, weight_decay=0.0, **options)
     once.step()
     return moved.detach()
-
-
-def cut_as(like: Tensor, full: Tensor) -> Tensor:
-    """Shard a tensor that every process has as `like` is sharded."""
-    if not isinstance(like, DTensor):
-        return full
-    # Every process has the full tensor: nothing is sent.
-    return distribute_tensor(full, like.device_mesh, like.placements, src_data_rank=None)
 
 
 class MuonOfShards(torch.optim.Muon):
@@ -56,7 +49,7 @@ class MuonOfShards(torch.optim.Muon):
                 buffer.lerp_(p.grad, 1 - momentum)
                 update = p.grad.lerp(buffer, momentum) if group["nesterov"] else buffer
                 p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(cut_as(p, orthogonal_step(update.full_tensor(), group, group["lr"])))
+                p.add_(shard_as(p, orthogonal_step(full(update), group, group["lr"])))
 
 
 class RowNormalisedMuon(torch.optim.Optimizer):
@@ -69,8 +62,7 @@ class RowNormalisedMuon(torch.optim.Optimizer):
 
     Of sharded matrices each process holds its part of the momentum and all of v.
 
-    Args:
-        groups: of 2-D tensors, with lr, weight_decay, momentum, eps and row_beta2.
+    groups: of 2-D tensors, with lr, weight_decay, momentum, eps and row_beta2.
     """
 
     def __init__(self, groups: list[dict[str, Any]]) -> None:
@@ -93,12 +85,10 @@ class RowNormalisedMuon(torch.optim.Optimizer):
         buffer = state["momentum_buffer"]
         buffer.lerp_(grad, 1 - momentum)
         mean = grad.lerp(buffer, momentum)
-        step = orthogonal_step(
-            mean.full_tensor() if isinstance(mean, DTensor) else mean, group, lr=1.0
-        )
+        step = orthogonal_step(full(mean), group, lr=1.0)
         squares = step.square().mean(dim=1, keepdim=True)
         state["row_squares"].lerp_(squares, 1 - group["row_beta2"])
         scaled = step / (state["row_squares"].sqrt() + _EPS)
         scaled *= step.norm() / (scaled.norm() + _EPS)
         p.mul_(1 - group["lr"] * group["weight_decay"])
-        p.add_(cut_as(p, scaled), alpha=group["lr"])
+        p.add_(shard_as(p, scaled), alpha=group["lr"])

@@ -20,25 +20,21 @@ def param_groups(
     biases, scalars and embeddings get 0; so does a head that is tied to an embedding, because it
     is the same tensor. The rule reads module types and shapes, never names.
 
-    Where the model's initialisation gives weights a learning rate of their own (`Init.rates`), they
-    form groups with ``lr = factor * lr`` and ``weight_decay / factor``, which leaves the decay per
-    step the same.
+    Where the model's initialisation gives weights a learning rate of their own (`Init.lr_scales`),
+    they form groups with ``lr = factor * lr`` and ``weight_decay / factor``, which leaves the decay
+    per step the same.
 
-    Args:
-        model: the modules whose parameters are trained.
-        weight_decay: fraction of a weight that is taken off per step and per unit of lr.
-        decay_all: whether embeddings, norms, biases and scalars decay as well.
-        lr: peak learning rate, from an optimizer to which such factors apply; None from others.
+    weight_decay: fraction of a weight that is taken off per step and per unit of lr. decay_all:
+    whether embeddings, norms, biases and scalars decay as well. lr: peak learning rate, from an
+    optimizer to which such factors apply; None from others.
 
-    Returns:
-        Groups for a ``torch.optim`` optimizer, named ``decay`` and ``no_decay``, with the factor
-        behind where it is not 1 (``decay_x0.25``). There may be several of one name where
-        parameters lie on the processes in different ways: torch updates a group in one call, which
-        takes either plain tensors or DTensors of one mesh.
+    Groups are named ``decay`` and ``no_decay``, with the factor behind where it is not 1
+    (``decay_x0.25``). There may be several of one name where parameters lie on the processes in
+    different ways: torch updates a group in one call, which takes either plain tensors or DTensors
+    of one mesh.
 
-    Raises:
-        ValueError: when nothing in the model is trainable, decay_all decays nothing, or the
-            initialisation gives factors to an optimizer that does not take them.
+    Raises ValueError when nothing in the model is trainable, decay_all decays nothing, or the
+    initialisation gives factors to an optimizer that does not take them.
     """
     if decay_all and weight_decay == 0:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -29,7 +30,33 @@ _RULES: dict[str, Callable[[str, float, float], None]] = {
 
 
 def check_options(build: Callable[..., Any], **options: float) -> None:
-    """Check the range of each option of the optimizer function `build`.
+    """Check the range of options of the optimizer function `build`.
+
+    Raises ValueError when one is out of range; the message proposes the default of `build`.
+    """
+    defaults = inspect.signature(build).parameters
+    for name, value in options.items():
+        _RULES[name](f"optimizer.{name}", value, defaults[name].default)
+
+
+@torch.enable_grad()
+def closure_loss(closure: Callable[[], Any] | None) -> Any:
+    """What a step's closure, called once, returns; None without one."""
+    return None if closure is None else closure()
+
+
+def torch_optimizer(
+    build: Callable[..., Any],
+    kind: Callable[..., torch.optim.Optimizer],
+    model: nn.Module,
+    *,
+    lr: float,
+    weight_decay: float,
+    decay_all: bool,
+    options: Mapping[str, float] = MappingProxyType({}),
+    fixed: Mapping[str, Any] = MappingProxyType({}),
+) -> torch.optim.Optimizer:
+    """Build an optimizer class of torch, for the function `build`, over the groups of the model.
 
     These options mean the same in every optimizer::
 
@@ -41,38 +68,16 @@ def check_options(build: Callable[..., Any], **options: float) -> None:
         momentum      decay rate of the sum or mean of past gradients, [0, 1); 0 for none
         eps           added to the root of the second moment, above 0
 
-    Raises:
-        ValueError: when an option is out of range; the message proposes the default of `build`.
+    kind: class of ``torch.optim``. options: of this list, to be checked. fixed: other arguments of
+    the class, under torch's names.
+    Raises ValueError when an option is out of range, decay_all has nothing to decay with, or the
+    initialisation needs learning rates that the optimizer does not take.
     """
-    defaults = inspect.signature(build).parameters
-    for name, value in options.items():
-        _RULES[name](f"optimizer.{name}", value, defaults[name].default)
-
-
-def torch_optimizer(
-    kind: Callable[..., torch.optim.Optimizer],
-    model: nn.Module,
-    *,
-    lr: float,
-    weight_decay: float,
-    decay_all: bool,
-    options: Mapping[str, Any],
-) -> torch.optim.Optimizer:
-    """Build an optimizer class of torch over the parameter groups of the model.
-
-    Args:
-        kind: class of ``torch.optim``.
-        model: gives the parameters; see `param_groups` for which of them decay.
-        lr: peak learning rate, per optimizer step.
-        weight_decay: see `check_options`.
-        decay_all: whether embeddings, norms and biases decay as well.
-        options: all other arguments of the class, under torch's names.
-
-    Raises:
-        ValueError: when decay_all has nothing to decay with, or the initialisation needs learning
-            rates that the optimizer does not take.
-    """
+    check_options(build, lr=lr, weight_decay=weight_decay, **options)
+    arguments = {**options, **fixed}
+    if "beta1" in options:
+        arguments["betas"] = (float(arguments.pop("beta1")), float(arguments.pop("beta2")))
     if kind not in _ADAM:
-        return kind(param_groups(model, weight_decay, decay_all=decay_all), lr=lr, **options)
+        return kind(param_groups(model, weight_decay, decay_all=decay_all), lr=lr, **arguments)
     groups = param_groups(model, weight_decay, decay_all=decay_all, lr=lr)
-    return kind(groups, lr=lr, fused=can_fuse(model) or None, **options)
+    return kind(groups, lr=lr, fused=can_fuse(model) or None, **arguments)

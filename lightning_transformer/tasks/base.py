@@ -1,7 +1,5 @@
 """A task: what is predicted. It makes batches of examples, and loss and metrics of features."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -39,7 +37,12 @@ class Batch(NamedTuple):
     source_ids: Tensor | None = None
     source_padding: Tensor | None = None
 
-    def to(self, device: torch.device) -> Batch:
+    @classmethod
+    def without_labels(cls, ids: Tensor) -> "Batch":
+        """Rows (B, T) to predict from, without padding."""
+        return cls(ids, torch.full_like(ids, IGNORE), ids.new_zeros(()), ids.numel())
+
+    def to(self, device: torch.device) -> "Batch":
         """The same on a device; copies from pinned memory do not wait."""
         moved: list[Any] = [
             x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in self
@@ -59,10 +62,10 @@ Collator = Callable[[Sequence[Any], Sequence[int]], Batch]
 
 
 class Task(nn.Module):
-    """Contract of a task; what each subclass must say of itself stands first.
+    """Contract of a task; what each subclass sets comes first.
 
     causal: True or False = needs a causal or a bidirectional model; needs_source: a model with a
-    source; example: the kind of example that it eats; n_extra_tokens: special tokens that it adds
+    source; example: the kind of example that it reads; n_extra_tokens: special tokens that it adds
     to a row of data; n_generated: examples per split whose metrics need generated output;
     head_uses: times that a training step goes through the head.
     """
@@ -177,6 +180,33 @@ class Task(nn.Module):
         raise ValueError(f"task {type(self).__name__} makes no predictions: it defines no predict")
 
 
+class TokenTask(Task):
+    """A task whose scores are those of the vocabulary's tokens.
+
+    tie_embeddings: the output layer shares the table of the embedding. bias: of the output layer.
+    softcap: of its scores, see `Head`.
+    """
+
+    def __init__(
+        self,
+        *,
+        loss: nn.Module,
+        tie_embeddings: bool = True,
+        bias: bool = False,
+        softcap: float | None = None,
+    ) -> None:
+        super().__init__(loss=loss)
+        self.tie_embeddings, self.bias, self.softcap = tie_embeddings, bias, softcap
+
+    def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
+        if self.tie_embeddings and isinstance(embedding, MakesHead):
+            self.head = embedding.tied_head(bias=self.bias, softcap=self.softcap)
+            return
+        self.head = Head(d_model, embedding.num_embeddings, bias=self.bias, softcap=self.softcap)
+        if self.tie_embeddings:
+            self.head.weight = embedding.weight
+
+
 def update(metrics: nn.ModuleDict, name: str, *values: Any) -> None:
     """metrics[name].update(*values), for type checkers that see a bare module there."""
     metric = metrics[name]
@@ -206,26 +236,3 @@ def pad_mask(rows: Sequence[np.ndarray]) -> Tensor | None:
     if (lengths == lengths.max()).all():
         return None
     return torch.from_numpy(np.arange(lengths.max()) >= lengths[:, None])
-
-
-def vocabulary_head(
-    d_model: int,
-    embedding: nn.Embedding,
-    *,
-    tied: bool,
-    bias: bool,
-    softcap: float | None = None,
-) -> Head:
-    """The projection onto the vocabulary, sharing the embedding's table if tied."""
-    if tied and isinstance(embedding, MakesHead):
-        return embedding.tied_head(bias=bias, softcap=softcap)
-    head = Head(d_model, embedding.num_embeddings, bias=bias, softcap=softcap)
-    if tied:
-        head.weight = embedding.weight
-    return head
-
-
-def on_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch with its tensors on a device."""
-    moved: list[Any] = [x.to(device) if isinstance(x, Tensor) else x for x in batch]
-    return Batch(*moved)

@@ -19,11 +19,10 @@ from lightning_transformer.tasks.base import (
     Batch,
     Collator,
     Sample,
-    Task,
+    TokenTask,
     pad,
     update,
     value,
-    vocabulary_head,
 )
 from lightning_transformer.tasks.metrics.mean import Mean
 from lightning_transformer.tasks.predict import (
@@ -66,7 +65,7 @@ class NextToken:
         return Batch(ids[:, :-1], labels, n_targets, n_tokens, documents=documents)
 
 
-class CausalLM(Task):
+class CausalLM(TokenTask):
     """Predict the next token from those before it: sum of -log p(x_t | x_<t).
 
     The end-of-text token after each document is a target like any other. Besides `loss` (nats per
@@ -82,21 +81,8 @@ class CausalLM(Task):
     id_bytes: Tensor
     n_prefix: int = 0
 
-    def __init__(
-        self,
-        *,
-        loss: nn.Module,
-        tie_embeddings: bool = True,
-        bias: bool = False,
-        softcap: float | None = None,
-    ) -> None:
-        super().__init__(loss=loss)
-        self.tie_embeddings, self.bias, self.softcap = tie_embeddings, bias, softcap
-
     def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
-        self.head = vocabulary_head(
-            d_model, embedding, tied=self.tie_embeddings, bias=self.bias, softcap=self.softcap
-        )
+        super().build_head(d_model, embedding)
         sizes = torch.from_numpy(self.vocabulary.id_bytes)
         self.register_buffer("id_bytes", sizes, persistent=False)
 

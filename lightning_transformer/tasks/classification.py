@@ -21,7 +21,6 @@ from lightning_transformer.tasks.base import (
     Collator,
     Sample,
     Task,
-    on_device,
     pad,
     pad_mask,
     update,
@@ -91,15 +90,14 @@ class Classification(Task):
 
     @torch.no_grad()
     def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
-        batch = self.collator("val")(examples, [0] * len(examples))
-        batch = on_device(batch, self.head.weight.device)
+        batch = self.collator("val")(examples, [0] * len(examples)).to(self.head.weight.device)
         chances = self.scores(model.features(batch), batch)[0].softmax(dim=-1).cpu()
         samples = []
         for example, chance in zip(examples, chances, strict=True):
             best = int(chance.argmax())
-            said = f"{self.labels[best]} ({chance[best]:.0%})"
+            output = f"{self.labels[best]} ({chance[best]:.0%})"
             samples.append(
-                Sample(self.vocabulary.decode(example.ids), said, self.labels[example.label])
+                Sample(self.vocabulary.decode(example.ids), output, self.labels[example.label])
             )
         return samples
 
@@ -140,6 +138,6 @@ class Classification(Task):
         if not rows:
             return torch.zeros(0, len(self.labels))
         examples = [Labelled(row, 0) for row in rows]
-        batch = on_device(self.collator("test")(examples, [0] * len(rows)), model.device)
+        batch = self.collator("test")(examples, [0] * len(rows)).to(model.device)
         scores, _ = self.scores(model.features(batch), batch)
         return scores.softmax(dim=-1).cpu()

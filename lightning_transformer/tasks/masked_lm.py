@@ -17,11 +17,10 @@ from lightning_transformer.tasks.base import (
     Batch,
     Collator,
     Sample,
-    Task,
+    TokenTask,
     pad,
     pad_mask,
     update,
-    vocabulary_head,
 )
 from lightning_transformer.tasks.metrics.mean import Mean
 from lightning_transformer.tasks.predict import (
@@ -88,7 +87,7 @@ class Transform(nn.Module):
         return y
 
 
-class MaskedLM(Task):
+class MaskedLM(TokenTask):
     """Restore hidden tokens from both sides (Devlin et al. 2019): -log p(x_t | x with holes).
 
     `loss` is nats per hidden token, `accuracy` the share of hidden tokens that come first.
@@ -109,23 +108,19 @@ class MaskedLM(Task):
         transform: bool = False,
         norm: NormFactory = nn.LayerNorm,
     ) -> None:
-        super().__init__(loss=loss)
+        super().__init__(loss=loss, tie_embeddings=tie_embeddings, bias=bias, softcap=softcap)
         checks.fraction("mask_rate", mask_rate, 0.15)
         checks.positive("mask_rate", mask_rate, 0.15)
-        self.mask_rate, self.tie_embeddings = mask_rate, tie_embeddings
-        self.bias, self.softcap = bias, softcap
-        self.has_transform, self.norm = transform, norm
+        self.mask_rate, self.has_transform, self.norm = mask_rate, transform, norm
 
     def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
         transform = Transform(d_model, norm=self.norm) if self.has_transform else nn.Identity()
         self.transform = transform
-        self.head = vocabulary_head(
-            d_model, embedding, tied=self.tie_embeddings, bias=self.bias, softcap=self.softcap
-        )
+        super().build_head(d_model, embedding)
 
     def collator(self, split: str) -> Collator:
-        words = self.vocabulary
-        return MaskTokens(self.mask_rate, words.mask_id, words.pad_id, words.n_text)
+        vocabulary = self.vocabulary
+        return MaskTokens(self.mask_rate, vocabulary.mask_id, vocabulary.pad_id, vocabulary.n_text)
 
     def metrics(self) -> dict[str, Metric]:
         return super().metrics() | {"accuracy": Mean()}
@@ -142,9 +137,8 @@ class MaskedLM(Task):
     @torch.no_grad()
     def fill(self, model: Any, ids: Tensor) -> Tensor:
         """(B, T) ids with [MASK] among them -> ids with every [MASK] replaced by the best guess."""
-        labels = torch.full_like(ids, IGNORE)
-        batch = Batch(ids, labels, labels.new_zeros(()), ids.numel())
-        scores = self.head(self.transform(model.features(batch)))[..., : self.vocabulary.n_text]
+        features = model.features(Batch.without_labels(ids))
+        scores = self.head(self.transform(features))[..., : self.vocabulary.n_text]
         return torch.where(ids == self.vocabulary.mask_id, scores.argmax(dim=-1), ids)
 
     def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:

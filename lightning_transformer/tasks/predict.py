@@ -1,7 +1,5 @@
 """Predictions from texts: their options, their form, and texts to token ids."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any

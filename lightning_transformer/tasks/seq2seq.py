@@ -16,11 +16,10 @@ from lightning_transformer.tasks.base import (
     Batch,
     Collator,
     Sample,
-    Task,
+    TokenTask,
     pad,
     pad_mask,
     update,
-    vocabulary_head,
 )
 from lightning_transformer.tasks.metrics.chrf import ChrF
 from lightning_transformer.tasks.metrics.mean import Mean
@@ -33,7 +32,7 @@ class TeacherForcing:
     """Pairs -> Batch: the decoder reads BOS y_1 .. y_n and is to say y_1 .. y_n EOS.
 
     While training the decoder sees the true past, not its own guesses (Williams & Zipser 1989).
-    The source ends in EOS. Decoder pads stand on the right, behind every real position, so that the
+    The source ends in EOS. Decoder pads are on the right, behind every real position, so that the
     causal mask already hides them; source pads are masked.
     """
 
@@ -54,8 +53,8 @@ class TeacherForcing:
         )
 
 
-class Seq2Seq(Task):
-    """Say the target, given the source: sum of -log p(y_t | y_<t, x) (Sutskever et al. 2014).
+class Seq2Seq(TokenTask):
+    """Write the target, given the source: sum of -log p(y_t | y_<t, x) (Sutskever et al. 2014).
 
     `loss` is nats per target token under teacher forcing. From greedy output of the first
     n_generated examples of a split: `chrf` (character n-gram F-score, Popovic 2015, 0 to 100),
@@ -77,19 +76,13 @@ class Seq2Seq(Task):
         softcap: float | None = None,
         n_generated: int = 64,
     ) -> None:
-        super().__init__(loss=loss)
+        super().__init__(loss=loss, tie_embeddings=tie_embeddings, bias=bias, softcap=softcap)
         checks.at_least("n_generated", n_generated, 0)
-        self.tie_embeddings, self.bias, self.softcap = tie_embeddings, bias, softcap
         self.n_generated = n_generated
 
-    def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
-        self.head = vocabulary_head(
-            d_model, embedding, tied=self.tie_embeddings, bias=self.bias, softcap=self.softcap
-        )
-
     def collator(self, split: str) -> Collator:
-        words = self.vocabulary
-        return TeacherForcing(words.bos_id, words.eos_id, words.pad_id)
+        vocabulary = self.vocabulary
+        return TeacherForcing(vocabulary.bos_id, vocabulary.eos_id, vocabulary.pad_id)
 
     def metrics(self) -> dict[str, Metric]:
         generated = {
@@ -109,24 +102,25 @@ class Seq2Seq(Task):
         room = len(range(rank, self.n_generated, n_ranks)) - int(matches.count)
         if room <= 0:
             return
-        words = self.vocabulary
-        sources = [row[row != words.pad_id].cpu().numpy() for row in batch.source_ids[:room]]
+        vocabulary = self.vocabulary
+        sources = [row[row != vocabulary.pad_id].cpu().numpy() for row in batch.source_ids[:room]]
         targets = [row[row != IGNORE].cpu().numpy() for row in batch.labels[:room]]
         longest = max(len(row) for row in targets)
         outputs = generate_tokens(model, sources, max_new_tokens=longest + longest // 4 + 8)
-        said, wanted = list(map(words.decode, outputs)), list(map(words.decode, targets))
-        update(metrics, "chrf", said, wanted)
-        update(metrics, "chrf_of_source", list(map(words.decode, sources)), wanted)
-        n_equal = sum(a == b for a, b in zip(said, wanted, strict=True))
-        update(metrics, "exact_match", n_equal, len(said))
+        texts = list(map(vocabulary.decode, outputs))
+        expected = list(map(vocabulary.decode, targets))
+        update(metrics, "chrf", texts, expected)
+        update(metrics, "chrf_of_source", list(map(vocabulary.decode, sources)), expected)
+        n_equal = sum(a == b for a, b in zip(texts, expected, strict=True))
+        update(metrics, "exact_match", n_equal, len(texts))
 
     def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
-        words = self.vocabulary
-        sources = [np.append(e.source, words.eos_id) for e in examples]
+        decode = self.vocabulary.decode
+        sources = [np.append(e.source, self.vocabulary.eos_id) for e in examples]
         longest = max(len(source) for source in sources)
         outputs = generate_tokens(model, sources, max_new_tokens=longest + longest // 4 + 8)
         return [
-            Sample(words.decode(e.source), words.decode(output), words.decode(e.target))
+            Sample(decode(e.source), decode(output), decode(e.target))
             for e, output in zip(examples, outputs, strict=True)
         ]
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+from lightning_transformer.data.encode import first_tokens
 from lightning_transformer.data.examples import Tagged
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.tasks.base import (
@@ -18,7 +19,6 @@ from lightning_transformer.tasks.base import (
     Collator,
     Sample,
     Task,
-    on_device,
     pad,
     pad_mask,
     update,
@@ -58,9 +58,6 @@ class Tagging(Task):
     causal = False
     example = Tagged
 
-    def __init__(self, *, loss: nn.Module) -> None:
-        super().__init__(loss=loss)
-
     def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
         self.head = Head(d_model, len(self.labels))
 
@@ -83,14 +80,13 @@ class Tagging(Task):
 
     @torch.no_grad()
     def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
-        batch = self.collator("val")(examples, [0] * len(examples))
-        batch = on_device(batch, self.head.weight.device)
+        batch = self.collator("val")(examples, [0] * len(examples)).to(self.head.weight.device)
         guesses = self.head(model.features(batch)).argmax(dim=-1).cpu().numpy()
         samples = []
         for example, guess in zip(examples, guesses, strict=True):
-            said = self._list(example, guess[: len(example.ids)])
-            wanted = self._list(example, example.tags)
-            samples.append(Sample(self.vocabulary.decode(example.ids), said, wanted))
+            output = self._list(example, guess[: len(example.ids)])
+            expected = self._list(example, example.tags)
+            samples.append(Sample(self.vocabulary.decode(example.ids), output, expected))
         return samples
 
     def _list(self, example: Tagged, tags: np.ndarray) -> str:
@@ -121,13 +117,8 @@ class Tagging(Task):
         tags: list[int] = []
         if len(ids):
             row = torch.from_numpy(ids)[None].to(model.device)
-            batch = Batch(row, torch.full_like(row, IGNORE), row.new_zeros(()), row.numel())
-            tags = self.head(model.features(batch))[0].argmax(dim=-1).tolist()
-        tokens = [(word[0], _token(starts, word.start())) for word in WORD.finditer(text)]
-        return [(word, self.labels[tags[at]]) for word, at in tokens if at < len(tags)]
-
-
-def _token(starts: np.ndarray, character: int) -> int:
-    """The first token that holds a character: one that starts there, else the one before."""
-    at = int(np.searchsorted(starts, character, side="left"))
-    return at if at < len(starts) and starts[at] == character else at - 1
+            tags = self.head(model.features(Batch.without_labels(row)))[0].argmax(dim=-1).tolist()
+        words = list(WORD.finditer(text))
+        tokens = first_tokens(starts, [word.start() for word in words])
+        pairs = zip(words, tokens, strict=True)
+        return [(word[0], self.labels[tags[at]]) for word, at in pairs if at < len(tags)]

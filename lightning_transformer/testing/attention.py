@@ -54,12 +54,12 @@ def check_position(factory: Factory) -> None:
     bias = module.bias(places, places)
     total = torch.zeros(()) if bias is None else bias.sum()
     for name, run, given in (("embed", _embedded, x), ("rotate", _rotated, heads)):
-        whole = run(places)(module, given)
+        full = run(places)(module, given)
         rows = run(places.expand(B, T))(module, given)
-        require(near(rows, whole), f"position: {name} differs for (B, T) positions")
+        require(near(rows, full), f"position: {name} differs for (B, T) positions")
         late = run(places[2:])(module, given[..., 2:, :])
-        require(near(late, whole[..., 2:, :]), f"position: {name} depends on the row's start")
-        total = total + (whole * given.flip(-1)).sum()
+        require(near(late, full[..., 2:, :]), f"position: {name} depends on the row's start")
+        total = total + (full * given.flip(-1)).sum()
     if bias is not None:
         require(bias.shape == (H, T, T), f"position: bias is {tuple(bias.shape)}, not (H, T, S)")
         moved, late = module.bias(places + 7, places + 7), module.bias(places[2:], places)
@@ -143,21 +143,21 @@ def check_kernel(kernel: Kernel) -> None:
         "a bias and a mask": AttentionContext(mask, bias.masked_fill(~mask, float("-inf"))),
     }
     for n_kv_heads, (name, context) in itertools.product((H, 2, 1), contexts.items()):
-        said = f"kernel: with {name} and {n_kv_heads} of {H} key heads"
+        case = f"kernel: with {name} and {n_kv_heads} of {H} key heads"
         k, v = noise(B, n_kv_heads, T, K, seed=1), noise(B, n_kv_heads, T, K, seed=2)
         wanted = Eager()(q, k, v, context, 0.0)
-        require(near(kernel(q, k, v, context, 0.0), wanted), f"{said} differs from eager")
+        require(near(kernel(q, k, v, context, 0.0), wanted), f"{case} differs from eager")
         for dtype in (torch.bfloat16, torch.float16):
             bits = kernel(q.to(dtype), k.to(dtype), v.to(dtype), context, 0.0)
-            require(bits.dtype == dtype, f"{said} turns {dtype} into {bits.dtype}")
-            require(near(bits.double(), wanted, 0.05), f"{said} is off in {dtype}")
+            require(bits.dtype == dtype, f"{case} turns {dtype} into {bits.dtype}")
+            require(near(bits.double(), wanted, 0.05), f"{case} is off in {dtype}")
         leaves = [x.clone().requires_grad_() for x in (q, k, v)]
         if not trains:
             refused = _refuses(partial(kernel, leaves[0], leaves[1], leaves[2], context, 0.0))
-            require(refused, f"{said} takes what needs a gradient, and says it cannot train")
+            require(refused, f"{case} takes what needs a gradient, and says it cannot train")
             continue
         kernel(leaves[0], leaves[1], leaves[2], context, 0.0).sum().backward()
-        require(all(finite(x.grad) for x in leaves), f"{said} has no finite gradient")
+        require(all(finite(x.grad) for x in leaves), f"{case} has no finite gradient")
     ones = torch.ones(B, H, 200, K)
     if _refuses(lambda: _check_training(kernel, 0.5)):
         refused = _refuses(lambda: kernel(ones, ones, ones, AttentionContext(), 0.5))

@@ -97,7 +97,7 @@ def check_residual_out(kind: str, module: nn.Module) -> None:
 
 
 class _Outputs(Init):
-    """Counts the weights that it is told to make outputs into the residual stream."""
+    """Counts the weights that it is asked to fill as outputs into the residual stream."""
 
     n = 0
 

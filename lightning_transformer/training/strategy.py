@@ -16,11 +16,11 @@ from lightning_transformer.checkpoint.sharded import (
     save_sharded,
 )
 from lightning_transformer.distributed.full_state import (
+    full_optimizer_state,
     full_state_dict,
     load_optimizer,
     load_weights,
     ordered,
-    whole_optimizer,
 )
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn import checks
@@ -79,7 +79,7 @@ class ModelParallel(ModelParallelStrategy):
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
         assert self.lightning_module is not None
         plain = getattr(optimizer, "_optimizer", optimizer)  # without Lightning's wrapper
-        return whole_optimizer(self.lightning_module, plain, cut=self.sharded_checkpoints)
+        return full_optimizer_state(self.lightning_module, plain, cut=self.sharded_checkpoints)
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         assert self.lightning_module is not None

@@ -154,9 +154,10 @@ BUGS = [
     Bug(
         26,
         "data/loading/eval_loader.py",
-        "self.rows = range(rank, len(split), world_size)",
-        "whole = -(-len(split) // world_size) * world_size\n"
-        "        self.rows = [i % len(split) for i in range(rank, whole, world_size)]",
+        "self.rows = range(self.rank, len(self.split), self.world_size)",
+        "n = len(self.split)\n"
+        "        filled_up = -(-n // self.world_size) * self.world_size\n"
+        "        self.rows = [i % n for i in range(self.rank, filled_up, self.world_size)]",
     ),
     Bug(
         27,
@@ -192,8 +193,11 @@ BUGS = [
     Bug(
         33,
         "tasks/seq2seq.py",
-        "list(map(words.decode, outputs)), list(map(words.decode, targets))",
-        "*[[' '.join(map(str, ids)) for ids in side] for side in (outputs, targets)],",
+        "texts = list(map(vocabulary.decode, outputs))\n"
+        "        expected = list(map(vocabulary.decode, targets))",
+        "texts, expected = (\n"
+        "            [' '.join(map(str, ids)) for ids in side] for side in (outputs, targets)\n"
+        "        )",
     ),
     Bug(
         34,

@@ -157,7 +157,7 @@ PART_BUGS = [
         "mean(dim=0",
         "tests/unit/optim/optimizers/test_normuon.py",
     ),
-    PartBug("optim/schedule/wsd.py", "total_steps) - 1", "total_steps)", SCHEDULES),
+    PartBug("optim/schedule/decay.py", "total_steps) - 1", "total_steps)", SCHEDULES),
     PartBug(
         "optim/schedule/inverse_sqrt.py", "self.warmup_steps - 1)", "self.warmup_steps)", SCHEDULES
     ),

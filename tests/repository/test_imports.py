@@ -42,7 +42,6 @@ FLOORS = {
     "tasks": 2,
     "models": 3,
     "checkpoint": 3,
-    "convert": 3,
     "testing": 3,
     "build": 4,
     "training": 5,

@@ -18,6 +18,7 @@ from lightning_transformer.tasks.causal_lm import CausalLM
 from lightning_transformer.training.callbacks import metric_logger
 from lightning_transformer.training.callbacks.sample_writer import Samples
 from tests.conftest import compose_config, options
+from tests.helpers.examples import first_examples
 from tests.helpers.short_runs import (
     checkpoint,
     difference,
@@ -37,7 +38,7 @@ def mean_nll(folder: Path, split: str, name: str) -> float:
     data = build(compose_config(*read(folder).overrides), "data")
     data.prepare()
     total, count = 0.0, 0
-    for example in data.raw(split, 10**9):
+    for example in first_examples(data, split, 10**9):
         ids = torch.from_numpy(np.asarray(example.ids, dtype=np.int64))
         batch = model.task.collator(split)([example], [0])
         with torch.no_grad():

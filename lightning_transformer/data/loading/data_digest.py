@@ -1,7 +1,5 @@
 """What identifies the text of a run, so that only runs on the same text are compared."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

@@ -1,8 +1,7 @@
 """The loader of the validation and test splits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,23 +13,22 @@ from lightning_transformer.data.split import Split
 _FIRST = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)  # epoch and index
 
 
+@dataclass(eq=False)
 class _EvaluationBatches(Dataset[Any]):
     """Item b = the b-th batch of this rank's examples; those from n_own on do not count."""
 
-    def __init__(
-        self,
-        split: Split,
-        collate: Collate,
-        *,
-        seed: int,
-        batch_size: int,
-        rank: int,
-        world_size: int,
-    ) -> None:
-        self.split, self.collate, self.seed, self.batch_size = split, collate, seed, batch_size
-        self.rows = range(rank, len(split), world_size)
-        self.n_own = -(-len(self.rows) // batch_size)
-        self.n_batches = -(-len(range(0, len(split), world_size)) // batch_size)  # of rank 0
+    split: Split
+    collate: Collate
+    seed: int
+    batch_size: int
+    rank: int
+    world_size: int
+
+    def __post_init__(self) -> None:
+        self.rows = range(self.rank, len(self.split), self.world_size)
+        self.n_own = -(-len(self.rows) // self.batch_size)
+        n_rows_of_first = len(range(0, len(self.split), self.world_size))
+        self.n_batches = -(-n_rows_of_first // self.batch_size)
 
     def __len__(self) -> int:
         return self.n_batches
@@ -67,9 +65,7 @@ class EvaluationLoader:
         num_workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
-        self._batches = _EvaluationBatches(
-            split, collate, seed=seed, batch_size=batch_size, rank=rank, world_size=world_size
-        )
+        self._batches = _EvaluationBatches(split, collate, seed, batch_size, rank, world_size)
         self._loader = torch_loader(self._batches, None, num_workers, pin_memory)
 
     def __len__(self) -> int:

@@ -1,7 +1,5 @@
 """Which training examples a run has seen, as one digest, so that two runs can be compared."""
 
-from __future__ import annotations
-
 import hashlib
 
 from lightning_transformer.data.loading.train_loader import StepLoader

@@ -5,11 +5,10 @@ every number of ranks, micro-batches and workers, and for a resumed run. Two var
 see the same samples.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -97,24 +96,21 @@ def check_batch_size(batch_size: int, n_examples: int, accumulate: int, world_si
         )
 
 
+@dataclass(eq=False)
 class _Steps(Dataset[list[Any]]):
     """Item s = the list of this rank's micro-batches of optimizer step s."""
 
-    def __init__(
-        self,
-        split: Split,
-        collate: Collate,
-        *,
-        seed: int,
-        batch_size: int,
-        accumulate: int,
-        rank: int,
-        world_size: int,
-    ) -> None:
-        self.split, self.collate, self.seed = split, collate, seed
-        self.batch_size, self.accumulate = batch_size, accumulate
-        self.share = batch_size // world_size
-        self.first = rank * self.share
+    split: Split
+    collate: Collate
+    seed: int
+    batch_size: int
+    accumulate: int
+    rank: int
+    world_size: int
+
+    def __post_init__(self) -> None:
+        self.share = self.batch_size // self.world_size
+        self.first = self.rank * self.share
         self._orders: dict[int, np.ndarray] = {}
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -222,15 +218,7 @@ class StepLoader:
         self._handed_out = 0
         self._left_out = LeftOut() if left_out is None else left_out
         self._numbers = _StepNumbers(self._left_out)
-        self._steps = _Steps(
-            split,
-            collate,
-            seed=seed,
-            batch_size=batch_size,
-            accumulate=accumulate,
-            rank=rank,
-            world_size=world_size,
-        )
+        self._steps = _Steps(split, collate, seed, batch_size, accumulate, rank, world_size)
         self._loader = torch_loader(self._steps, self._numbers, num_workers, pin_memory)
 
     def __len__(self) -> int:

@@ -1,7 +1,5 @@
 """The contract of packing options."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol
 

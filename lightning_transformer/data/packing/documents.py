@@ -1,7 +1,5 @@
 """The rows of `stream`, with the document number of each token."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Rows of seq_len + 1 tokens cut out of one long array."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One long stream of tokens, cut without regard to documents."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The role that each name plays in a Python source, by its syntax tree."""
 
-from __future__ import annotations
-
 import ast
 import builtins
 import re

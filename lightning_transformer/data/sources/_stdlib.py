@@ -1,7 +1,5 @@
 """The text that every Python brings along: its language reference and its standard library."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import io

@@ -1,16 +1,14 @@
 """Tagged words of the user, from files in columns as in the CoNLL shared tasks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lightning_transformer.data import encode
-from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.examples import Tagged
 from lightning_transformer.data.files import read_text
-from lightning_transformer.data.holdout import by_first_text, check_fractions
+from lightning_transformer.data.holdout import by_first_text
+from lightning_transformer.data.sources._own_files import OwnFiles
 from lightning_transformer.data.split import ExampleList, Record
-from lightning_transformer.data.tokenizers.base import Tokenizer
 
 
 def sentence(words: Sequence[str], tags: Sequence[str]) -> Record:
@@ -50,7 +48,8 @@ def read_sentences(path: str, key: str, word_column: int, tag_column: int) -> li
     return found
 
 
-class CoNLL(DataModule):
+@dataclass(kw_only=True, eq=False)
+class CoNLL(OwnFiles):
     """Sentences with one tag per word; the tag sits on the first token of the word.
 
     Words are joined by spaces. Equal sentences go to the same split, by their hash. val_path and
@@ -66,48 +65,20 @@ class CoNLL(DataModule):
     name = "conll"
     example = Tagged
 
-    def __init__(
-        self,
-        *,
-        path: str,
-        tokenizer: Tokenizer,
-        word_column: int = 0,
-        tag_column: int = -1,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.1,
-        val_path: str | None = None,
-        test_path: str | None = None,
-        seq_len: int = 128,
-        batch_size: int = 32,
-        eval_batch_size: int = 64,
-        num_workers: int = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            tokenizer=tokenizer,
-        )
-        check_fractions(val_fraction, test_fraction)
-        self.path, self.word_column, self.tag_column = path, word_column, tag_column
-        self.held_out = {"val": val_path, "test": test_path}
-        self.val_fraction = 0.0 if val_path else val_fraction
-        self.test_fraction = 0.0 if test_path else test_fraction
+    word_column: int = 0
+    tag_column: int = -1
 
     def read(self) -> dict[str, list[Record]]:
         """Return the sentences of each split in the order of the files, and set `labels`."""
         columns = (self.word_column, self.tag_column)
         sentences = read_sentences(self.path, "data.path", *columns)
-        records = by_first_text(sentences, self.val_fraction, self.test_fraction)
+        records = by_first_text(sentences, *self.fractions)
         for split, path in self.held_out.items():
-            if path:
-                records[split] = read_sentences(path, f"data.{split}_path", *columns)
+            records[split] = read_sentences(path, f"data.{split}_path", *columns)
         self.labels = sorted({tag for record in records["train"] for _, tag in record.note})
         return records
 
     def encode(self, split: str, records: Sequence[Record]) -> ExampleList:
-        assert self.labels is not None, "read() sets the labels"
         numbers = {tag: number for number, tag in enumerate(self.labels)}
         tagged = []
         for record in records:

@@ -1,22 +1,21 @@
 """Labelled texts of the user, from JSON or CSV files."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lightning_transformer.data import encode
-from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.examples import Labelled as LabelledExample
 from lightning_transformer.data.files import read_rows
-from lightning_transformer.data.holdout import by_first_text, check_fractions
+from lightning_transformer.data.holdout import by_first_text
+from lightning_transformer.data.sources._own_files import OwnFiles
 from lightning_transformer.data.split import ExampleList, Record
-from lightning_transformer.data.tokenizers.base import Tokenizer
 
 log = logging.getLogger(__name__)
 
 
-class LabelledText(DataModule):
+@dataclass(kw_only=True, eq=False)
+class LabelledText(OwnFiles):
     """Texts with one label each, from .jsonl, .json, .csv or .tsv files.
 
     Equal texts go to the same split, by their hash. val_path and test_path, if given, take the
@@ -32,34 +31,8 @@ class LabelledText(DataModule):
     name = "labelled"
     example = LabelledExample
 
-    def __init__(
-        self,
-        *,
-        path: str,
-        tokenizer: Tokenizer,
-        text_key: str = "text",
-        label_key: str = "label",
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.1,
-        val_path: str | None = None,
-        test_path: str | None = None,
-        seq_len: int = 128,
-        batch_size: int = 32,
-        eval_batch_size: int = 64,
-        num_workers: int = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            tokenizer=tokenizer,
-        )
-        check_fractions(val_fraction, test_fraction)
-        self.path, self.text_key, self.label_key = path, text_key, label_key
-        self.held_out = {"val": val_path, "test": test_path}
-        self.val_fraction = 0.0 if val_path else val_fraction
-        self.test_fraction = 0.0 if test_path else test_fraction
+    text_key: str = "text"
+    label_key: str = "label"
 
     def _records(self, path: str, key: str) -> list[Record]:
         rows = read_rows(path, (self.text_key, self.label_key), key=key)
@@ -71,13 +44,11 @@ class LabelledText(DataModule):
     def read(self) -> dict[str, list[Record]]:
         """Return the texts of each split in the order of the rows, and set `labels`."""
         rows = self._records(self.path, "data.path")
-        records = by_first_text(rows, self.val_fraction, self.test_fraction)
+        records = by_first_text(rows, *self.fractions)
         for split, path in self.held_out.items():
-            if path:
-                records[split] = self._records(path, f"data.{split}_path")
+            records[split] = self._records(path, f"data.{split}_path")
         self.labels = sorted({record.note for record in records["train"]})
         return records
 
     def encode(self, split: str, records: Sequence[Record]) -> ExampleList:
-        assert self.labels is not None, "read() sets the labels"
         return encode.labelled(split, records, self.vocabulary, self.labels, self.seq_len)

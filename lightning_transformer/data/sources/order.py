@@ -1,8 +1,7 @@
 """Which of two letters comes first: a question that only position information answers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator, Philox
@@ -11,7 +10,6 @@ from lightning_transformer.data import encode
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.examples import Labelled
 from lightning_transformer.data.split import ExampleList, Record
-from lightning_transformer.data.tokenizers.base import Tokenizer
 from lightning_transformer.nn import checks
 
 FILLER = "abcdefgh"
@@ -19,6 +17,7 @@ MARKERS = ("A", "B")
 SEED = 2017  # of the texts, which are the same for all runs
 
 
+@dataclass(kw_only=True, eq=False)
 class Order(DataModule):
     """Random letters with one A and one B among them, labelled with the marker that comes first.
 
@@ -33,31 +32,15 @@ class Order(DataModule):
     name = "order"
     example = Labelled
 
-    def __init__(
-        self,
-        *,
-        tokenizer: Tokenizer,
-        n_train: int = 4000,
-        n_eval: int = 500,
-        seq_len: int = 16,
-        batch_size: int = 32,
-        eval_batch_size: int = 64,
-        num_workers: int = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            tokenizer=tokenizer,
-        )
-        for key, value, near in (
-            ("seq_len", seq_len, 16),
-            ("n_train", n_train, 4000),
-            ("n_eval", n_eval, 500),
-        ):
-            checks.at_least(f"data.{key}", value, 2, near)
-        self.n_train, self.n_eval = n_train, n_eval
+    n_train: int = 4000
+    n_eval: int = 500
+    seq_len: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.at_least("data.seq_len", self.seq_len, 2, 16)
+        checks.at_least("data.n_train", self.n_train, 2, 4000)
+        checks.at_least("data.n_eval", self.n_eval, 2, 500)
 
     def read(self) -> dict[str, list[Record]]:
         """Return the texts of each split, drawn anew for each, and set `labels`."""
@@ -69,7 +52,6 @@ class Order(DataModule):
         }
 
     def encode(self, split: str, records: Sequence[Record]) -> ExampleList:
-        assert self.labels is not None, "read() sets the labels"
         return encode.labelled(split, records, self.vocabulary, self.labels, self.seq_len)
 
 

@@ -1,10 +1,9 @@
 """Which package a snippet of source comes from: classification without a download."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from lightning_transformer.data import encode
 from lightning_transformer.data.base import DataModule
@@ -12,7 +11,6 @@ from lightning_transformer.data.examples import Labelled
 from lightning_transformer.data.holdout import position
 from lightning_transformer.data.sources import _stdlib
 from lightning_transformer.data.split import ExampleList, Record
-from lightning_transformer.data.tokenizers.base import Tokenizer
 from lightning_transformer.nn import checks
 
 log = logging.getLogger(__name__)
@@ -85,6 +83,7 @@ def spread(records: Sequence[Record], n: int) -> list[Record]:
     return [records[i * len(records) // n] for i in range(n)]
 
 
+@dataclass(kw_only=True, eq=False)
 class Package(DataModule):
     """Snippets of the standard library's source, labelled with the package they come from.
 
@@ -102,25 +101,11 @@ class Package(DataModule):
     name = "package"
     example = Labelled
 
-    def __init__(
-        self,
-        *,
-        tokenizer: Tokenizer,
-        max_per_class: int = 500,
-        seq_len: int = 128,
-        batch_size: int = 32,
-        eval_batch_size: int = 64,
-        num_workers: int = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            tokenizer=tokenizer,
-        )
-        checks.at_least("data.max_per_class", max_per_class, 4, 500)
-        self.max_per_class = max_per_class
+    max_per_class: int = 500
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.at_least("data.max_per_class", self.max_per_class, 4, 500)
 
     def _files(self) -> dict[str, dict[str, list[Record]]]:
         """Return the snippets of each file of each package that has at least three files."""
@@ -158,5 +143,4 @@ class Package(DataModule):
         return records
 
     def encode(self, split: str, records: Sequence[Record]) -> ExampleList:
-        assert self.labels is not None, "read() sets the labels"
         return encode.labelled(split, records, self.vocabulary, self.labels, self.seq_len)

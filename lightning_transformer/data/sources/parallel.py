@@ -1,17 +1,15 @@
 """Parallel text of the user: two files whose lines belong together."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lightning_transformer.data import encode
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.examples import Pair
 from lightning_transformer.data.files import read_text
-from lightning_transformer.data.holdout import by_first_text, check_fractions
+from lightning_transformer.data.holdout import by_first_text, fractions_to_cut
 from lightning_transformer.data.split import ExampleList, Record
-from lightning_transformer.data.tokenizers.base import Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +39,7 @@ def read_pairs(source: str, target: str, prefix: str) -> list[Record]:
     return kept
 
 
+@dataclass(kw_only=True, eq=False)
 class ParallelText(DataModule):
     """Pairs from two text files, line by line, as for translation.
 
@@ -56,46 +55,35 @@ class ParallelText(DataModule):
     name = "parallel"
     example = Pair
 
-    def __init__(
-        self,
-        *,
-        source: str,
-        target: str,
-        tokenizer: Tokenizer,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.1,
-        val_source: str | None = None,
-        val_target: str | None = None,
-        test_source: str | None = None,
-        test_target: str | None = None,
-        seq_len: int = 128,
-        batch_size: int = 32,
-        eval_batch_size: int = 64,
-        num_workers: int = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            tokenizer=tokenizer,
-        )
-        check_fractions(val_fraction, test_fraction)
-        self.source, self.target = source, target
-        self.held_out = {"val": (val_source, val_target), "test": (test_source, test_target)}
+    source: str
+    target: str
+    val_fraction: float = 0.1
+    test_fraction: float = 0.1
+    val_source: str | None = None
+    val_target: str | None = None
+    test_source: str | None = None
+    test_target: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.held_out = {
+            "val": (self.val_source, self.val_target),
+            "test": (self.test_source, self.test_target),
+        }
         for split, (s, t) in self.held_out.items():
             if bool(s) != bool(t):
                 given, missing = ("source", "target") if s else ("target", "source")
                 raise ValueError(
                     f"data.{split}_{given}={s or t} needs data.{split}_{missing} as well"
                 )
-        self.val_fraction = 0.0 if val_source else val_fraction
-        self.test_fraction = 0.0 if test_source else test_fraction
+        self.fractions = fractions_to_cut(
+            self.val_fraction, self.test_fraction, self.val_source, self.test_source
+        )
 
     def read(self) -> dict[str, list[Record]]:
         """Return the pairs of each split in the order of the lines."""
         pairs = read_pairs(self.source, self.target, "")
-        records = by_first_text(pairs, self.val_fraction, self.test_fraction)
+        records = by_first_text(pairs, *self.fractions)
         for split, (source, target) in self.held_out.items():
             if source and target:
                 records[split] = read_pairs(source, target, f"{split}_")

@@ -1,8 +1,7 @@
 """The documentation of the running Python: real English and code without a download."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lightning_transformer.data import encode
 from lightning_transformer.data.base import DataModule
@@ -12,12 +11,12 @@ from lightning_transformer.data.packing.base import Packing
 from lightning_transformer.data.packing.rows import Rows
 from lightning_transformer.data.sources import _stdlib
 from lightning_transformer.data.split import Record
-from lightning_transformer.data.tokenizers.base import Tokenizer
 
 SHORTEST = 80
 """Docstrings up to this many characters are left out: they mostly restate a name."""
 
 
+@dataclass(kw_only=True, eq=False)
 class PyDocs(DataModule):
     """Python's language reference and the docstrings of its standard library.
 
@@ -31,24 +30,8 @@ class PyDocs(DataModule):
     name = "pydocs"
     example = Tokens
 
-    def __init__(
-        self,
-        *,
-        tokenizer: Tokenizer,
-        packing: Packing,
-        seq_len: int = 128,
-        batch_size: int = 16,
-        eval_batch_size: int = 64,
-        num_workers: int = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            tokenizer=tokenizer,
-        )
-        self.packing = packing
+    packing: Packing
+    batch_size: int = 16
 
     def read(self) -> dict[str, list[Record]]:
         """Return the documents of each split, chapters first, then files by name."""

@@ -1,9 +1,8 @@
 """Restoring case and punctuation of English sentences: real pairs without a download."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from lightning_transformer.data import encode
 from lightning_transformer.data.base import DataModule
@@ -11,7 +10,6 @@ from lightning_transformer.data.examples import Pair
 from lightning_transformer.data.holdout import by_first_text
 from lightning_transformer.data.sources import _stdlib
 from lightning_transformer.data.split import ExampleList, Record
-from lightning_transformer.data.tokenizers.base import Tokenizer
 
 WORDS = range(5, 41)
 _PARAGRAPHS = re.compile(r"\n\s*\n")
@@ -38,6 +36,7 @@ def sentences(text: str) -> Iterator[str]:
                 yield sentence
 
 
+@dataclass(kw_only=True, eq=False)
 class Restore(DataModule):
     """Pairs (lower-cased sentence without punctuation, original sentence).
 
@@ -51,22 +50,7 @@ class Restore(DataModule):
     name = "restore"
     example = Pair
 
-    def __init__(
-        self,
-        *,
-        tokenizer: Tokenizer,
-        seq_len: int = 64,
-        batch_size: int = 32,
-        eval_batch_size: int = 64,
-        num_workers: int = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            tokenizer=tokenizer,
-        )
+    seq_len: int = 64
 
     def read(self) -> dict[str, list[Record]]:
         """Return the pairs of each split in the order in which their sentences first occur."""

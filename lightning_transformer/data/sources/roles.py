@@ -1,10 +1,9 @@
 """The role of each name in Python source: tagging with exact labels, without a download."""
 
-from __future__ import annotations
-
 import itertools
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from lightning_transformer.data.examples import Tagged
 from lightning_transformer.data.holdout import assign, position
 from lightning_transformer.data.sources import _name_roles, _stdlib
 from lightning_transformer.data.split import ExampleList, Record
-from lightning_transformer.data.tokenizers.base import Tokenizer
 from lightning_transformer.nn import checks
 
 log = logging.getLogger(__name__)
@@ -58,6 +56,7 @@ def _roles_of(files: Sequence[_stdlib.SourceFile]) -> dict[str, list[list[Any]]]
     return found
 
 
+@dataclass(kw_only=True, eq=False)
 class Roles(DataModule):
     """Windows of Python functions, methods and class heads, with the role of each name as tag.
 
@@ -79,25 +78,11 @@ class Roles(DataModule):
     name = "roles"
     example = Tagged
 
-    def __init__(
-        self,
-        *,
-        tokenizer: Tokenizer,
-        max_files: int = 200,
-        seq_len: int = 128,
-        batch_size: int = 32,
-        eval_batch_size: int = 64,
-        num_workers: int = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            tokenizer=tokenizer,
-        )
-        checks.at_least("data.max_files", max_files, 20, 200)
-        self.max_files = max_files
+    max_files: int = 200
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.at_least("data.max_files", self.max_files, 20, 200)
 
     def _files(self) -> list[_stdlib.SourceFile]:
         # Another hash than that of the split, or the chosen files would all be in one split.

@@ -1,19 +1,17 @@
 """Plain text files of the user."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lightning_transformer.data import encode
-from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.examples import Tokens
 from lightning_transformer.data.files import matching_files, read_text
-from lightning_transformer.data.holdout import assign, check_fractions, split_names
+from lightning_transformer.data.holdout import assign, split_names
 from lightning_transformer.data.packing.base import Packing
 from lightning_transformer.data.packing.rows import Rows
+from lightning_transformer.data.sources._own_files import OwnFiles
 from lightning_transformer.data.split import Record
-from lightning_transformer.data.tokenizers.base import Tokenizer
 
 MANY = 20
 """From this number of files on, complete files are held out instead of the end of each."""
@@ -26,7 +24,8 @@ def contiguous(text: str, val_fraction: float, test_fraction: float) -> dict[str
     return {"train": text[:first], "val": text[first:second], "test": text[second:]}
 
 
-class Text(DataModule):
+@dataclass(kw_only=True, eq=False)
+class Text(OwnFiles):
     """Text files: the end of each is held out or, from 20 files on, complete files are.
 
     One to 19 files: each is cut into train, then val, then test. From 20 files on, a file goes
@@ -41,33 +40,8 @@ class Text(DataModule):
     name = "text"
     example = Tokens
 
-    def __init__(
-        self,
-        *,
-        path: str,
-        tokenizer: Tokenizer,
-        packing: Packing,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.1,
-        val_path: str | None = None,
-        test_path: str | None = None,
-        seq_len: int = 128,
-        batch_size: int = 16,
-        eval_batch_size: int = 64,
-        num_workers: int = 0,
-    ) -> None:
-        super().__init__(
-            seq_len=seq_len,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            num_workers=num_workers,
-            tokenizer=tokenizer,
-        )
-        check_fractions(val_fraction, test_fraction)
-        self.path, self.val_path, self.test_path = path, val_path, test_path
-        self.val_fraction = 0.0 if val_path else val_fraction
-        self.test_fraction = 0.0 if test_path else test_fraction
-        self.packing = packing
+    packing: Packing
+    batch_size: int = 16
 
     def _files(self, path: str, key: str) -> dict[str, str]:
         """Return the text of each file by its name relative to the folder they share."""
@@ -83,19 +57,17 @@ class Text(DataModule):
 
     def read(self) -> dict[str, list[Record]]:
         """Return the documents of each split, files by name."""
-        fractions = (self.val_fraction, self.test_fraction)
         texts = self._files(self.path, "data.path")
-        records: dict[str, list[Record]] = {split: [] for split in split_names(*fractions)}
+        records: dict[str, list[Record]] = {split: [] for split in split_names(*self.fractions)}
         for name, text in sorted(texts.items()):
-            complete = {assign(name, *fractions): text}
-            parts = complete if len(texts) >= MANY else contiguous(text, *fractions)
+            complete = {assign(name, *self.fractions): text}
+            parts = complete if len(texts) >= MANY else contiguous(text, *self.fractions)
             for split, part in parts.items():
                 if part:
                     records[split].append(Record((part,)))
-        for split, path in (("val", self.val_path), ("test", self.test_path)):
-            if path:
-                held_out = self._files(path, f"data.{split}_path")
-                records[split] = [Record((text,)) for _, text in sorted(held_out.items())]
+        for split, path in self.held_out.items():
+            held_out = self._files(path, f"data.{split}_path")
+            records[split] = [Record((text,)) for _, text in sorted(held_out.items())]
         return records
 
     def encode(self, split: str, records: Sequence[Record]) -> Rows:

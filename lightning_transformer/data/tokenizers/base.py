@@ -1,7 +1,5 @@
 """The contract of tokenizers: an option that learns from text, and the vocabulary it gives."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path

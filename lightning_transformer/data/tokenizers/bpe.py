@@ -1,7 +1,5 @@
 """Byte-pair encoding over bytes, learned from the training text (Sennrich et al. 2016)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import tokenizers

@@ -1,7 +1,5 @@
 """Bytes of UTF-8 as tokens: 256 ids, no training, nothing unknown."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,7 +38,7 @@ class ByteVocabulary(Vocabulary):
         write_atomically(path, json.dumps({"class": f"{__name__}.ByteVocabulary"}))
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> ByteVocabulary:
+    def from_json(cls, content: dict[str, Any]) -> "ByteVocabulary":
         return cls()
 
 

@@ -1,7 +1,5 @@
 """Characters of the training text as tokens."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -52,7 +50,7 @@ class CharacterVocabulary(Vocabulary):
         write_atomically(path, json.dumps(content))
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> CharacterVocabulary:
+    def from_json(cls, content: dict[str, Any]) -> "CharacterVocabulary":
         return cls(content["characters"])
 
 

@@ -1,7 +1,5 @@
 """A vocabulary from a tokenizer.json, written by this package or by the `tokenizers` library."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path

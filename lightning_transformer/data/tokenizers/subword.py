@@ -1,7 +1,5 @@
 """A vocabulary of subwords around a tokenizer of the `tokenizers` library."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from functools import cached_property

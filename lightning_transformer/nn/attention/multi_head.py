@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext
-from lightning_transformer.nn.attention.kernels.base import Kernel
+from lightning_transformer.nn.attention.kernels.base import Kernel, ScoreMods
 from lightning_transformer.nn.cache import KVCache
 from lightning_transformer.nn.heads import head_width, join_heads, split_heads
 from lightning_transformer.nn.linear import QueryKey, ResidualOut
@@ -34,6 +34,7 @@ class MultiHeadAttention(nn.Module):
 
     has_scores = True  # to which a pattern, a rotation or a bias can apply
     needs: frozenset[str] = frozenset()  # fields of `ScoreMods` that the kernel must support
+    score_mods: ScoreMods | None = None
 
     def __init__(
         self,
@@ -113,7 +114,8 @@ class MultiHeadAttention(nn.Module):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:
         """q (B, H, T, K), k and v (B, G, S, K) -> (B, H, T, K)."""
-        return self.kernel(q, k, v, context, self.dropout if self.training else 0.0)
+        dropout = self.dropout if self.training else 0.0
+        return self.kernel(q, k, v, context, dropout, self.score_mods)
 
     def join(self, y: Tensor, x: Tensor) -> Tensor:
         """Heads (B, H, T, K) and the layer's input (B, T, D) -> (B, T, D)."""

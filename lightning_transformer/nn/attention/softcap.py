@@ -2,10 +2,7 @@
 
 from typing import Any
 
-from torch import Tensor
-
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.kernels.base import ScoreMods, require
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 
@@ -25,8 +22,3 @@ class Softcap(MultiHeadAttention):
         checks.positive("cap", cap, 50.0)
         require(self.kernel, self.needs, "softcap")
         self.score_mods = ScoreMods(softcap=cap)
-
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:
-        return self.kernel(
-            q, k, v, context, self.dropout if self.training else 0.0, self.score_mods
-        )

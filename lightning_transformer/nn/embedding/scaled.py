@@ -6,7 +6,7 @@ from torch import Tensor, nn
 class ScaledEmbedding(nn.Embedding):
     """One learned vector per token, times sqrt(d_model) (Vaswani et al. 2017, section 3.4).
 
-    The factor lets a table that is tied to the output, and so small, still be heard beside the
+    The factor lets a table that is tied to the output, and so small, still count beside the
     position encoding. Shape: (B, T) -> (B, T, D).
     """
 

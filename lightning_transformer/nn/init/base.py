@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Generator, Tensor, nn
 
+from lightning_transformer.nn import checks
 from lightning_transformer.nn.linear import Head, QueryKey, ResidualOut
 from lightning_transformer.nn.stack import Stack
 
@@ -95,6 +96,19 @@ class Init:
         return {key: factor for key, factor in found.items() if factor != 1.0}
 
 
+@dataclass(frozen=True)
+class NormalTables(Init):
+    """A scheme whose tables of token and position vectors are N(0, embedding_std^2)."""
+
+    embedding_std: float = 0.02
+
+    def __post_init__(self) -> None:
+        checks.positive("embedding_std", self.embedding_std, 0.02)
+
+    def embedding(self, weight: Tensor, generator: Generator) -> None:
+        nn.init.normal_(weight, std=self.embedding_std, generator=generator)
+
+
 @torch.no_grad()
 def initialise(model: nn.Module, scheme: Init, seed: int) -> None:
     """Fill the weights of every linear layer and embedding; biases become zero.
@@ -144,18 +158,16 @@ def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, StackInfo]]:
 
     A table outside of all stacks feeds them: its stack is the last, where there is one the decoder.
     """
-    stacks = {name: _stack_info(m) for name, m in model.named_modules() if isinstance(m, Stack)}
+    stacks = {
+        name: StackInfo(m.n_residuals, m.n_layers, m.reads_source, m.n_readers, m.d_model)
+        for name, m in model.named_modules()
+        if isinstance(m, Stack)
+    }
     last = next(reversed(stacks.values()), StackInfo())
     for name, module in model.named_modules():
         outside = last if isinstance(module, nn.Embedding) else StackInfo()
         info = next((s for stack, s in stacks.items() if name.startswith(f"{stack}.")), outside)
         yield name, module, info
-
-
-def _stack_info(stack: Stack) -> StackInfo:
-    return StackInfo(
-        stack.n_residuals, stack.n_layers, stack.reads_source, stack.n_readers, stack.d_model
-    )
 
 
 def _generator(seed: int, name: str) -> Generator:

@@ -4,22 +4,16 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn
 
-from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, StackInfo
+from lightning_transformer.nn.init.base import NormalTables, StackInfo
 
 
 @dataclass(frozen=True)
-class DeepNet(Init):
+class DeepNet(NormalTables):
     """Xavier-normal, with gain beta for values, outputs and feed-forward layers (Wang et al. 2022).
 
     N layers alone: beta = (8 N)^(-1/4). N layers that M of a decoder read: 0.87 (N^4 M)^(-1/16).
     M layers that read a source: (12 M)^(-1/4). Made for residual=deepnorm.
     """
-
-    embedding_std: float = 0.02
-
-    def __post_init__(self) -> None:
-        checks.positive("embedding_std", self.embedding_std, 0.02)
 
     def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         n = info.n_layers
@@ -34,6 +28,3 @@ class DeepNet(Init):
 
     def head(self, weight: Tensor, generator: Generator) -> None:
         nn.init.xavier_normal_(weight, generator=generator)
-
-    def embedding(self, weight: Tensor, generator: Generator) -> None:
-        nn.init.normal_(weight, std=self.embedding_std, generator=generator)

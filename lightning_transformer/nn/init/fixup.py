@@ -4,23 +4,17 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn
 
-from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, StackInfo
+from lightning_transformer.nn.init.base import NormalTables, StackInfo
 
 
 @dataclass(frozen=True)
-class Fixup(Init):
+class Fixup(NormalTables):
     """Trains deep residual networks without normalisation (Zhang et al. 2019).
 
     The last layer of every residual branch and an untied head start at zero; the other layer of a
     branch is Xavier-uniform times n^(-1/2), n = additions to the residual stream (m = 2 layers per
     branch in the paper's L^(-1/(2m-2))). Its scalar biases and multipliers are left out here.
     """
-
-    embedding_std: float = 0.02
-
-    def __post_init__(self) -> None:
-        checks.positive("embedding_std", self.embedding_std, 0.02)
 
     def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         nn.init.xavier_uniform_(weight, gain=info.n_residuals**-0.5, generator=generator)
@@ -30,6 +24,3 @@ class Fixup(Init):
 
     def head(self, weight: Tensor, generator: Generator) -> None:
         nn.init.zeros_(weight)
-
-    def embedding(self, weight: Tensor, generator: Generator) -> None:
-        nn.init.normal_(weight, std=self.embedding_std, generator=generator)

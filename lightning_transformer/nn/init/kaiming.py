@@ -5,25 +5,21 @@ from dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, StackInfo
+from lightning_transformer.nn.init.base import NormalTables, StackInfo
 
 
 @dataclass(frozen=True)
-class Kaiming(Init):
+class Kaiming(NormalTables):
     """N(0, gain^2 / fan_in) (He et al. 2015; their gain for ReLU is sqrt(2)).
 
     Keeps the size of activations through layers that a rectifier follows.
     """
 
     gain: float = 2**0.5
-    embedding_std: float = 0.02
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.positive("gain", self.gain, 1.4142)
-        checks.positive("embedding_std", self.embedding_std, 0.02)
 
     def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         nn.init.normal_(weight, std=self.gain / weight.shape[1] ** 0.5, generator=generator)
-
-    def embedding(self, weight: Tensor, generator: Generator) -> None:
-        nn.init.normal_(weight, std=self.embedding_std, generator=generator)

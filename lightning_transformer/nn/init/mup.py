@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, InitsWeights, StackInfo
+from lightning_transformer.nn.init.base import InitsWeights, NormalTables, StackInfo
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.nn.stack import Stack
 
 
 @dataclass(frozen=True)
-class Mup(Init):
+class Mup(NormalTables):
     """Maximal update parametrisation: what is tuned at one width holds at any (Yang et al. 2022).
 
     With m = d_model / base_width, for Adam's kind of update (their table 8):
@@ -30,13 +30,12 @@ class Mup(Init):
     base_width: int = 128
     base_head_dim: int = 32
     std: float = 0.02
-    embedding_std: float = 0.02
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.at_least("base_width", self.base_width, 1)
         checks.at_least("base_head_dim", self.base_head_dim, 1)
         checks.positive("std", self.std, 0.02)
-        checks.positive("embedding_std", self.embedding_std, 0.02)
 
     def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         # a matrix beside the stacks, such as a pooling's, has its own number of inputs
@@ -46,9 +45,6 @@ class Mup(Init):
 
     def head(self, weight: Tensor, generator: Generator) -> None:
         nn.init.normal_(weight, std=self.std, generator=generator)
-
-    def embedding(self, weight: Tensor, generator: Generator) -> None:
-        nn.init.normal_(weight, std=self.embedding_std, generator=generator)
 
     def lr_scale(self, module: nn.Module, info: StackInfo) -> float:
         if isinstance(module, Head | nn.Embedding):

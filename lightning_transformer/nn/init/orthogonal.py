@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, StackInfo
+from lightning_transformer.nn.init.base import NormalTables, StackInfo
 
 
 @dataclass(frozen=True)
-class Orthogonal(Init):
+class Orthogonal(NormalTables):
     """gain times a random orthogonal matrix; of one that is not square, the longer side's part.
 
     W W^T or W^T W = gain^2 I, whichever is smaller (Saxe et al. 2014): no direction grows or
@@ -17,14 +17,10 @@ class Orthogonal(Init):
     """
 
     gain: float = 1.0
-    embedding_std: float = 0.02
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.positive("gain", self.gain, 1.0)
-        checks.positive("embedding_std", self.embedding_std, 0.02)
 
     def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         nn.init.orthogonal_(weight, gain=self.gain, generator=generator)
-
-    def embedding(self, weight: Tensor, generator: Generator) -> None:
-        nn.init.normal_(weight, std=self.embedding_std, generator=generator)

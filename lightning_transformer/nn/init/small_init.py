@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn
 
-from lightning_transformer.nn import checks
-from lightning_transformer.nn.init.base import Init, StackInfo
+from lightning_transformer.nn.init.base import NormalTables, StackInfo
 
 
 @dataclass(frozen=True)
-class SmallInit(Init):
+class SmallInit(NormalTables):
     """N(0, 2 / (5 d)) for every matrix, d the width of the stream (Nguyen & Salazar 2019).
 
     That is Xavier's deviation for the feed-forward layer, d to 4 d, also for queries, keys, values
@@ -17,16 +16,8 @@ class SmallInit(Init):
     gives if its output is added to the stream.
     """
 
-    embedding_std: float = 0.02
-
-    def __post_init__(self) -> None:
-        checks.positive("embedding_std", self.embedding_std, 0.02)
-
     def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         nn.init.normal_(weight, std=(2 / (5 * weight.shape[1])) ** 0.5, generator=generator)
 
     def residual_out(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
         nn.init.normal_(weight, std=(2 / (5 * weight.shape[0])) ** 0.5, generator=generator)
-
-    def embedding(self, weight: Tensor, generator: Generator) -> None:
-        nn.init.normal_(weight, std=self.embedding_std, generator=generator)

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from lightning_transformer.nn.types import Sublayer
+from lightning_transformer.nn import checks
+from lightning_transformer.nn.types import NormFactory, Sublayer
 
 
 class Residual(nn.Module):
@@ -25,3 +26,12 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, f: Sublayer) -> Tensor:
         raise NotImplementedError
+
+
+class NormedResidual(Residual):
+    """A residual with one norm, and with dropout, [0, 1), of what the layer adds."""
+
+    def __init__(self, dim: int, *, norm: NormFactory, dropout: float = 0.0) -> None:
+        super().__init__()
+        checks.fraction("dropout", dropout)
+        self.norm, self.dropout = norm(dim), nn.Dropout(dropout)

@@ -2,13 +2,12 @@
 
 from torch import Tensor, nn
 
-from lightning_transformer.nn import checks
 from lightning_transformer.nn.layer_info import LayerInfo
-from lightning_transformer.nn.residual.base import Residual
-from lightning_transformer.nn.types import NormFactory, Sublayer
+from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.types import Sublayer
 
 
-class DeepNorm(Residual):
+class DeepNorm(NormedResidual):
     """norm(alpha x + f(x)): post-norm whose stream weighs more, so that deep stacks train.
 
         x --+-- f -- dropout --+-- norm -- (Wang et al. 2022)
@@ -23,11 +22,7 @@ class DeepNorm(Residual):
     """
 
     needs_final_norm = False
-
-    def __init__(self, dim: int, *, norm: NormFactory, dropout: float = 0.0) -> None:
-        super().__init__()
-        checks.fraction("dropout", dropout)
-        self.norm, self.dropout, self.alpha = norm(dim), nn.Dropout(dropout), 1.0
+    alpha = 1.0
 
     def configure_layer(self, info: LayerInfo) -> nn.Module:
         n = info.n_layers

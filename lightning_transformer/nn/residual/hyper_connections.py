@@ -5,11 +5,11 @@ from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.layer_info import LayerInfo
-from lightning_transformer.nn.residual.base import Residual
+from lightning_transformer.nn.residual.base import NormedResidual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
 
-class HyperConnections(Residual):
+class HyperConnections(NormedResidual):
     """n streams with learned weights for what a layer reads, how streams mix and where it writes.
 
         h = sum_i read_i X_i,  X_j <- sum_i mix_ij X_i + write_j f(norm(h))  (Zhu et al. 2024)
@@ -34,10 +34,9 @@ class HyperConnections(Residual):
         dynamic: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(dim, norm=norm, dropout=dropout)
         checks.between("n_streams", n_streams, 1, 64)
-        checks.fraction("dropout", dropout)
-        self.norm, self.dropout, self.n, self.dim = norm(dim), nn.Dropout(dropout), n_streams, dim
+        self.n, self.dim = n_streams, dim
         # Row i: what stream i gives to h, gives to each stream, and gets of f. A vector, because
         # optimizers decay matrices, and these are not to go to zero.
         self.static = nn.Parameter(torch.empty(n_streams * (n_streams + 2)))

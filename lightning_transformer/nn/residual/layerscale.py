@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.residual.base import Residual
+from lightning_transformer.nn.residual.base import NormedResidual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
 
-class LayerScale(Residual):
+class LayerScale(NormedResidual):
     """x + g * f(norm(x)), one learned factor per channel that starts small.
 
         x --+-- norm -- f -- * g -- dropout --+-- (Touvron et al. 2021, CaiT)
@@ -24,10 +24,8 @@ class LayerScale(Residual):
     def __init__(
         self, dim: int, *, norm: NormFactory, start: float = 0.1, dropout: float = 0.0
     ) -> None:
-        super().__init__()
+        super().__init__(dim, norm=norm, dropout=dropout)
         checks.positive("start", start, 0.1)
-        checks.fraction("dropout", dropout)
-        self.norm, self.dropout = norm(dim), nn.Dropout(dropout)
         self.scale = nn.Parameter(torch.full((dim,), start))
 
     def forward(self, x: Tensor, f: Sublayer) -> Tensor:

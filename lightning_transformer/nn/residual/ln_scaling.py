@@ -2,13 +2,12 @@
 
 from torch import Tensor, nn
 
-from lightning_transformer.nn import checks
 from lightning_transformer.nn.layer_info import LayerInfo
-from lightning_transformer.nn.residual.base import Residual
-from lightning_transformer.nn.types import NormFactory, Sublayer
+from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.types import Sublayer
 
 
-class LNScaling(Residual):
+class LNScaling(NormedResidual):
     """x + f(norm(x) / sqrt(l)), l the number of the layer from 1: deep layers keep adding little.
 
         x --+-- norm -- / sqrt(l) -- f -- dropout --+-- (Sun et al. 2025, the curse of depth)
@@ -18,11 +17,7 @@ class LNScaling(Residual):
     """
 
     needs_final_norm = True
-
-    def __init__(self, dim: int, *, norm: NormFactory, dropout: float = 0.0) -> None:
-        super().__init__()
-        checks.fraction("dropout", dropout)
-        self.norm, self.dropout, self.scale = norm(dim), nn.Dropout(dropout), 1.0
+    scale = 1.0
 
     def configure_layer(self, info: LayerInfo) -> nn.Module:
         self.scale = (info.unshared_layer("residual=ln_scaling") + 1) ** -0.5

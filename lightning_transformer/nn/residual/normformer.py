@@ -3,13 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from lightning_transformer.nn import checks
 from lightning_transformer.nn.layer_info import LayerInfo
-from lightning_transformer.nn.residual.base import Residual
+from lightning_transformer.nn.residual.base import NormedResidual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
 
-class NormFormer(Residual):
+class NormFormer(NormedResidual):
     """Pre-norm with a norm after attention, and a learned scale of the stream beside the ffn.
 
         attention: x + norm_out(f(norm(x)))        (Shleifer et al. 2021)
@@ -26,9 +25,8 @@ class NormFormer(Residual):
     needs_final_norm = True
 
     def __init__(self, dim: int, *, norm: NormFactory, dropout: float = 0.0) -> None:
-        super().__init__()
-        checks.fraction("dropout", dropout)
-        self.norm, self.norm_out, self.dropout = norm(dim), norm(dim), nn.Dropout(dropout)
+        super().__init__(dim, norm=norm, dropout=dropout)
+        self.norm_out = norm(dim)
         self.scale: nn.Parameter | float = nn.Parameter(torch.ones(dim))
 
     def configure_layer(self, info: LayerInfo) -> nn.Module:

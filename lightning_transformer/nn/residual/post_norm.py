@@ -1,13 +1,12 @@
 """Post-norm (Vaswani et al. 2017)."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from lightning_transformer.nn import checks
-from lightning_transformer.nn.residual.base import Residual
-from lightning_transformer.nn.types import NormFactory, Sublayer
+from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.types import Sublayer
 
 
-class PostNorm(Residual):
+class PostNorm(NormedResidual):
     """norm(x + f(x)): the original order; deep stacks need warm-up to train.
 
         x --+-- f -- dropout --+-- norm -- (Vaswani et al. 2017)
@@ -17,11 +16,6 @@ class PostNorm(Residual):
     """
 
     needs_final_norm = False
-
-    def __init__(self, dim: int, *, norm: NormFactory, dropout: float = 0.0) -> None:
-        super().__init__()
-        checks.fraction("dropout", dropout)
-        self.norm, self.dropout = norm(dim), nn.Dropout(dropout)
 
     def forward(self, x: Tensor, f: Sublayer) -> Tensor:
         return self.norm(x + self.dropout(f(x)))

@@ -1,13 +1,12 @@
 """Output norm (OLMo 2)."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from lightning_transformer.nn import checks
-from lightning_transformer.nn.residual.base import Residual
-from lightning_transformer.nn.types import NormFactory, Sublayer
+from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.types import Sublayer
 
 
-class Reordered(Residual):
+class Reordered(NormedResidual):
     """x + norm(f(x)): what a layer adds is normalised, what it reads is not.
 
         x --+-- f -- norm -- dropout --+--
@@ -20,11 +19,6 @@ class Reordered(Residual):
     """
 
     needs_final_norm = True
-
-    def __init__(self, dim: int, *, norm: NormFactory, dropout: float = 0.0) -> None:
-        super().__init__()
-        checks.fraction("dropout", dropout)
-        self.norm, self.dropout = norm(dim), nn.Dropout(dropout)
 
     def forward(self, x: Tensor, f: Sublayer) -> Tensor:
         return x + self.dropout(self.norm(f(x)))

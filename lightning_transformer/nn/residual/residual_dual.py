@@ -3,12 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from lightning_transformer.nn import checks
-from lightning_transformer.nn.residual.base import Residual
-from lightning_transformer.nn.types import NormFactory, Sublayer
+from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.types import Sublayer
 
 
-class ResidualDual(Residual):
+class ResidualDual(NormedResidual):
     """Two streams, one of post-norm and one that is never normalised; the output is their sum.
 
         u <- norm(u + f(u)), v <- v + f(u), at the end u + final_norm(v) (Xie et al. 2023, ResiDual)
@@ -20,11 +19,6 @@ class ResidualDual(Residual):
     """
 
     needs_final_norm = True
-
-    def __init__(self, dim: int, *, norm: NormFactory, dropout: float = 0.0) -> None:
-        super().__init__()
-        checks.fraction("dropout", dropout)
-        self.norm, self.dropout = norm(dim), nn.Dropout(dropout)
 
     def split_stream(self, x: Tensor) -> Tensor:
         return torch.stack((x, x), dim=2)

@@ -3,12 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from lightning_transformer.nn import checks
-from lightning_transformer.nn.residual.base import Residual
+from lightning_transformer.nn.residual.base import NormedResidual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
 
-class ReZero(Residual):
+class ReZero(NormedResidual):
     """x + a f(norm(x)), a learned from 0: every layer begins as the identity.
 
         x --+-- norm -- f -- dropout -- * a --+-- (Bachlechner et al. 2020)
@@ -22,9 +21,7 @@ class ReZero(Residual):
     needs_final_norm = True
 
     def __init__(self, dim: int, *, norm: NormFactory, dropout: float = 0.0) -> None:
-        super().__init__()
-        checks.fraction("dropout", dropout)
-        self.norm, self.dropout = norm(dim), nn.Dropout(dropout)
+        super().__init__(dim, norm=norm, dropout=dropout)
         self.a = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor, f: Sublayer) -> Tensor:

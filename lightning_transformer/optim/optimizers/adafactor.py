@@ -31,17 +31,12 @@ def adafactor(
 
     Source: Shazeer and Stern 2018.
 
-    Args: those of `check_options`, and
-        lr: peak learning rate relative to the root mean square of a tensor, per optimizer step.
-        beta2_decay: the second moments' decay rate is ``1 - t ** beta2_decay`` at step t, [-1, 0).
-        min_rms: the least root mean square that a tensor counts as having, above 0.
-        clip_rms: the largest root mean square of u, at least 1.
-
-    Raises:
-        ValueError: when an option is out of range, decay_all has nothing to decay with, or the
-            model is sharded over processes.
+    Options as in `torch_optimizer`. beta2_decay: the second moments' decay rate is
+    ``1 - t ** beta2_decay`` at step t, [-1, 0). min_rms: the least root mean square that a tensor
+    counts as having, above 0. clip_rms: the largest root mean square of u, at least 1.
+    Raises ValueError also for a model that is sharded over processes.
     """
-    check_options(adafactor, lr=lr, weight_decay=weight_decay, min_rms=min_rms)
+    check_options(adafactor, min_rms=min_rms)
     if not (isinstance(beta2_decay, float | int) and -1 <= beta2_decay < 0):
         raise ValueError(
             f"optimizer.beta2_decay={beta2_decay!r} must be from -1 to below 0, for example -0.8"
@@ -53,10 +48,11 @@ def adafactor(
             "processes; use trainer=ddp or optimizer=adamw"
         )
     return torch_optimizer(
+        adafactor,
         torch.optim.Adafactor,
         model,
         lr=lr,
         weight_decay=weight_decay,
         decay_all=decay_all,
-        options={"beta2_decay": beta2_decay, "eps": (None, min_rms), "d": clip_rms},
+        fixed={"beta2_decay": beta2_decay, "eps": (None, min_rms), "d": clip_rms},
     )

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
+from lightning_transformer.optim.torch_optimizer import torch_optimizer
 
 
 def adagrad(
@@ -18,15 +18,10 @@ def adagrad(
 
     Source: Duchi et al. 2011.
 
-    Args: those of `check_options`, and
-        weight_decay: added to the gradient (an L2 penalty).
-        eps: added to the root of the sum, above 0.
-
-    Raises:
-        ValueError: when an option is out of range, or decay_all has nothing to decay with.
+    Options as in `torch_optimizer`; weight_decay is added to the gradient (an L2 penalty).
     """
-    check_options(adagrad, lr=lr, weight_decay=weight_decay, eps=eps)
     return torch_optimizer(
+        adagrad,
         torch.optim.Adagrad,
         model,
         lr=lr,

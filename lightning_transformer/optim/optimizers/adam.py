@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
+from lightning_transformer.optim.torch_optimizer import torch_optimizer
 
 
 def adam(
@@ -21,18 +21,15 @@ def adam(
     Source: Kingma and Ba 2015; the defaults beta2 = 0.98 and eps = 1e-9 are those of
     Vaswani et al. 2017.
 
-    Args: those of `check_options`, and
-        weight_decay: added to the gradient (an L2 penalty), unlike in AdamW.
-
-    Raises:
-        ValueError: when an option is out of range, or decay_all has nothing to decay with.
+    Options as in `torch_optimizer`; unlike in AdamW, weight_decay is added to the gradient (an L2
+    penalty).
     """
-    check_options(adam, lr=lr, weight_decay=weight_decay, beta1=beta1, beta2=beta2, eps=eps)
     return torch_optimizer(
+        adam,
         torch.optim.Adam,
         model,
         lr=lr,
         weight_decay=weight_decay,
         decay_all=decay_all,
-        options={"betas": (float(beta1), float(beta2)), "eps": eps},
+        options={"beta1": beta1, "beta2": beta2, "eps": eps},
     )

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
+from lightning_transformer.optim.torch_optimizer import torch_optimizer
 
 
 def adamw(
@@ -18,19 +18,15 @@ def adamw(
 ) -> torch.optim.Optimizer:
     """Build AdamW: ``w -= lr * (weight_decay * w + m_hat / (sqrt(v_hat) + eps))``.
 
-    Source: Loshchilov and Hutter 2019. beta2 = 0.95 as in GPT-3 (Brown et al. 2020).
-
-    Args: those of `check_options`.
-
-    Raises:
-        ValueError: when an option is out of range, or decay_all has nothing to decay with.
+    Source: Loshchilov and Hutter 2019. beta2 = 0.95 as in GPT-3 (Brown et al. 2020). Options as in
+    `torch_optimizer`.
     """
-    check_options(adamw, lr=lr, weight_decay=weight_decay, beta1=beta1, beta2=beta2, eps=eps)
     return torch_optimizer(
+        adamw,
         torch.optim.AdamW,
         model,
         lr=lr,
         weight_decay=weight_decay,
         decay_all=decay_all,
-        options={"betas": (float(beta1), float(beta2)), "eps": eps},
+        options={"beta1": beta1, "beta2": beta2, "eps": eps},
     )

@@ -8,16 +8,14 @@ from torch import nn
 
 from lightning_transformer.distributed.local_part import local
 from lightning_transformer.optim.param_groups import param_groups
-from lightning_transformer.optim.torch_optimizer import check_options
+from lightning_transformer.optim.torch_optimizer import check_options, closure_loss
 
 
 class Lion(torch.optim.Optimizer):
     """``w -= lr * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * w)``, one state m per weight.
 
-    Args:
-        groups: parameter groups, each with its weight_decay.
-        lr: of groups without one.
-        betas: beta1 of the update, beta2 of ``m = beta2 * m + (1 - beta2) * g`` after it.
+    groups: each with its weight_decay. lr: of groups without one. betas: beta1 of the update, beta2
+    of ``m = beta2 * m + (1 - beta2) * g`` after it.
     """
 
     def __init__(self, groups: list[dict[str, Any]], lr: float, betas: tuple[float, float]) -> None:
@@ -26,10 +24,7 @@ class Lion(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Call the closure once, if there is one, then update; return its value."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = closure_loss(closure)
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             for p in parameters:
@@ -65,12 +60,7 @@ def lion(
 
     Source: Chen et al. 2023, algorithm 2.
 
-    Args: those of `check_options`, and
-        beta1: weight of the past in the update, [0, 1).
-        beta2: decay rate of the running mean of gradients, [0, 1).
-
-    Raises:
-        ValueError: when an option is out of range, or decay_all has nothing to decay with.
+    Options as in `torch_optimizer`. beta1: weight of the past in the update.
     """
     check_options(lion, lr=lr, weight_decay=weight_decay, beta1=beta1, beta2=beta2)
     groups = param_groups(model, weight_decay, decay_all=decay_all, lr=lr)

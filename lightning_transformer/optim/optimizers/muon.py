@@ -8,9 +8,9 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 
 from lightning_transformer.optim.masked_step import step_unless
-from lightning_transformer.optim.orthogonal import RowNormalisedMuon
+from lightning_transformer.optim.orthogonal import MuonOfShards, RowNormalisedMuon
 from lightning_transformer.optim.param_groups import by_mesh, can_fuse, matrices, param_groups
-from lightning_transformer.optim.torch_optimizer import check_options
+from lightning_transformer.optim.torch_optimizer import check_options, closure_loss
 
 MATRICES = "matrices"  # the name of the group that Muon updates
 
@@ -28,9 +28,8 @@ class MuonWithAdamW(torch.optim.Optimizer):
     single ordinary optimizer. As with torch's fused ones, an attribute ``found_inf`` that is not 0
     when it steps leaves everything as it is.
 
-    Args:
-        groups: parameter groups; the one with ``name == "matrices"`` holds 2-D tensors only.
-        adamw_options: defaults of the AdamW groups: lr, betas, eps, weight_decay, fused.
+    groups: the one with ``name == "matrices"`` holds 2-D tensors only. adamw_options: defaults of
+    the AdamW groups: lr, betas, eps, weight_decay, fused.
     """
 
     takes_found_inf = True
@@ -61,10 +60,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Call the closure once, if there is one, then update all groups; return its value."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = closure_loss(closure)
         skip = getattr(self, "found_inf", None)
         for part in self._parts:
             if skip is None:
@@ -97,71 +93,50 @@ def muon(
 
     Source: Jordan et al. 2024 (Muon); Loshchilov and Hutter 2019 (AdamW).
 
-    Args: those of `check_options`, and
-        lr, weight_decay, beta1, beta2, eps: of the AdamW part.
-        muon_lr: peak learning rate of the matrices that Muon takes (see `matrices`), above 0.
-        momentum: decay rate of Muon's running mean of gradients (Nesterov form).
-        muon_weight_decay: decoupled weight decay of the matrices that Muon takes, from 0.
-
-    Raises:
-        ValueError: when an option is out of range, the model has no hidden matrix, or this torch
-            has no Muon.
+    Options as in `torch_optimizer`: lr, weight_decay, beta1, beta2 and eps of the AdamW part,
+    muon_lr and muon_weight_decay (decoupled) of the matrices that Muon takes (see `matrices`),
+    momentum of its running mean of gradients (Nesterov form).
+    Raises ValueError also for a model without hidden matrix.
     """
-    check_options(
-        muon,
-        lr=lr,
-        muon_lr=muon_lr,
-        momentum=momentum,
-        muon_weight_decay=muon_weight_decay,
-        weight_decay=weight_decay,
-        beta1=beta1,
-        beta2=beta2,
-        eps=eps,
-    )
-    own = {"lr": muon_lr, "weight_decay": muon_weight_decay, "momentum": momentum}
-    adamw = {
-        "lr": lr,
-        "betas": (float(beta1), float(beta2)),
-        "eps": eps,
-        "weight_decay": weight_decay,
-    }
-    return muon_with_adamw("muon", model, own, adamw, decay_all=decay_all)
+    own = {"muon_lr": muon_lr, "muon_weight_decay": muon_weight_decay, "momentum": momentum}
+    adamw = {"lr": lr, "weight_decay": weight_decay, "beta1": beta1, "beta2": beta2, "eps": eps}
+    return muon_with_adamw(muon, model, own, adamw, decay_all=decay_all)
 
 
 def muon_with_adamw(
-    optimizer: str,
+    build: Callable[..., Any],
     model: nn.Module,
-    own: dict[str, Any],
-    adamw: dict[str, Any],
+    own: dict[str, float],
+    adamw: dict[str, float],
     *,
     decay_all: bool,
 ) -> MuonWithAdamW:
     """Build the optimizer with the hidden matrices in groups named ``matrices``, before the others.
 
-    optimizer: its name, for messages. own: options of these groups. adamw: lr, betas, eps and
-    weight_decay of the others.
-
-    Raises:
-        ValueError: when there is no hidden matrix, or this torch has no Muon.
+    own: options of these groups, adamw: of the others, under the names that they have in `build`.
+    Raises ValueError when one is out of range, or there is no hidden matrix.
     """
-    if not hasattr(torch.optim, "Muon"):
-        raise ValueError(
-            f"optimizer={optimizer} needs torch.optim.Muon, which torch {torch.__version__} lacks; "
-            "take optimizer=adamw or a newer torch"
-        )
+    check_options(build, **own, **adamw)
     hidden = matrices(model)
     if not hidden:
         raise ValueError(
-            f"optimizer={optimizer} finds no hidden matrix in {type(model).__name__}; "
+            f"optimizer={build.__name__} finds no hidden matrix in {type(model).__name__}; "
             "take optimizer=adamw"
         )
     others = param_groups(model, adamw["weight_decay"], decay_all=decay_all)
+    options = {key.removeprefix("muon_"): value for key, value in own.items()}
     first = [
-        {"name": MATRICES, **own, "eps": NEWTON_SCHULZ_EPS, "params": params}
+        {"name": MATRICES, **options, "eps": NEWTON_SCHULZ_EPS, "params": params}
         for params in by_mesh(hidden)
     ]
-    options = {**adamw, "fused": can_fuse(model) or None}
-    return MuonWithAdamW([*first, *_without(hidden, others)], options)
+    defaults = {
+        "lr": adamw["lr"],
+        "betas": (float(adamw["beta1"]), float(adamw["beta2"])),
+        "eps": adamw["eps"],
+        "weight_decay": adamw["weight_decay"],
+        "fused": can_fuse(model) or None,
+    }
+    return MuonWithAdamW([*first, *_without(hidden, others)], defaults)
 
 
 def _kind(group: dict[str, Any]) -> Callable[..., torch.optim.Optimizer]:
@@ -172,8 +147,6 @@ def _kind(group: dict[str, Any]) -> Callable[..., torch.optim.Optimizer]:
         return RowNormalisedMuon
     if not isinstance(group["params"][0], DTensor):
         return torch.optim.Muon
-    from lightning_transformer.optim.orthogonal import MuonOfShards  # torch may have no Muon
-
     return MuonOfShards
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
+from lightning_transformer.optim.torch_optimizer import torch_optimizer
 
 
 def nadam(
@@ -26,32 +26,15 @@ def nadam(
 
     Source: Dozat 2016; its decay is coupled, this one is that of Loshchilov and Hutter 2019.
 
-    Args: those of `check_options`, and
-        beta1: reached as t grows.
-        momentum_decay: how fast mu_t goes from beta1 / 2 to beta1, from 0.
-
-    Raises:
-        ValueError: when an option is out of range, or decay_all has nothing to decay with.
+    Options as in `torch_optimizer`. momentum_decay: how fast mu_t goes from beta1 / 2 to beta1.
     """
-    check_options(
-        nadam,
-        lr=lr,
-        weight_decay=weight_decay,
-        beta1=beta1,
-        beta2=beta2,
-        eps=eps,
-        momentum_decay=momentum_decay,
-    )
     return torch_optimizer(
+        nadam,
         torch.optim.NAdam,
         model,
         lr=lr,
         weight_decay=weight_decay,
         decay_all=decay_all,
-        options={
-            "betas": (float(beta1), float(beta2)),
-            "eps": eps,
-            "momentum_decay": momentum_decay,
-            "decoupled_weight_decay": True,
-        },
+        options={"beta1": beta1, "beta2": beta2, "eps": eps, "momentum_decay": momentum_decay},
+        fixed={"decoupled_weight_decay": True},
     )

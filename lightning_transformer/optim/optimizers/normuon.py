@@ -4,7 +4,6 @@ import torch
 from torch import nn
 
 from lightning_transformer.optim.optimizers.muon import muon_with_adamw
-from lightning_transformer.optim.torch_optimizer import check_options
 
 
 def normuon(
@@ -29,39 +28,14 @@ def normuon(
     Source: Li et al. 2025 (NorMuon), in the form of the authors' code, which keeps the norm that
     Muon's update has, where the paper gives it that of Adam; Jordan et al. 2024 (Muon).
 
-    Args: those of `check_options`, and
-        lr, weight_decay, beta1, beta2, eps: of the AdamW part.
-        muon_lr: peak learning rate of the matrices that Muon takes (see `matrices`), above 0.
-        momentum: decay rate of Muon's running mean of gradients (Nesterov form).
-        muon_weight_decay: decoupled weight decay of the matrices that Muon takes, from 0.
-        row_beta2: decay rate of the running mean square of each row's update, [0, 1).
-
-    Raises:
-        ValueError: when an option is out of range, the model has no hidden matrix, or this torch
-            has no Muon.
+    Options and errors as in `muon`. row_beta2: decay rate of the running mean square of each row's
+    update, [0, 1).
     """
-    check_options(
-        normuon,
-        lr=lr,
-        muon_lr=muon_lr,
-        momentum=momentum,
-        muon_weight_decay=muon_weight_decay,
-        weight_decay=weight_decay,
-        beta1=beta1,
-        beta2=beta2,
-        eps=eps,
-        row_beta2=row_beta2,
-    )
     own = {
-        "lr": muon_lr,
-        "weight_decay": muon_weight_decay,
+        "muon_lr": muon_lr,
+        "muon_weight_decay": muon_weight_decay,
         "momentum": momentum,
         "row_beta2": row_beta2,
     }
-    adamw = {
-        "lr": lr,
-        "betas": (float(beta1), float(beta2)),
-        "eps": eps,
-        "weight_decay": weight_decay,
-    }
-    return muon_with_adamw("normuon", model, own, adamw, decay_all=decay_all)
+    adamw = {"lr": lr, "weight_decay": weight_decay, "beta1": beta1, "beta2": beta2, "eps": eps}
+    return muon_with_adamw(normuon, model, own, adamw, decay_all=decay_all)

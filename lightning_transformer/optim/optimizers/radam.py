@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
+from lightning_transformer.optim.torch_optimizer import torch_optimizer
 
 
 def radam(
@@ -25,19 +25,16 @@ def radam(
         rho_t = rho - 2 * t * beta2**t / (1 - beta2**t)
         r_t**2 = (1 - beta2**t) * (rho_t - 4) * (rho_t - 2) * rho / ((rho - 4) * (rho - 2) * rho_t)
 
-    Source: Liu et al. 2020; its decay is decoupled as in Loshchilov and Hutter 2019.
-
-    Args: those of `check_options`.
-
-    Raises:
-        ValueError: when an option is out of range, or decay_all has nothing to decay with.
+    Source: Liu et al. 2020; its decay is decoupled as in Loshchilov and Hutter 2019. Options as in
+    `torch_optimizer`.
     """
-    check_options(radam, lr=lr, weight_decay=weight_decay, beta1=beta1, beta2=beta2, eps=eps)
     return torch_optimizer(
+        radam,
         torch.optim.RAdam,
         model,
         lr=lr,
         weight_decay=weight_decay,
         decay_all=decay_all,
-        options={"betas": (float(beta1), float(beta2)), "eps": eps, "decoupled_weight_decay": True},
+        options={"beta1": beta1, "beta2": beta2, "eps": eps},
+        fixed={"decoupled_weight_decay": True},
     )

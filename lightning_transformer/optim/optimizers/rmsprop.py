@@ -22,21 +22,16 @@ def rmsprop(
 
     Source: Tieleman and Hinton 2012, as torch computes it.
 
-    Args: those of `check_options`, and
-        weight_decay: added to the gradient (an L2 penalty).
-        momentum: decay rate of the sum of past updates; 0 for none.
-
-    Raises:
-        ValueError: when an option is out of range, or decay_all has nothing to decay with.
+    Options as in `torch_optimizer`; weight_decay is added to the gradient (an L2 penalty).
     """
-    check_options(
-        rmsprop, lr=lr, weight_decay=weight_decay, beta2=beta2, eps=eps, momentum=momentum
-    )
+    check_options(rmsprop, beta2=beta2)
     return torch_optimizer(
+        rmsprop,
         torch.optim.RMSprop,
         model,
         lr=lr,
         weight_decay=weight_decay,
         decay_all=decay_all,
-        options={"alpha": float(beta2), "eps": eps, "momentum": momentum},
+        options={"eps": eps, "momentum": momentum},
+        fixed={"alpha": float(beta2)},
     )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lightning_transformer.distributed.local_part import local
 from lightning_transformer.nn import checks
 from lightning_transformer.optim.param_groups import param_groups
-from lightning_transformer.optim.torch_optimizer import check_options
+from lightning_transformer.optim.torch_optimizer import check_options, closure_loss
 
 
 class ScheduleFreeAdamW(torch.optim.Optimizer):
@@ -26,9 +26,7 @@ class ScheduleFreeAdamW(torch.optim.Optimizer):
     recomputed, so that evaluating or saving more often does not change training. A checkpoint of
     ``eval`` has x as the model and all else here.
 
-    Args:
-        groups: parameter groups, each with its weight_decay.
-        options: defaults of lr, betas, eps.
+    groups: each with its weight_decay. options: defaults of lr, betas, eps.
     """
 
     needs_constant_schedule = True
@@ -71,10 +69,7 @@ class ScheduleFreeAdamW(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Call the closure once, if there is one, then update; return its value."""
         assert self.training, "train() comes before step()"
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = closure_loss(closure)
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             for p in parameters:
@@ -139,14 +134,9 @@ def schedule_free(
 
     Source: Defazio et al. 2024, algorithm 1, with the weights of their warm-up (r = 0).
 
-    Args: those of `check_options`, and
-        lr: learning rate after the warm-up, per optimizer step; 1 to 10 times AdamW's.
-        weight_decay: of y.
-        beta1: share of the average x in y, (0, 1).
-
-    Raises:
-        ValueError: when an option is out of range, decay_all has nothing to decay with, or the
-            weights are too imprecise for an average (16 bits).
+    Options as in `torch_optimizer`. lr: after the warm-up, 1 to 10 times AdamW's. beta1: share of
+    the average x in y, (0, 1). Raises ValueError also where weights are too imprecise for an
+    average (16 bits).
     """
     check_options(
         schedule_free, lr=lr, weight_decay=weight_decay, beta1=beta1, beta2=beta2, eps=eps

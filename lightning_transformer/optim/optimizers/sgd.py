@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
+from lightning_transformer.optim.torch_optimizer import torch_optimizer
 
 
 def sgd(
@@ -18,20 +18,17 @@ def sgd(
 
     Source: Nesterov 1983, in the form of Sutskever et al. 2013 as torch computes it.
 
-    Args: those of `check_options`, and
-        weight_decay: added to the gradient g (an L2 penalty).
-        momentum: decay rate of the sum of past gradients; 0 is plain gradient descent.
-
-    Raises:
-        ValueError: when an option is out of range, or decay_all has nothing to decay with.
+    Options as in `torch_optimizer`; weight_decay is added to the gradient g (an L2 penalty), and
+    momentum=0 is plain gradient descent.
     """
-    check_options(sgd, lr=lr, weight_decay=weight_decay, momentum=momentum)
-    # torch refuses nesterov at momentum 0, where the two formulas coincide
     return torch_optimizer(
+        sgd,
         torch.optim.SGD,
         model,
         lr=lr,
         weight_decay=weight_decay,
         decay_all=decay_all,
-        options={"momentum": momentum, "nesterov": momentum > 0},
+        options={"momentum": momentum},
+        # torch refuses nesterov at momentum 0, where the two formulas coincide
+        fixed={"nesterov": momentum > 0},
     )

@@ -11,9 +11,6 @@ def check_pair(optimizer: Optimizer, schedule: Schedule) -> None:
     """Refuse a falling schedule for an optimizer that replaces it.
 
     Such an optimizer sets ``needs_constant_schedule = True``.
-
-    Raises:
-        ValueError: when the two do not fit.
     """
     if getattr(optimizer, "needs_constant_schedule", False) and not isinstance(schedule, Constant):
         raise ValueError(
@@ -27,9 +24,7 @@ def lambda_lr(optimizer: Optimizer, schedule: Schedule, total_steps: int) -> Lam
     """Let the lr of every group be its initial lr times ``schedule(step, total_steps)``.
 
     Step the result once per optimizer step; in Lightning that is ``interval: step``.
-
-    Raises:
-        ValueError: when the schedule does not fit in ``total_steps`` or to the optimizer.
+    Raises ValueError when the schedule does not fit in ``total_steps`` or to the optimizer.
     """
     schedule.validate(total_steps)
     check_pair(optimizer, schedule)

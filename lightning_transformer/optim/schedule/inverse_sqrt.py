@@ -16,16 +16,13 @@ class InverseSqrt(Schedule):
 
     Source: Zhai et al. 2022 (reciprocal square root with a time scale), without their cooldown.
 
-    Args:
-        warmup_steps: optimizer steps of linear warm-up; 0 for none.
-        timescale: optimizer steps; 3 * timescale of them after the warm-up the factor is 1/2.
+    timescale: optimizer steps; 3 * timescale of them after the warm-up the factor is 1/2.
     """
 
-    warmup_steps: int = 100
     timescale: int = 1000
 
     def __post_init__(self) -> None:
-        checks.at_least("schedule.warmup_steps", self.warmup_steps, 0, 100)
+        super().__post_init__()
         checks.at_least("schedule.timescale", self.timescale, 1, 1000)
 
     def __call__(self, step: int, total_steps: int) -> float:

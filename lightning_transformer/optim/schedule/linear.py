@@ -12,16 +12,13 @@ class Linear(Schedule):
 
     Source: Devlin et al. 2019; to zero, as Bergsma et al. 2025 recommend.
 
-    Args:
-        warmup_steps: optimizer steps of linear warm-up; 0 for none.
-        min_ratio: factor of the very last step.
+    min_ratio: factor of the very last step.
     """
 
-    warmup_steps: int = 100
     min_ratio: float = 0.0
 
     def __post_init__(self) -> None:
-        checks.at_least("schedule.warmup_steps", self.warmup_steps, 0, 100)
+        super().__post_init__()
         checks.closed_fraction("schedule.min_ratio", self.min_ratio, "0.1")
 
     def __call__(self, step: int, total_steps: int) -> float:

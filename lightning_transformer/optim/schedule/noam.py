@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-from lightning_transformer.nn import checks
 from lightning_transformer.optim.schedule.base import Schedule
 
 
@@ -12,16 +11,10 @@ class Noam(Schedule):
     """Lower the factor as ``1 / sqrt(step)`` after a linear warm-up.
 
     Source: Vaswani et al. 2017, scaled so that the peak is 1. Their learning rate is this factor
-    with ``optimizer.lr = d_model ** -0.5 * warmup_steps ** -0.5``.
-
-    Args:
-        warmup_steps: optimizer steps of linear warm-up, at least 1; the paper has 4000.
+    with ``optimizer.lr = d_model ** -0.5 * warmup_steps ** -0.5`` and warmup_steps = 4000.
     """
 
-    warmup_steps: int = 100
-
-    def __post_init__(self) -> None:
-        checks.at_least("schedule.warmup_steps", self.warmup_steps, 1, 100)
+    least_warmup = 1
 
     def __call__(self, step: int, total_steps: int) -> float:
         """Return ``sqrt(w) * min((step + 1) ** -0.5, (step + 1) * w ** -1.5)``."""

@@ -47,10 +47,10 @@ class ChrF(Metric):
 
 def _count(output: str, target: str, n: int) -> tuple[int, int, int]:
     """n-grams in the output, in the target, and in both."""
-    said, wanted = _ngrams(output, n), _ngrams(target, n)
-    # An output is not blamed for n-grams where the target is too short to have any.
-    n_said = said.total() if wanted else 0
-    return n_said, wanted.total(), (said & wanted).total()
+    found, expected = _ngrams(output, n), _ngrams(target, n)
+    # The n-grams of an output do not count where the target is too short to have any.
+    n_found = found.total() if expected else 0
+    return n_found, expected.total(), (found & expected).total()
 
 
 def _ngrams(text: str, n: int) -> Counter[str]:

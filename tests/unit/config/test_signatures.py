@@ -52,6 +52,7 @@ def test_every_option_on_disk_has_the_signature_that_python_sees(target):
 
 MODULE = '''
 from dataclasses import dataclass
+from typing import ClassVar
 from other import Elsewhere as Renamed
 from unreadable_package import Foreign
 
@@ -77,6 +78,16 @@ class OfDistant(Foreign):
 class Data:
     a: int
     b: float = 0.5
+
+@dataclass(frozen=True)
+class MoreData(Data):
+    kind: ClassVar[str] = "more"
+    c: str = ""
+    a: bool = True
+
+@dataclass
+class DataOfOther(Plain, Keyword):
+    a: int
 
 def function(x, /, y: str, z: int = 0, *args): ...
 '''
@@ -104,6 +115,8 @@ def package(tmp_path, monkeypatch):
         ("m.Distant", {}, True),
         ("m.OfDistant", {"a": "int"}, True),
         ("m.Data", {"a": "int", "b": "float"}, False),
+        ("m.MoreData", {"a": "bool", "b": "float", "c": "str"}, False),
+        ("m.DataOfOther", {"a": "int"}, False),
         ("m.function", {"x": "", "y": "str", "z": "int"}, False),
         ("deep.Keyword", {"a": "int", "b": "'float'", "c": "int | None", "d": ""}, True),
         ("Top", {"t": "int"}, False),

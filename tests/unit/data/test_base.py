@@ -18,6 +18,7 @@ from lightning_transformer.data.loading.train_loader import StepLoader
 from lightning_transformer.data.split import Record
 from lightning_transformer.data.tokenizers.bytes import Bytes
 from lightning_transformer.data.tokenizers.characters import Characters
+from tests.helpers.examples import first_examples
 
 
 class Batch(NamedTuple):
@@ -81,12 +82,12 @@ def test_the_tokenizer_sees_the_training_split_alone():
     data = Tiny(tokenizer=Characters())
     data.prepare()
     assert data.vocabulary.characters == "a"
-    assert data.vocabulary.unk_id in data.raw("val", 1)[0].ids
+    assert data.vocabulary.unk_id in first_examples(data, "val", 1)[0].ids
 
 
 def test_raw_returns_the_first_examples(tiny):
-    assert [e.label for e in tiny.raw("val", 2)] == [0, 1]
-    assert len(tiny.raw("val", 100)) == 5
+    assert [e.label for e in first_examples(tiny, "val", 2)] == [0, 1]
+    assert len(first_examples(tiny, "val", 100)) == 5
 
 
 def test_loaders_without_a_trainer(tiny):
@@ -157,7 +158,7 @@ def test_no_warning_without_duplicates(caplog):
 
 
 def test_split_dtype_is_integer(tiny):
-    assert np.issubdtype(tiny.raw("train", 1)[0].ids.dtype, np.integer)
+    assert np.issubdtype(first_examples(tiny, "train", 1)[0].ids.dtype, np.integer)
 
 
 class Counter(L.LightningModule):

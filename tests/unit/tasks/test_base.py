@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_transformer.tasks.base import Batch, Task, on_device, pad, pad_mask, vocabulary_head
+from lightning_transformer.nn.loss.cross_entropy import CrossEntropy
+from lightning_transformer.tasks.base import Batch, Task, TokenTask, pad, pad_mask
 
 ROWS = [np.array([1, 2, 3]), np.array([4]), np.array([5, 6])]
 
@@ -29,15 +30,17 @@ def test_equally_long_rows_need_no_mask() -> None:
 @pytest.mark.parametrize("tied", [True, False])
 def test_tied_head_is_the_table_itself(tied: bool) -> None:
     table = nn.Embedding(7, 4)
-    head = vocabulary_head(4, table, tied=tied, bias=True)
+    task = TokenTask(loss=CrossEntropy(), tie_embeddings=tied, bias=True)
+    task.build_head(4, table)
+    head = task.head
     assert (head.weight is table.weight) == tied
     assert head.weight.shape == (7, 4)
     assert head.bias.shape == (7,)
 
 
-def test_on_device_moves_every_tensor() -> None:
+def test_to_moves_every_tensor() -> None:
     one = torch.tensor([[1]])
-    moved = on_device(Batch(one, one, one.sum(), 1, source_ids=one), torch.device("meta"))
+    moved = Batch(one, one, one.sum(), 1, source_ids=one).to(torch.device("meta"))
     assert moved.input_ids.is_meta
     assert moved.source_ids.is_meta
     assert (moved.n_tokens, moved.padding) == (1, None)

@@ -12,6 +12,7 @@ from lightning_transformer.data.sources.conll import CoNLL, sentence
 from lightning_transformer.data.split import Record
 from lightning_transformer.data.tokenizers.bpe import BPE
 from lightning_transformer.data.tokenizers.bytes import Bytes
+from tests.helpers.examples import first_examples
 
 
 def small_options(folder: Path) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def test_words_are_joined_and_tags_sit_on_their_first_characters():
 def test_sentences_by_hand(write):
     data = make(write(CONTENT))
     data.prepare()
-    first, second = data.raw("train", 9)
+    first, second = first_examples(data, "train", 9)
     assert data.labels == ["B-LOC", "B-PER", "O"]
     assert data.vocabulary.decode(first.ids) == "Zoë lives in Rome"
     # ë takes two bytes, so words start at bytes 0, 5, 11 and 14
@@ -70,14 +71,14 @@ def test_sentences_by_hand(write):
 def test_other_columns(write):
     data = make(write(CONTENT), word_column=1, tag_column=0)
     data.prepare()
-    assert data.vocabulary.decode(data.raw("train", 1)[0].ids) == "NNP VBZ IN NNP"
+    assert data.vocabulary.decode(first_examples(data, "train", 1)[0].ids) == "NNP VBZ IN NNP"
     assert data.labels == ["Rome", "Yes", "Zoë", "in", "lives"]
 
 
 def test_subwords_carry_one_tag_per_word(write):
     data = make(write(CONTENT * 3), tokenizer=BPE(vocab_size=280))
     data.prepare()
-    example = data.raw("train", 1)[0]
+    example = first_examples(data, "train", 1)[0]
     assert (example.tags != -100).sum() == 4
     assert data.vocabulary.decode(example.ids) == "Zoë lives in Rome"
 
@@ -85,7 +86,7 @@ def test_subwords_carry_one_tag_per_word(write):
 def test_long_sentences_are_cut_with_their_tags(write):
     data = make(write(CONTENT), seq_len=6)
     data.prepare()
-    assert data.raw("train", 1)[0].tags.tolist() == [1, -100, -100, -100, -100, 2]
+    assert first_examples(data, "train", 1)[0].tags.tolist() == [1, -100, -100, -100, -100, 2]
 
 
 def test_equal_sentences_stay_together_and_given_files_are_used(write):

@@ -11,6 +11,7 @@ import pytest
 
 from lightning_transformer.data.sources.labelled import LabelledText
 from lightning_transformer.data.tokenizers.bytes import Bytes
+from tests.helpers.examples import first_examples
 
 
 def small_options(folder: Path) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def test_texts_labels_and_splits(write):
     assert data.labels == ["neg", "pos"]
     assert sum(map(len, data.splits.values())) == 300
     for split in ("train", "val", "test"):
-        for example in data.raw(split, 300):
+        for example in first_examples(data, split, 300):
             number = int(data.vocabulary.decode(example.ids).split()[1])
             assert data.labels[example.label] == ("neg" if number % 2 else "pos")
     texts = [{r.texts[0] for r in part} for part in data.read().values()]
@@ -59,8 +60,8 @@ def test_other_keys_numbers_as_labels_and_given_files(write):
     data = make(path, **options)
     data.prepare()
     assert data.labels == ["1", "5"]
-    assert [e.label for e in data.raw("train", 9)] == [1, 0]
-    assert [e.label for e in data.raw("test", 9)] == [0]
+    assert [e.label for e in first_examples(data, "train", 9)] == [1, 0]
+    assert [e.label for e in first_examples(data, "test", 9)] == [0]
 
 
 def test_rows_without_text_are_dropped_and_counted(write, caplog):

@@ -10,6 +10,7 @@ import pytest
 
 from lightning_transformer.data.sources.order import FILLER, Order
 from lightning_transformer.data.tokenizers.bytes import Bytes
+from tests.helpers.examples import first_examples
 
 
 def small_options(folder: Path) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def test_splits_differ_and_do_not_change() -> None:
 def test_examples_are_labelled_rows() -> None:
     data = made()
     data.prepare()
-    example = data.raw("train", 1)[0]
+    example = first_examples(data, "train", 1)[0]
     assert len(example.ids) == 16
     assert data.labels == ["A", "B"]
 

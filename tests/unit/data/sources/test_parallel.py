@@ -10,6 +10,7 @@ import pytest
 
 from lightning_transformer.data.sources.parallel import ParallelText
 from lightning_transformer.data.tokenizers.bytes import Bytes
+from tests.helpers.examples import first_examples
 
 
 def small_options(folder: Path) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def test_examples_hold_both_sides_cut_to_seq_len(make, caplog):
     data = make(files, val_fraction=0.0, test_fraction=0.0, seq_len=3)
     with caplog.at_level(logging.INFO):
         data.prepare()
-    (example,) = data.raw("train", 1)
+    (example,) = first_examples(data, "train", 1)
     assert data.vocabulary.decode(example.source) == "abc"
     assert data.vocabulary.decode(example.target) == "dé"
     assert "1 of 1 examples are longer than seq_len=3: truncated" in caplog.text

@@ -9,6 +9,7 @@ from lightning_transformer.data.packing.stream import Stream
 from lightning_transformer.data.sources import _stdlib
 from lightning_transformer.data.sources.pydocs import PyDocs
 from lightning_transformer.data.tokenizers.bytes import Bytes
+from tests.helpers.examples import first_examples
 
 LONG = "This docstring is long enough. " * 4
 
@@ -33,7 +34,7 @@ def test_sizes(data):
 
 
 def test_examples_are_english_rows(data):
-    (row,) = data.raw("train", 1)
+    (row,) = first_examples(data, "train", 1)
     assert isinstance(row, Tokens)
     assert len(row.ids) == 129
     assert data.vocabulary.decode(row.ids).isprintable() or "\n" in data.vocabulary.decode(row.ids)

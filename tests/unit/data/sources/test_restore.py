@@ -7,6 +7,7 @@ import pytest
 from lightning_transformer.data.sources import _stdlib
 from lightning_transformer.data.sources.restore import Restore, sentences, strip
 from lightning_transformer.data.tokenizers.bytes import Bytes
+from tests.helpers.examples import first_examples
 
 
 @pytest.mark.parametrize(
@@ -80,10 +81,10 @@ def test_long_pairs_are_left_out(library):
     library([f"{text[:-1]} {i}." for i in range(100) for text in (long, short)])
     data = Restore(tokenizer=Bytes(), seq_len=30)
     data.prepare()
-    examples = [e for split in data.splits for e in data.raw(split, 1000)]
+    examples = [e for split in data.splits for e in first_examples(data, split, 1000)]
     assert len(examples) == 100
     assert all(len(e.target) <= 30 for e in examples)
-    assert data.vocabulary.decode(data.raw("train", 1)[0].target).startswith(short[:-1])
+    assert data.vocabulary.decode(first_examples(data, "train", 1)[0].target).startswith(short[:-1])
 
 
 def test_on_the_running_python():

@@ -12,6 +12,7 @@ from lightning_transformer.data.sources._name_roles import ROLES
 from lightning_transformer.data.sources.roles import Roles, line_starts, windows
 from lightning_transformer.data.tokenizers.bpe import BPE
 from lightning_transformer.data.tokenizers.bytes import Bytes
+from tests.helpers.examples import first_examples
 
 
 def small_options(folder: Path) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def test_tags_of_small_files(library, tokenizer):
     assert data.labels == list(ROLES)
     assert sum(map(len, data.splits.values())) == 41  # "same" is used once
     for split in data.splits:
-        for example in data.raw(split, 50):
+        for example in first_examples(data, split, 50):
             text = data.vocabulary.decode(example.ids)
             tags = [data.labels[tag] for tag in example.tags.tolist() if tag != -100]
             if "same" in text:
@@ -73,7 +74,9 @@ def test_files_not_windows_are_split(library):
     data = Roles(tokenizer=Bytes(), seq_len=24)  # cuts each function in two or three
     data.prepare()
     seen = {
-        split: {data.vocabulary.decode(e.ids[e.tags >= 0]) for e in data.raw(split, 200)}
+        split: {
+            data.vocabulary.decode(e.ids[e.tags >= 0]) for e in first_examples(data, split, 200)
+        }
         for split in data.splits
     }
     assert all(seen.values())
@@ -108,7 +111,7 @@ def test_on_the_running_python():
     again = Roles(tokenizer=Bytes(), max_files=40)
     again.prepare()  # from the cache
     assert again.identity == data.identity
-    examples = data.raw("train", 10**6)
+    examples = first_examples(data, "train", 10**6)
     assert len(examples) > 1000
     assert {tag for e in examples for tag in e.tags.tolist()} == {-100, *range(len(ROLES))}
     assert all(len(e.ids) == len(e.tags) <= 128 for e in examples)

@@ -11,6 +11,7 @@ from lightning_transformer.data.packing.stream import Stream
 from lightning_transformer.data.sources.text import Text, contiguous
 from lightning_transformer.data.tokenizers.bytes import Bytes
 from lightning_transformer.data.tokenizers.characters import Characters
+from tests.helpers.examples import first_examples
 
 
 def small_options(folder: Path) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def test_prepare_encodes_rows(tmp_path):
     data.prepare()
     assert list(data.splits) == ["train", "val"]
     assert data.vocabulary.n_text == 26
-    assert data.vocabulary.decode(data.raw("train", 1)[0].ids) == LETTERS[:5]
+    assert data.vocabulary.decode(first_examples(data, "train", 1)[0].ids) == LETTERS[:5]
     assert data.splits["train"].n_tokens == 903
 
 

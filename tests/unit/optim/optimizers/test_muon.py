@@ -190,12 +190,6 @@ def test_a_model_without_hidden_matrices_is_refused():
         muon(Head(4, 4))
 
 
-def test_a_torch_without_muon_is_named(monkeypatch):
-    monkeypatch.delattr(torch.optim, "Muon")
-    with pytest.raises(ValueError, match=r"optimizer=muon needs torch.optim.Muon, which torch 2"):
-        muon(tiny())
-
-
 class Module(lightning.LightningModule):
     """Trains `tiny` with Muon under a cosine schedule."""
 

@@ -1,10 +1,8 @@
 """LLaMA and Mistral (`LlamaForCausalLM`, `MistralForCausalLM`): preset=llama3, preset=mistral."""
 
-from collections.abc import Mapping
+from functools import partial
 
-from torch import Tensor
-
-from lightning_transformer.convert.names import Rules, renamed
+from tests.contracts.hugging_face.convert.names import Rules, renamed
 
 LAYER = r"model\.layers\.(\d+)\."
 BLOCK = r"decoder.blocks.\1."
@@ -25,7 +23,4 @@ RULES: Rules = (
     (LAYER + r"post_attention_layernorm\.weight", BLOCK + "ffn_residual.norm.weight"),
 )
 
-
-def convert(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of Hugging Face under our names."""
-    return renamed(theirs, RULES)
+convert = partial(renamed, rules=RULES)  # a state dict of Hugging Face, under our names

@@ -1,11 +1,9 @@
 """Gemma 2 (`Gemma2ForCausalLM`): preset=gemma2. LLaMA's names, norms on both sides of layers."""
 
-from collections.abc import Mapping
+from functools import partial
 
-from torch import Tensor
-
-from lightning_transformer.convert.llama import BLOCK, LAYER, SHARED
-from lightning_transformer.convert.names import Rules, renamed
+from tests.contracts.hugging_face.convert.llama import BLOCK, LAYER, SHARED
+from tests.contracts.hugging_face.convert.names import Rules, renamed
 
 RULES: Rules = (
     *SHARED,
@@ -15,7 +13,4 @@ RULES: Rules = (
     (LAYER + r"post_feedforward_layernorm\.weight", BLOCK + "ffn_residual.norm_out.weight"),
 )
 
-
-def convert(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of Hugging Face under our names."""
-    return renamed(theirs, RULES)
+convert = partial(renamed, rules=RULES)  # a state dict of Hugging Face, under our names

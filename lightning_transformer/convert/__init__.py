@@ -1,1 +1,0 @@
-"""Weights of Hugging Face models under the names of ours."""

@@ -1,0 +1,14 @@
+"""OLMo 2 (`Olmo2ForCausalLM`): preset=olmo2. LLaMA's names, norms behind the layers."""
+
+from functools import partial
+
+from tests.contracts.hugging_face.convert.llama import BLOCK, LAYER, SHARED
+from tests.contracts.hugging_face.convert.names import Rules, renamed
+
+RULES: Rules = (
+    *SHARED,
+    (LAYER + r"post_attention_layernorm\.weight", BLOCK + "attention_residual.norm.weight"),
+    (LAYER + r"post_feedforward_layernorm\.weight", BLOCK + "ffn_residual.norm.weight"),
+)
+
+convert = partial(renamed, rules=RULES)  # a state dict of Hugging Face, under our names

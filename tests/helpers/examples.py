@@ -1,0 +1,13 @@
+"""The first examples of a data source, to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning_transformer.data.base import DataModule
+
+
+def first_examples(data: DataModule, split: str, n: int) -> list[Any]:
+    """The first n examples of a split (fewer if it is smaller), as in epoch 0."""
+    chosen = data.splits[split]
+    return [chosen.get(index, 0) for index in range(min(n, len(chosen)))]
