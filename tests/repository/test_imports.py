@@ -42,6 +42,7 @@ FLOORS = {
     "tasks": 2,
     "models": 3,
     "checkpoint": 3,
+    "convert": 3,
     "testing": 3,
     "build": 4,
     "training": 5,

@@ -2,8 +2,8 @@
 
 from transformers import Olmo2Config, Olmo2ForCausalLM
 
-from tests.contracts.hugging_face.convert.olmo2 import convert
-from tests.contracts.hugging_face.reference import (
+from lightning_transformer.convert.olmo2 import convert
+from tests.unit.convert.reference import (
     IDS,
     N_TOKENS,
     SEQ_LEN,

@@ -2,8 +2,8 @@
 
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from tests.contracts.hugging_face.convert.qwen3 import convert
-from tests.contracts.hugging_face.reference import (
+from lightning_transformer.convert.qwen3 import convert
+from tests.unit.convert.reference import (
     IDS,
     N_TOKENS,
     SEQ_LEN,

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
-from tests.contracts.hugging_face.convert.t5 import convert
-from tests.contracts.hugging_face.reference import (
+from lightning_transformer.convert.t5 import convert
+from tests.unit.convert.reference import (
     IDS,
     N_TOKENS,
     SOURCE,

@@ -2,8 +2,8 @@
 
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
-from tests.contracts.hugging_face.convert.gemma2 import convert
-from tests.contracts.hugging_face.reference import (
+from lightning_transformer.convert.gemma2 import convert
+from tests.unit.convert.reference import (
     IDS,
     N_TOKENS,
     SEQ_LEN,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
-from tests.contracts.hugging_face.convert.llama import convert
-from tests.contracts.hugging_face.reference import (
+from lightning_transformer.convert.llama import convert
+from tests.unit.convert.reference import (
     IDS,
     N_TOKENS,
     SEQ_LEN,

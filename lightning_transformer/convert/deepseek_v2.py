@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from tests.contracts.hugging_face.convert.llama import BLOCK, LAYER
-from tests.contracts.hugging_face.convert.llama import RULES as LLAMA
-from tests.contracts.hugging_face.convert.names import Rules, renamed
+from lightning_transformer.convert.llama import BLOCK, LAYER
+from lightning_transformer.convert.llama import RULES as LLAMA
+from lightning_transformer.convert.names import Rules, renamed
 
 RULES: Rules = (
     *LLAMA,

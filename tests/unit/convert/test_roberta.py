@@ -2,8 +2,8 @@
 
 from transformers import RobertaConfig, RobertaForMaskedLM
 
-from tests.contracts.hugging_face.convert.roberta import convert
-from tests.contracts.hugging_face.reference import (
+from lightning_transformer.convert.roberta import convert
+from tests.unit.convert.reference import (
     IDS,
     N_TOKENS,
     SEQ_LEN,

@@ -5,15 +5,8 @@ from __future__ import annotations
 import pytest
 from transformers import Mamba2Config, Mamba2ForCausalLM
 
-from tests.contracts.hugging_face.convert.mamba2 import convert
-from tests.contracts.hugging_face.reference import (
-    IDS,
-    N_TOKENS,
-    assert_same,
-    ours,
-    randomised,
-    scores,
-)
+from lightning_transformer.convert.mamba2 import convert
+from tests.unit.convert.reference import IDS, N_TOKENS, assert_same, ours, randomised, scores
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -2,8 +2,8 @@
 
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from tests.contracts.hugging_face.convert.gpt2 import convert
-from tests.contracts.hugging_face.reference import (
+from lightning_transformer.convert.gpt2 import convert
+from tests.unit.convert.reference import (
     IDS,
     N_TOKENS,
     SEQ_LEN,

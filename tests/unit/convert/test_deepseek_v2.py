@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from transformers import DeepseekV2Config, DeepseekV2ForCausalLM
 
-from tests.contracts.hugging_face.convert.deepseek_v2 import convert
-from tests.contracts.hugging_face.reference import (
+from lightning_transformer.convert.deepseek_v2 import convert
+from tests.unit.convert.reference import (
     IDS,
     N_TOKENS,
     SEQ_LEN,

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from tests.contracts.hugging_face.convert.llama import BLOCK, LAYER, SHARED
-from tests.contracts.hugging_face.convert.names import Rules, renamed
+from lightning_transformer.convert.llama import BLOCK, LAYER, SHARED
+from lightning_transformer.convert.names import Rules, renamed
 
 RULES: Rules = (
     *SHARED,

@@ -3,8 +3,8 @@
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
-from tests.contracts.hugging_face.convert.bert import convert
-from tests.contracts.hugging_face.reference import (
+from lightning_transformer.convert.bert import convert
+from tests.unit.convert.reference import (
     IDS,
     N_TOKENS,
     SEQ_LEN,

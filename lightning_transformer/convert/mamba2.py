@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from tests.contracts.hugging_face.convert.names import Rules, renamed
+from lightning_transformer.convert.names import Rules, renamed
 
 LAYER = r"backbone\.layers\.(\d+)\."
 BLOCK = r"decoder.blocks.\1."

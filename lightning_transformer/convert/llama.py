@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tests.contracts.hugging_face.convert.names import Rules, renamed
+from lightning_transformer.convert.names import Rules, renamed
 
 LAYER = r"model\.layers\.(\d+)\."
 BLOCK = r"decoder.blocks.\1."

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from tests.contracts.hugging_face.convert.bert import first_segment, layers
-from tests.contracts.hugging_face.convert.names import Rules, renamed
+from lightning_transformer.convert.bert import first_segment, layers
+from lightning_transformer.convert.names import Rules, renamed
 
 UNUSED = 2  # positions before the first: the number of the padding token, and one more
 RULES: Rules = (
