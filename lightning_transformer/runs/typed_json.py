@@ -3,7 +3,8 @@
 import json
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ def typed(kind: Any, value: Any, key: str) -> Any:
         return {name: typed(parts[1], item, _below(key, name)) for name, item in value.items()}
     if get_origin(kind) is list and isinstance(value, list):
         return [typed(parts[0], item, f"{key}[{i}]") for i, item in enumerate(value)]
-    plain = parts or (kind,)
+    plain = parts if get_origin(kind) in (Union, UnionType) else (kind,)
     if type(value) in plain or (type(value) is int and float in plain):
         return value
     raise ValueError(f"{key}={value!r} must be {getattr(kind, '__name__', kind)}")

@@ -1,7 +1,7 @@
 """`python -m lightning_transformer.compare run ..`: from one command to a report.
 
 Checks every variant before anything starts, chooses learning rates, runs all variants with the
-same seeds, writes the report. Killed at any point, the same command goes on.
+same seeds, writes the report. Killed at any point, the same command continues.
 """
 
 import json
@@ -11,26 +11,23 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from rich.console import Console
 
+from lightning_transformer.compare.report.comparison import Comparison
 from lightning_transformer.compare.run import process
 from lightning_transformer.compare.run.machine import Machine, machine_for
 from lightning_transformer.compare.run.match.report import matched
-from lightning_transformer.compare.run.plan import Job, Plan
-from lightning_transformer.compare.run.progress import Screen, show_plan
+from lightning_transformer.compare.run.outcome import Job
+from lightning_transformer.compare.run.plan import Plan
+from lightning_transformer.compare.run.progress import Screen, rate_lines, show_plan
 from lightning_transformer.compare.run.request import Request, read_request, split_flags
-from lightning_transformer.compare.run.scheduler import Pool, Start
-from lightning_transformer.compare.run.state import (
-    Locks,
-    comparison,
-    open_state,
-    write_comparison,
-)
-from lightning_transformer.compare.run.variants import changed, read_variants
+from lightning_transformer.compare.run.scheduler import Pool, Running, Start
+from lightning_transformer.compare.run.state import Locks, comparison_of, open_state
+from lightning_transformer.compare.run.variants import Matched, changed, read_variants
 from lightning_transformer.config.compose import composer, register
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.runs.typed_json import typed
 from lightning_transformer.training.resume import quoted
 
 ROOT = Path("outputs/sweeps")
@@ -38,14 +35,14 @@ SOLVE = "lightning_transformer.compare.run.match.solve"
 HELP = """\
 usage: python -m lightning_transformer.compare run KEY=A,B .. [KEY=VALUE ..] [--dry-run]
 
-Runs every variant with the same seeds and writes a report. What has several values is compared.
+Runs every variant with the same seeds and writes a report. A key with several values is compared.
 
   seeds=5           how many, or which: seeds=3,7,9 (default 5)
   lr=sweep3         a learning rate per variant, chosen with a seed of its own; or lr=fixed
   baseline=KEY=A    what the others are compared with (default: the first values)
   placebo=true      a second baseline that differs in its initial weights alone
   halving=3         stop all but the best third at 1/9 and 1/3 of the budget
-  name=NAME         of the folder in outputs/sweeps; the same command goes on there
+  name=NAME         of the folder in outputs/sweeps; the same command continues there
   workers=N         jobs at a time (default: one per core, or one per GPU)
   --dry-run         show the plan and the estimated time, start nothing
   --config-dir=DIR  a folder of further options
@@ -59,66 +56,68 @@ def main(argv: Sequence[str]) -> int:
     if {"-h", "--help"} & set(argv) or not argv:
         print(HELP, end="")
         return 0
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _exit)
     try:
         return compare(argv, Console(highlight=False))
-    except (ConfigError, ValueError) as error:
+    except (ConfigError, ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
 
 
-def _leave(signum: int, frame: FrameType | None) -> None:
+def _exit(signum: int, frame: FrameType | None) -> None:
     sys.exit(128 + signum)
 
 
 def compare(argv: Sequence[str], console: Console, start: Start | None = None) -> int:
-    """Do all of it; start: what starts a job, in tests something else than a process."""
+    """Do all of it; start: replaces the processes of jobs in tests."""
     asked = read(argv)
     plan = Plan(asked, read_variants(asked))
     folder = ROOT / asked.name
-    n_jobs = len(plan.rest({}))
     state = open_state(folder, plan, 0)
-    machine = machine_for(plan.variants, n_jobs, asked.workers, state.threads or None)
+    machine = machine_for(plan.variants, len(plan.rest({})), asked.workers, state.threads or None)
     state.threads = machine.threads
     if plan.baseline.axis != "none":
         state.matches = state.matches or solve(plan, machine.environment(0), console)
-        plan = Plan(asked, [changed(v, state.matches[v.label]["changes"]) for v in plan.variants])
+        plan = Plan(asked, [changed(v, state.matches[v.label].changes) for v in plan.variants])
     pool = Pool(plan, folder, state, start or _no_start, machine.n_workers)
     if asked.dry_run:
         pool.load_outcomes()
-        show_plan(console, plan, pool, machine, folder)
-        _print_matches(plan, state.matches, console)
+        show_plan(console, plan, pool, machine, folder, state)
         return 0
     locks = Locks(folder, console.print)
-    launcher = process.launcher(locks.jobs, gpus=bool(machine.gpus))
     try:
         state.write(folder)
         if start is None:
-            pool.start = starter(asked, folder, machine, launcher)
+            pool.start = starter(asked, folder, machine, locks)
         pool.load_outcomes()
-        show_plan(console, plan, pool, machine, folder)
-        _print_matches(plan, state.matches, console)
+        show_plan(console, plan, pool, machine, folder, state)
         return _work(plan, pool, folder, console)
     finally:
         locks.release()
 
 
-def solve(plan: Plan, env: dict[str, str], console: Console) -> dict[str, Any]:
+def read(argv: Sequence[str]) -> Request:
+    """The comparison that the arguments ask for."""
+    config_dirs, dry_run, overrides = split_flags(argv)
+    config_dirs = [str(Path(folder).absolute()) for folder in config_dirs]
+    register(config_dirs)
+    with composer() as loader:
+        return read_request(overrides, loader, dry_run=dry_run, config_dirs=config_dirs)
+
+
+def solve(plan: Plan, env: dict[str, str], console: Console) -> dict[str, Matched]:
     """What each variant needs to be like the baseline; see solve.py. Raises ConfigError."""
     console.print(f"match     {plan.baseline.axis}: solving for {len(plan.variants)} variants")
-    asked = {
+    question = {
         "config_dirs": plan.asked.config_dirs,
         "baseline": plan.baseline.overrides,
         "variants": {variant.label: variant.overrides for variant in plan.variants},
     }
     done = subprocess.run(
         [sys.executable, "-m", SOLVE],
-        input=json.dumps(asked),
+        input=json.dumps(question),
         stdout=subprocess.PIPE,
         env=env,
         text=True,
@@ -127,98 +126,61 @@ def solve(plan: Plan, env: dict[str, str], console: Console) -> dict[str, Any]:
     lines = done.stdout.splitlines()
     if done.returncode or not lines:
         raise RuntimeError(f"solving for match= ended with {done.returncode}")
-    answer: dict[str, Any] = json.loads(lines[-1])
+    answer = json.loads(lines[-1])
     if "error" in answer:
         raise ConfigError(answer["error"])
-    return answer
-
-
-def read(argv: Sequence[str]) -> Request:
-    """Understand what was typed."""
-    config_dirs, dry_run, typed = split_flags(argv)
-    config_dirs = [str(Path(folder).absolute()) for folder in config_dirs]
-    register(config_dirs)
-    with composer() as loader:
-        return read_request(typed, loader, dry_run=dry_run, config_dirs=config_dirs)
+    found: dict[str, Matched] = typed(dict[str, Matched], answer, "")
+    return found
 
 
 def _work(plan: Plan, pool: Pool, folder: Path, console: Console) -> int:
-    def note() -> dict[str, Any]:
+    def write() -> Comparison:
         match = matched(plan, folder, _finished(plan, pool))
-        content = comparison(plan, pool.outcomes, pool.failures, match)
-        write_comparison(folder, content)
-        return content
+        comparison = comparison_of(plan, pool.outcomes, pool.failures, match)
+        comparison.write(folder)
+        return comparison
 
-    note()
+    def print_line(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
+    write()
     with Screen(console, plan, pool, folder) as screen:
 
-        def ended(line: str) -> None:
-            note()
-            screen.said(line)
+        def job_ended(line: str) -> None:
+            write()
+            screen.job_ended(line)
 
-        pool.run(ended, screen.tick)
-    content = note()
+        pool.run(job_ended, screen.tick)
+    comparison = write()
     if pool.signum:
         left = len(plan.rest(pool.outcomes))
-        console.print(f"stopped with {left} jobs to do; the same command goes on")
+        console.print(f"stopped with {left} jobs to do; the same command continues")
         return 128 + pool.signum
-    for line in rate_lines(content["lr"]):
-        console.print(line, markup=False, soft_wrap=True)
-    if content["metric"] == "val/loss":
-        console.print("metric    val/loss, for no run has a test/loss", markup=False)
+    for line in rate_lines(comparison.lr):
+        print_line(line)
+    if comparison.metric == "val/loss":
+        print_line("metric    val/loss, because no run has a test/loss")
     _report(folder, console)
-    for failure in content["failures"]:
-        line = f"failed    {failure['run']}: {failure['error']}"
-        console.print(line, markup=False, soft_wrap=True)
-    return 1 if content["failures"] else 0
+    for failure in comparison.failures:
+        print_line(f"failed    {failure.run}: {failure.error}")
+    return 1 if comparison.failures else 0
 
 
-def _print_matches(plan: Plan, matches: dict[str, Any], console: Console) -> None:
-    for line in match_lines(plan.baseline.axis, matches):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def match_lines(axis: str, matches: dict[str, Any]) -> list[str]:
-    """What was changed in each variant so that it is like the baseline, and how near that is."""
-    lines = []
-    for label, found in matches.items():
-        changes = ", ".join(f"{key}={value}" for key, value in found["changes"].items())
-        lines.append(
-            f"match     {axis}: {label} {changes or 'as it is'} ({found['residual']:+.2%})"
-        )
-    return lines
-
-
-def rate_lines(rates: dict[str, Any]) -> list[str]:
-    """Which learning rate each variant got, and how it was found."""
-    lines = []
-    for label, chosen in rates["chosen"].items():
-        tried = sorted(map(float, rates["screening"][label]))
-        said = f"{len(tried)} tried from {tried[0]:g} to {tried[-1]:g}"
-        if times := rates["widened"][label]:
-            said += f", widened {times} time{'s' if times > 1 else ''}"
-        if not any(loss is not None for loss in rates["screening"][label].values()):
-            said += "; all diverged, so the configured one stands"
-        if label in rates["at_edge"]:
-            said += "; the best is still at the edge"
-        lines.append(f"lr        {label}: {chosen:g} ({said})")
-    return lines
-
-
-def starter(asked: Request, folder: Path, machine: Machine, launcher: process.Launcher) -> Start:
-    """What starts a job as a process: on from its newest checkpoint, or from the start."""
+def starter(asked: Request, folder: Path, machine: Machine, locks: Locks) -> Start:
+    """Starts jobs as processes, each from its newest checkpoint, or from the start."""
+    launcher = process.launcher(locks.jobs, gpus=bool(machine.gpus))
     flags = [text for name in asked.config_dirs for text in ("--config-dir", name)]
 
     def start(job: Job, worker: int) -> process.Process:
-        slot = f"hydra.run.dir={quoted(folder / job.folder)}"
-        arguments = [*flags, *job.overrides, "resume=auto", slot]
+        run_dir = f"hydra.run.dir={quoted(folder / job.folder)}"
+        arguments = [*flags, *job.overrides, "resume=auto", run_dir]
         log = folder / "logs" / f"{job.folder}.txt"
         return launcher.start(arguments, machine.environment(worker), log)
 
     return start
 
 
-def _no_start(job: Job, worker: int) -> Any:
+def _no_start(job: Job, worker: int) -> Running:
     raise AssertionError("nothing is started in a dry run")
 
 

@@ -1,7 +1,7 @@
-"""What became of a job, read from its run folder."""
+"""A job of a comparison, and its outcome as its run folder shows it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,36 @@ from lightning_transformer.runs.result import DIVERGED, RESULT_FILE, RunResult, 
 
 NOT_COMPARED = ("resume", "sweep", "callbacks.pause.step")
 
+Key = tuple[str, int | None]  # of a job: folder and rung
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process: a run from its newest checkpoint to a rung, or to its end.
+
+    Attributes:
+        folder: below the comparison's own.
+        until: the rung's step; None for the run's end.
+        steps: optimizer steps that the run has done then.
+        order: what sorts jobs; those of one seed follow each other, so that early answers are fair.
+    """
+
+    folder: str
+    label: str
+    overrides: tuple[str, ...]
+    until: int | None
+    steps: int
+    order: tuple[int, ...]
+    screening: bool = False
+
+    @property
+    def key(self) -> Key:
+        return self.folder, self.until
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job stands.
+    """The state of a job.
 
     Attributes:
         state: ``finished``; ``paused`` at a rung; ``diverged``; ``failed``; ``open`` for anything
@@ -42,11 +68,19 @@ class Outcome:
             return True
         return self.start_loss is not None and self.loss > self.start_loss
 
+    @property
+    def rank_loss(self) -> float:
+        """The loss by which runs are ranked; infinite where it diverged or failed."""
+        return math.inf if self.diverged or self.loss is None else self.loss
+
+
+Outcomes = Mapping[Key, Outcome]
+
 
 def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Outcome:
-    """Read how a job stands; until: the rung at which it pauses, None for its end.
+    """Read the outcome of a job; until: the rung at which it pauses, None for its end.
 
-    Raises ValueError where the folder has a finished run of something else.
+    Raises ValueError where the folder has a finished run of another configuration.
     """
     if not (folder / RESULT_FILE).exists():
         return Outcome("open")
@@ -68,7 +102,7 @@ def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Out
     if until is not None and result.status == "stopped" and result.steps == until:
         loss = dict(series.get("val/loss", [])).get(until)
         if loss is None:
-            raise ValueError(f"halving= chooses on val/loss, which {folder} lacks; leave it out")
+            raise ValueError(f"halving= chooses by val/loss, which {folder} lacks; leave it out")
         return Outcome("paused", loss if math.isfinite(loss) else None, step=until)
     return Outcome("open")
 

@@ -60,7 +60,9 @@ def test_nested_values_are_read_with_their_types(tmp_path: Path) -> None:
         ({key: GOOD[key] for key in ("schema", "name", "parts")}, "free is missing"),
     ],
 )
-def test_another_shape_is_refused_in_one_line(tmp_path: Path, content: object, message: str) -> None:
+def test_another_shape_is_refused_in_one_line(
+    tmp_path: Path, content: object, message: str
+) -> None:
     with pytest.raises(ValueError, match=r"file\.json") as error:
         read(tmp_path, content)
     assert message in str(error.value)

@@ -3,11 +3,11 @@
 from omegaconf import DictConfig
 
 from lightning_transformer.compare.run.match.base import (
-    Matched,
     check_tolerance,
     rebudgeted,
     size_of,
 )
+from lightning_transformer.compare.run.variants import Matched
 from lightning_transformer.nn import checks
 
 

@@ -2,7 +2,8 @@
 
 from omegaconf import DictConfig, OmegaConf
 
-from lightning_transformer.compare.run.match.base import Matched, check_tolerance, size_of
+from lightning_transformer.compare.run.match.base import check_tolerance, size_of
+from lightning_transformer.compare.run.variants import Matched
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn import checks
 

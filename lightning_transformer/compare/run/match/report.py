@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from lightning_transformer.compare.report.comparison import MatchResult
 from lightning_transformer.compare.run.plan import Plan
 from lightning_transformer.runs.result import RESULT_FILE, RunResult, read
 
 
-def matched(plan: Plan, folder: Path, finished: Mapping[str, str]) -> dict[str, Any]:
+def matched(plan: Plan, folder: Path, finished: Mapping[str, str]) -> MatchResult:
     """The axis that was matched, the key that was solved for, and label -> residual mismatch.
 
     finished: label to the folder of one of its finished runs. The residual is the variant's amount
@@ -26,8 +26,7 @@ def matched(plan: Plan, folder: Path, finished: Mapping[str, str]) -> dict[str, 
         for label, amount in amounts.items()
         if amount is not None and base and label != plan.baseline.label
     }
-    key = dict(plan.baseline.match).get("key", "")
-    return {"axis": axis, "key": key, "residual": residual}
+    return MatchResult(axis, str(plan.baseline.match.get("key", "")), residual)
 
 
 def _amount(axis: str, result: RunResult) -> float | None:

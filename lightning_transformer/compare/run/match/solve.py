@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lightning_transformer.build import build
-from lightning_transformer.compare.run.match.base import Matched
+from lightning_transformer.compare.run.variants import Matched
 from lightning_transformer.config.compose import composed, composer, register
 from lightning_transformer.errors import ConfigError
 

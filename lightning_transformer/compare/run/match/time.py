@@ -11,7 +11,8 @@ import lightning as L
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.build import build, build_model
-from lightning_transformer.compare.run.match.base import Matched, check_tolerance, rebudgeted
+from lightning_transformer.compare.run.match.base import check_tolerance, rebudgeted
+from lightning_transformer.compare.run.variants import Matched
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn import checks
 from lightning_transformer.training.lightning_warnings import quiet_lightning

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lightning_transformer.compare.run.plan import Job, Plan
+from lightning_transformer.compare.run.outcome import Job
+from lightning_transformer.compare.run.plan import Plan
 from lightning_transformer.compare.run.request import Request
 from lightning_transformer.compare.run.scheduler import Pool
 from lightning_transformer.compare.run.state import open_state
@@ -103,10 +104,10 @@ class Jobs:
             return Process(1, "error: the machine broke")
         place = self.folder / job.folder
         place.mkdir(parents=True, exist_ok=True)
-        said = as_dict(job)
-        loss = self.loss(said, job.steps)
+        overrides = as_dict(job)
+        loss = self.loss(overrides, job.steps)
         result = RunResult(overrides=list(job.overrides), steps=job.steps, seconds=1.0)
-        last = job.until is None or said.get("callbacks.pause.step") is None
+        last = job.until is None or overrides.get("callbacks.pause.step") is None
         if loss is None:
             result.status, result.error = "failed", "NonFinite: step 3 was not done"
             result.write(place)

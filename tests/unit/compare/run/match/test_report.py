@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from lightning_transformer.compare.report.comparison import MatchResult
 from lightning_transformer.compare.run.match.report import matched
+from lightning_transformer.compare.run.plan import Plan
 from lightning_transformer.runs.result import RunResult
 from tests.unit.compare.run.fake_jobs import plan
 
@@ -25,13 +27,12 @@ def test_the_residual_is_that_of_the_axis(tmp_path, axis, residual):
         (tmp_path / name).mkdir()
         result.write(tmp_path / name)
     one = plan()
-    target = f"lightning_transformer.runs.match.{axis}.X"
-    one.variants = [replace(v, match=(("_target_", target),)) for v in one.variants]
+    one = Plan(one.asked, [replace(v, axis=axis) for v in one.variants])
     found = matched(one, tmp_path, {"norm=a": "a", "norm=b": "b"})
-    assert found["axis"] == axis
+    assert found.axis == axis
     expected = {} if residual is None else {"norm=b": pytest.approx(residual)}
-    assert found["residual"] == expected
+    assert found.residual == expected
 
 
-def test_nothing_is_said_before_a_run_has_finished(tmp_path):
-    assert matched(plan(), tmp_path, {}) == {"axis": "none", "key": "", "residual": {}}
+def test_nothing_is_known_before_a_run_has_finished(tmp_path):
+    assert matched(plan(), tmp_path, {}) == MatchResult()
