@@ -172,11 +172,11 @@ def composed(overrides: Sequence[str]) -> DictConfig:
     return composed_with_choices(overrides)[0]
 
 
-def composed_with_choices(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+def composed_with_choices(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str | None]]:
     """The same, and group -> option of all that is chosen, by hand or by default."""
     try:
         cfg = compose("config", list(overrides), return_hydra_config=True)
-        choices = {str(k): str(v) for k, v in cfg.hydra.runtime.choices.items() if v is not None}
+        choices = {str(group): name for group, name in cfg.hydra.runtime.choices.items()}
         with open_dict(cfg):
             del cfg["hydra"]
         return cfg, choices

@@ -135,7 +135,7 @@ def solve(plan: Plan, env: dict[str, str], console: Console) -> dict[str, Matche
 
 def _work(plan: Plan, pool: Pool, folder: Path, console: Console) -> int:
     def write() -> Comparison:
-        match = matched(plan, folder, _finished(plan, pool))
+        match = matched(plan, folder, pool.outcomes)
         comparison = comparison_of(plan, pool.outcomes, pool.failures, match)
         comparison.write(folder)
         return comparison
@@ -182,17 +182,6 @@ def starter(asked: Request, folder: Path, machine: Machine, locks: Locks) -> Sta
 
 def _no_start(job: Job, worker: int) -> Running:
     raise AssertionError("nothing is started in a dry run")
-
-
-def _finished(plan: Plan, pool: Pool) -> dict[str, str]:
-    """Label to the folder of the first seed that has finished."""
-    found: dict[str, str] = {}
-    for variant in plan.variants:
-        for seed in plan.asked.seeds:
-            key = plan.job(variant, seed, -1, 1.0).key
-            if key in pool.outcomes and pool.outcomes[key].state == "finished":
-                found.setdefault(variant.label, key[0])
-    return found
 
 
 def _report(folder: Path, console: Console) -> None:

@@ -137,7 +137,7 @@ def _variant(values: dict[str, str], asked: Request, options: dict[str, list[str
         accelerator=str(cfg.trainer.accelerator),
         devices=cfg.trainer.devices,
         flops=_flops(cfg),
-        axis=choices["match"],
+        axis=str(choices["match"]),
         match={str(key): value for key, value in cfg.match.items()},
     )
 

@@ -29,6 +29,26 @@ def size_of(cfg: DictConfig) -> Size:
     return measure(model, int(cfg.data.seq_len))
 
 
+def equal_cost(
+    variant: DictConfig,
+    baseline: DictConfig,
+    costs: tuple[float, float],
+    tolerance: float,
+    what: str,
+) -> Matched:
+    """As many steps of the variant as cost what all steps of the baseline cost.
+
+    costs: of one step of the variant and of the baseline; what: they are of.
+    Raises ValueError where rounding to whole steps leaves more than the tolerance.
+    """
+    budget = costs[1] * baseline.trainer.max_steps
+    steps = max(1, round(budget / costs[0]))
+    residual = costs[0] * steps / budget - 1
+    check_tolerance(residual, tolerance, what, "take more steps, ")
+    same = steps == variant.trainer.max_steps
+    return Matched({} if same else rebudgeted(variant, steps), residual)
+
+
 def rebudgeted(cfg: DictConfig, steps: int) -> dict[str, int | float]:
     """Another number of steps, and what else counts in steps in proportion."""
     configured = int(cfg.trainer.max_steps)

@@ -146,7 +146,8 @@ def test_rungs_are_multiples_of_the_validations_and_below_the_budget():
     two, one, none = Halving(3, 4), Halving(3, 3), Halving(None, 4)
     assert two.rungs(sized(90, 10)) == [10, 30, None]
     assert two.rungs(sized(800, 25)) == [100, 275, None]
-    assert two.rungs(sized(10, 10)) == [None]
+    assert two.rungs(sized(10, 10)) == [1, 3, None]
+    assert two.rungs(sized(1, 1)) == [None]
     assert one.rungs(sized(90, 10)) == [30, None]
     assert none.rungs(sized(90, 10)) == [None]
     assert two.val_every(sized(800, 200)) == 88
