@@ -15,15 +15,15 @@ from types import FrameType
 from rich.console import Console
 
 from lightning_transformer.compare.report.comparison import Comparison
-from lightning_transformer.compare.run import process
 from lightning_transformer.compare.run.machine import Machine, machine_for
 from lightning_transformer.compare.run.match.report import matched
 from lightning_transformer.compare.run.outcome import Job
 from lightning_transformer.compare.run.plan import Plan
+from lightning_transformer.compare.run.process import Launcher, Process
 from lightning_transformer.compare.run.progress import Screen, rate_lines, show_plan
 from lightning_transformer.compare.run.request import Request, read_request, split_flags
-from lightning_transformer.compare.run.scheduler import Pool, Running, Start
-from lightning_transformer.compare.run.state import Locks, comparison_of, open_state
+from lightning_transformer.compare.run.scheduler import Pool, Start
+from lightning_transformer.compare.run.state import comparison_of, locked, open_state
 from lightning_transformer.compare.run.variants import Matched, changed, read_variants
 from lightning_transformer.config.compose import composer, register
 from lightning_transformer.errors import ConfigError
@@ -81,21 +81,16 @@ def compare(argv: Sequence[str], console: Console, start: Start | None = None) -
     if plan.baseline.axis != "none":
         state.matches = state.matches or solve(plan, machine.environment(0), console)
         plan = Plan(asked, [changed(v, state.matches[v.label].changes) for v in plan.variants])
-    pool = Pool(plan, folder, state, start or _no_start, machine.n_workers)
+    pool = Pool(plan, folder, state, machine.n_workers)
     if asked.dry_run:
         pool.load_outcomes()
-        show_plan(console, plan, pool, machine, folder, state)
+        show_plan(console, pool, machine)
         return 0
-    locks = Locks(folder, console.print)
-    try:
+    with locked(folder, console.print) as lock:
         state.write(folder)
-        if start is None:
-            pool.start = starter(asked, folder, machine, locks)
         pool.load_outcomes()
-        show_plan(console, plan, pool, machine, folder, state)
-        return _work(plan, pool, folder, console)
-    finally:
-        locks.release()
+        show_plan(console, pool, machine)
+        return _work(pool, start or starter(pool, machine, lock), console)
 
 
 def read(argv: Sequence[str]) -> Request:
@@ -133,55 +128,51 @@ def solve(plan: Plan, env: dict[str, str], console: Console) -> dict[str, Matche
     return found
 
 
-def _work(plan: Plan, pool: Pool, folder: Path, console: Console) -> int:
+def _work(pool: Pool, start: Start, console: Console) -> int:
     def write() -> Comparison:
-        match = matched(plan, folder, pool.outcomes)
-        comparison = comparison_of(plan, pool.outcomes, pool.failures, match)
-        comparison.write(folder)
+        match = matched(pool.plan, pool.folder, pool.outcomes)
+        comparison = comparison_of(pool.plan, pool.outcomes, pool.failures, match)
+        comparison.write(pool.folder)
         return comparison
 
     def print_line(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
     write()
-    with Screen(console, plan, pool, folder) as screen:
+    with Screen(console, pool) as screen:
 
         def job_ended(line: str) -> None:
             write()
             screen.job_ended(line)
 
-        pool.run(job_ended, screen.tick)
+        pool.run(start, job_ended, screen.tick)
     comparison = write()
     if pool.signum:
-        left = len(plan.rest(pool.outcomes))
-        console.print(f"stopped with {left} jobs to do; the same command continues")
+        n_left = len(pool.plan.rest(pool.outcomes))
+        console.print(f"stopped with {n_left} jobs to do; the same command continues")
         return 128 + pool.signum
     for line in rate_lines(comparison.lr):
         print_line(line)
     if comparison.metric == "val/loss":
         print_line("metric    val/loss, because no run has a test/loss")
-    _report(folder, console)
+    _report(pool.folder, console)
     for failure in comparison.failures:
         print_line(f"failed    {failure.run}: {failure.error}")
     return 1 if comparison.failures else 0
 
 
-def starter(asked: Request, folder: Path, machine: Machine, locks: Locks) -> Start:
+def starter(pool: Pool, machine: Machine, lock: int) -> Start:
     """Starts jobs as processes, each from its newest checkpoint, or from the start."""
-    launcher = process.launcher(locks.jobs, gpus=bool(machine.gpus))
-    flags = [text for name in asked.config_dirs for text in ("--config-dir", name)]
+    launcher = Launcher(lock, preload=sys.platform == "linux" and not machine.gpus)
+    flags = [text for name in pool.plan.asked.config_dirs for text in ("--config-dir", name)]
 
-    def start(job: Job, worker: int) -> process.Process:
-        run_dir = f"hydra.run.dir={quoted(folder / job.folder)}"
+    def start(job: Job, worker: int) -> Process:
+        run_dir = f"hydra.run.dir={quoted(pool.folder / job.folder)}"
         arguments = [*flags, *job.overrides, "resume=auto", run_dir]
-        log = folder / "logs" / f"{job.folder}.txt"
+        log = pool.folder / "logs" / f"{job.folder}.txt"
         return launcher.start(arguments, machine.environment(worker), log)
 
     return start
-
-
-def _no_start(job: Job, worker: int) -> Running:
-    raise AssertionError("nothing is started in a dry run")
 
 
 def _report(folder: Path, console: Console) -> None:

@@ -42,7 +42,9 @@ class Launcher:
 
     def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "Process":
         """Start a job; its output is appended to the log."""
-        begin_log(log, arguments)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as stream:  # after the output of a first attempt
+            stream.write(f"$ lightning_transformer {' '.join(arguments)}\n")
         context = self._context(env)
         alive, end = context.Pipe(duplex=False)  # reads its end when the job is gone
         args = (list(arguments), dict(env), str(log.absolute()), Descriptor(self.lock), end)
@@ -63,11 +65,6 @@ class Launcher:
         with environment(env), blocked_signals():
             forkserver.ensure_running()
         return context
-
-
-def launcher(lock: int, *, gpus: bool) -> Launcher:
-    """The fastest way that is safe here. lock: a file that stays open while a job lives."""
-    return Launcher(lock, preload=sys.platform == "linux" and not gpus)
 
 
 @dataclass
@@ -112,13 +109,6 @@ class Descriptor:
 
 def _received(sent: Any) -> Descriptor:
     return Descriptor(sent.detach())
-
-
-def begin_log(log: Path, arguments: Sequence[str]) -> None:
-    """Write the command; a second attempt is appended to the first."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as stream:
-        stream.write(f"$ lightning_transformer {' '.join(arguments)}\n")
 
 
 @contextmanager

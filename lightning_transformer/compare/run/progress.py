@@ -1,7 +1,7 @@
 """What `compare run` prints: the plan, its progress, the time that is left."""
 
 import time
-from pathlib import Path
+from statistics import mean
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -16,18 +16,15 @@ from lightning_transformer.compare.run.outcome import steps_done
 from lightning_transformer.compare.run.plan import Plan
 from lightning_transformer.compare.run.request import SCREENING_SEED
 from lightning_transformer.compare.run.scheduler import Pool
-from lightning_transformer.compare.run.state import State
 
 START_UP = 3.0  # seconds that a job takes before its first step and after its last
 GUESSED_SPEED = 3e10  # FLOP/s of one core in such models, before anything is measured
 
 
-def show_plan(
-    console: Console, plan: Plan, pool: Pool, machine: Machine, folder: Path, state: State
-) -> None:
+def show_plan(console: Console, pool: Pool, machine: Machine) -> None:
     """The variants, then how long and where, and what match= has changed."""
-    console.print(plan_table(plan))
-    for line in [*plan_lines(plan, pool, machine, folder), *match_lines(plan, state)]:
+    console.print(plan_table(pool.plan))
+    for line in [*plan_lines(pool, machine), *match_lines(pool)]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -51,9 +48,9 @@ def plan_table(plan: Plan) -> Table:
     return table
 
 
-def plan_lines(plan: Plan, pool: Pool, machine: Machine, folder: Path) -> list[str]:
+def plan_lines(pool: Pool, machine: Machine) -> list[str]:
     """The rest of the plan: seeds, learning rates, amount of work, machine, time, folder."""
-    asked, left = plan.asked, plan.rest(pool.outcomes)
+    plan, asked, left = pool.plan, pool.plan.asked, pool.plan.rest(pool.outcomes)
     seeds, val_every = ", ".join(map(str, asked.seeds)), plan.halving.val_every(plan.baseline)
     if asked.lr == "fixed":
         lines = [f"seeds     {seeds}", "lr        as configured, not tuned per variant"]
@@ -66,23 +63,23 @@ def plan_lines(plan: Plan, pool: Pool, machine: Machine, folder: Path) -> list[s
     if val_every != plan.baseline.val_every:
         lines.append(f"val_every {val_every}, so that rungs are validated")
     before = f", {len(pool.outcomes)} done before" if pool.outcomes else ""
-    seconds, source = Clock(plan, pool).left()
+    seconds, source = time_left(pool)
     return [
         *lines,
         f"to do     {len(left)} jobs of {sum(job.steps for job in left):,} steps{before}",
         f"machine   {machine}",
         f"time      {source if seconds is None else f'{duration(seconds)} ({source})'}",
-        f"folder    {folder}",
+        f"folder    {pool.folder}",
     ]
 
 
-def match_lines(plan: Plan, state: State) -> list[str]:
+def match_lines(pool: Pool) -> list[str]:
     """What was changed in each variant so that it is like the baseline, and how near that is."""
     lines = []
-    for label, found in state.matches.items():
+    for label, found in pool.state.matches.items():
         changes = ", ".join(f"{key}={value}" for key, value in found.changes.items())
-        changes = changes or "unchanged"
-        lines.append(f"match     {plan.baseline.axis}: {label} {changes} ({found.residual:+.2%})")
+        what = f"{pool.plan.baseline.axis}: {label} {changes or 'unchanged'}"
+        lines.append(f"match     {what} ({found.residual:+.2%})")
     return lines
 
 
@@ -102,40 +99,35 @@ def rate_lines(rates: RateSearch) -> list[str]:
     return lines
 
 
-class Clock:
-    """Estimates the time that is left from the runs that have finished."""
+def time_left(pool: Pool) -> tuple[float | None, str]:
+    """Seconds that all jobs will take from now, and how that was estimated."""
+    speeds, source = _step_seconds(pool)
+    if speeds is None:
+        return None, "not known before the first runs have finished"
+    seconds = 0.0
+    for job in pool.plan.rest(pool.outcomes):
+        seconds += START_UP + job.steps * speeds[job.label]
+    for slot in pool.slots.values():
+        spent = time.monotonic() - slot.since
+        seconds -= min(spent, START_UP + slot.job.steps * speeds[slot.job.label])
+    return seconds / pool.n_workers, source
 
-    def __init__(self, plan: Plan, pool: Pool) -> None:
-        self.plan, self.pool = plan, pool
 
-    def left(self) -> tuple[float | None, str]:
-        """Seconds that all jobs will take from now, and how that was estimated."""
-        speeds, source = self._step_seconds()
-        if speeds is None:
-            return None, "not known before the first runs have finished"
-        seconds = 0.0
-        for job in self.plan.rest(self.pool.outcomes):
-            seconds += START_UP + job.steps * speeds[job.label]
-        for slot in self.pool.slots.values():
-            spent = time.monotonic() - slot.since
-            seconds -= min(spent, START_UP + slot.job.steps * speeds[slot.job.label])
-        return seconds / self.pool.n_workers, source
-
-    def _step_seconds(self) -> tuple[dict[str, float] | None, str]:
-        """Of each variant."""
-        if measured := self.pool.step_seconds:
-            means = {label: sum(values) / len(values) for label, values in measured.items()}
-            usual = sum(means.values()) / len(means)
-            source = "measured on the runs that have finished"
-            return {label: means.get(label, usual) for label in self.plan.by_label}, source
-        guesses = {
-            variant.label: variant.flops / GUESSED_SPEED
-            for variant in self.plan.variants
-            if variant.flops and variant.accelerator in ("cpu", "auto")
-        }
-        if len(guesses) < len(self.plan.variants):
-            return None, ""
-        return guesses, "a guess from the sizes, for one core per job"
+def _step_seconds(pool: Pool) -> tuple[dict[str, float] | None, str]:
+    """Of each variant."""
+    if pool.step_seconds:
+        means = {label: mean(values) for label, values in pool.step_seconds.items()}
+        usual = mean(means.values())
+        source = "measured on the runs that have finished"
+        return {label: means.get(label, usual) for label in pool.plan.by_label}, source
+    guesses = {
+        variant.label: variant.flops / GUESSED_SPEED
+        for variant in pool.plan.variants
+        if variant.flops and variant.accelerator in ("cpu", "auto")
+    }
+    if len(guesses) < len(pool.plan.variants):
+        return None, ""
+    return guesses, "a guess from the sizes, for one core per job"
 
 
 def duration(seconds: float) -> str:
@@ -149,9 +141,8 @@ def duration(seconds: float) -> str:
 class Screen:
     """Progress over all runs: a live display in a terminal, else a line per job."""
 
-    def __init__(self, console: Console, plan: Plan, pool: Pool, folder: Path) -> None:
-        self.console, self.plan, self.pool, self.folder = console, plan, pool, folder
-        self.clock = Clock(plan, pool)
+    def __init__(self, console: Console, pool: Pool) -> None:
+        self.console, self.pool = console, pool
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._next = 0.0
 
@@ -175,13 +166,13 @@ class Screen:
         self._next = time.monotonic() + 1.0
         table = Table(box=None, pad_edge=False, show_header=False)
         for slot in self.pool.slots.values():
-            job, done = slot.job, steps_done(self.folder / slot.job.folder)
+            job, done = slot.job, steps_done(self.pool.folder / slot.job.folder)
             bar = ProgressBar(total=job.steps, completed=min(done, job.steps), width=20)
             table.add_row(bar, f"{done:,}/{job.steps:,}", escape(job.folder))
         self._live.update(Group(table, self._counts()), refresh=True)
 
     def _counts(self) -> str:
-        seconds, _ = self.clock.left()
+        seconds, _ = time_left(self.pool)
         left = "" if seconds is None else f", {duration(seconds)} left"
-        n_left = len(self.plan.rest(self.pool.outcomes))
+        n_left = len(self.pool.plan.rest(self.pool.outcomes))
         return f"{len(self.pool.outcomes)} done, {n_left} to do{left}"

@@ -13,12 +13,12 @@ from typing import Protocol
 from lightning_transformer.compare.report.comparison import FailedJob
 from lightning_transformer.compare.run.outcome import Job, Key, Outcome, outcome_of
 from lightning_transformer.compare.run.plan import Plan
+from lightning_transformer.compare.run.process import SIGNALS
 from lightning_transformer.compare.run.state import State
 
 ATTEMPTS = 2
 BAD_INPUT = 2  # exit code of a refused configuration, which a second attempt would not change
 POLL_SECONDS = 0.1
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Running(Protocol):
@@ -52,11 +52,8 @@ class Pool:
         signum: the signal that ended it, 0 = none.
     """
 
-    def __init__(
-        self, plan: Plan, folder: Path, state: State, start: Start, n_workers: int
-    ) -> None:
-        self.plan, self.folder, self.state = plan, folder, state
-        self.start, self.n_workers = start, n_workers
+    def __init__(self, plan: Plan, folder: Path, state: State, n_workers: int) -> None:
+        self.plan, self.folder, self.state, self.n_workers = plan, folder, state, n_workers
         self.outcomes: dict[Key, Outcome] = {}
         self.failures: dict[str, FailedJob] = {}
         self.step_seconds: dict[str, list[float]] = defaultdict(list)
@@ -76,15 +73,16 @@ class Pool:
                     self._note(job, outcome)
                     found = True
 
-    def run(self, changed: Callable[[str], None], tick: Callable[[], None]) -> None:
+    def run(self, start: Start, changed: Callable[[str], None], tick: Callable[[], None]) -> None:
         """Run jobs until none is left.
 
-        changed: called with a line to print after each job. tick: called several times a second.
+        start: starts a job. changed: called after each job with a line to print. tick: called
+        several times a second.
         """
         with self._signal_handlers():
             while True:
                 if not self.signum:
-                    self._fill()
+                    self._fill(start)
                 if not self.slots:
                     return
                 time.sleep(POLL_SECONDS)
@@ -96,7 +94,7 @@ class Pool:
                         changed(self._ended(slot, code))
                 tick()
 
-    def _fill(self) -> None:
+    def _fill(self, start: Start) -> None:
         """Start what can be started; a second attempt after all first ones."""
         busy = {slot.job.folder for slot in self.slots.values()}
         todo = [job for job in self.plan.todo(self.outcomes) if job.folder not in busy]
@@ -105,7 +103,7 @@ class Pool:
             if number not in self.slots and todo:
                 job = todo.pop(0)
                 self._attempts[job.key] += 1
-                self.slots[number] = Slot(job, self.start(job, number), time.monotonic())
+                self.slots[number] = Slot(job, start(job, number), time.monotonic())
 
     def _ended(self, slot: Slot, code: int) -> str:
         """Note the outcome of a job; return a line about it."""

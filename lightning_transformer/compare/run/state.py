@@ -1,10 +1,9 @@
 """The files of a comparison: plan.json to continue from, comparison.json for the report, locks."""
 
 import json
-import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,40 +152,28 @@ def _rate_search(plan: Plan, outcomes: Outcomes) -> RateSearch:
     )
 
 
-class Locks:
-    """Held while a comparison runs: one against a second command, one that its jobs hold too.
+@contextmanager
+def locked(folder: Path, report: Callable[[str], None]) -> Iterator[int]:
+    """Within, no other command works in the folder, and no job of a killed command is left.
 
-    A lock belongs to the open file, so the second is free only when the last job has ended, also
-    one whose parent was killed.
+    Gives the descriptor of the second lock, which the jobs hold too: a lock belongs to the open
+    file, so it is free only when the last of them has ended, also where their parent was killed.
+    Raises ConfigError where another command works in the folder.
     """
-
-    def __init__(self, folder: Path, report: Callable[[str], None]) -> None:
-        if sys.platform == "win32":
-            raise ConfigError("compare run needs locks on files that Windows does not have")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._own = os.open(folder / ".running", os.O_RDWR | os.O_CREAT, 0o644)
-        self.jobs = os.open(folder / ".jobs", os.O_RDWR | os.O_CREAT, 0o644)
+    if sys.platform == "win32":
+        raise ConfigError("compare run needs locks on files that Windows does not have")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".running").open("a") as own, (folder / ".jobs").open("a") as jobs:
         try:
-            self._acquire(folder, report)
-        except BaseException:
-            self.release()
-            raise
-
-    def _acquire(self, folder: Path, report: Callable[[str], None]) -> None:
-        try:
-            fcntl.flock(self._own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(
                 f"another compare run is working in {folder}; follow it with "
                 f"compare watch {folder.name}"
             ) from None
         try:
-            fcntl.flock(self.jobs, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(jobs, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             report("waiting until the jobs of a killed run have ended")
-            fcntl.flock(self.jobs, fcntl.LOCK_EX)
-
-    def release(self) -> None:
-        for number in (self._own, self.jobs):
-            with suppress(OSError):
-                os.close(number)
+            fcntl.flock(jobs, fcntl.LOCK_EX)
+        yield jobs.fileno()

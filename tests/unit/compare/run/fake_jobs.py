@@ -122,18 +122,18 @@ class Jobs:
         return Process()
 
 
-def pool(plan: Plan, folder: Path, jobs: Jobs, state=None, n_workers: int = 2) -> Pool:
-    """A pool that works on such jobs."""
+def pool(plan: Plan, folder: Path, state=None, n_workers: int = 2) -> Pool:
+    """A pool with a new state."""
     folder.mkdir(parents=True, exist_ok=True)
     state = state or open_state(folder, plan, 1)
     state.write(folder)
-    return Pool(plan, folder, state, jobs.start, n_workers)
+    return Pool(plan, folder, state, n_workers)
 
 
 def worked(plan: Plan, folder: Path, loss: Loss) -> tuple[Pool, Jobs]:
     """A pool that has done all there is to do."""
     jobs = Jobs(folder, loss)
-    found = pool(plan, folder, jobs)
+    found = pool(plan, folder)
     found.load_outcomes()
-    found.run(lambda line: None, lambda: None)
+    found.run(jobs.start, lambda line: None, lambda: None)
     return found, jobs

@@ -13,9 +13,9 @@ from lightning_transformer.compare.run.outcome import outcome_of
 from lightning_transformer.compare.run.progress import rate_lines
 from lightning_transformer.compare.run.state import (
     STATE_FILE,
-    Locks,
     comparison_of,
     differences,
+    locked,
     open_state,
 )
 from lightning_transformer.errors import ConfigError
@@ -68,7 +68,7 @@ def test_a_start_between_any_two_jobs_gives_the_same_comparison(tmp_path):
     for kill_at in range(0, n, 5):
         folder = tmp_path / str(kill_at)
         first = Jobs(folder, best_at(0.04))
-        before = pool(asked, folder, first, n_workers=1)
+        before = pool(asked, folder, n_workers=1)
         before.load_outcomes()
         for _ in range(kill_at):
             job = asked.todo(before.outcomes)[0]
@@ -115,8 +115,8 @@ def test_a_reporting_run_that_diverges_is_kept_as_such(tmp_path):
 def test_a_failed_job_is_tried_once_more_and_then_reported(tmp_path, times, begun, failures):
     jobs = Jobs(tmp_path / "try", best_at(0.01), broken={"norm=b,seed=1": times})
     lines: list[str] = []
-    found = pool(plan(lr="fixed"), tmp_path / "try", jobs)
-    found.run(lines.append, lambda: None)
+    found = pool(plan(lr="fixed"), tmp_path / "try")
+    found.run(jobs.start, lines.append, lambda: None)
     assert jobs.begun.count("norm=b,seed=1") == begun
     assert jobs.begun[-1] == "norm=b,seed=1"  # after all others
     given_up = content(found).failures
@@ -139,9 +139,9 @@ def test_a_refused_configuration_is_not_tried_again(tmp_path):
         return Process(2, "error: unknown key nrm")
 
     jobs.start = start
-    found = pool(plan(lr="fixed"), tmp_path / "try", jobs)
+    found = pool(plan(lr="fixed"), tmp_path / "try")
     lines: list[str] = []
-    found.run(lines.append, lambda: None)
+    found.run(jobs.start, lines.append, lambda: None)
     assert len(begun) == len(set(begun)) == 4
     assert lines[0] == "given up  norm=a,seed=1: unknown key nrm"
     assert {(one.error, one.attempts) for one in content(found).failures} == {
@@ -152,8 +152,8 @@ def test_a_refused_configuration_is_not_tried_again(tmp_path):
 def test_the_error_of_a_killed_job_names_its_signal(tmp_path):
     jobs = Jobs(tmp_path / "try", best_at(0.01))
     jobs.start = lambda job, worker: Process(-signal.SIGKILL)
-    found = pool(plan(lr="fixed"), tmp_path / "try", jobs)
-    found.run(lambda line: None, lambda: None)
+    found = pool(plan(lr="fixed"), tmp_path / "try")
+    found.run(jobs.start, lambda line: None, lambda: None)
     errors = {failure.error for failure in content(found).failures}
     assert errors == {"ended by SIGKILL, as the system does where memory runs out"}
     assert len(content(found).failures) == 4
@@ -177,7 +177,7 @@ def test_a_signal_is_handed_on_once_and_the_second_ends_the_jobs(tmp_path):
     process = Waits()
     jobs = Jobs(tmp_path / "try", best_at(0.01))
     jobs.start = lambda job, worker: process
-    found = pool(plan(lr="fixed"), tmp_path / "try", jobs, n_workers=1)
+    found = pool(plan(lr="fixed"), tmp_path / "try", n_workers=1)
     signals = iter([signal.SIGTERM, None, signal.SIGTERM])
 
     def tick():
@@ -187,7 +187,7 @@ def test_a_signal_is_handed_on_once_and_the_second_ends_the_jobs(tmp_path):
 
     lines: list[str] = []
     before = signal.getsignal(signal.SIGTERM)
-    found.run(lines.append, tick)
+    found.run(jobs.start, lines.append, tick)
     assert process.stops == [False, True]
     assert found.signum == signal.SIGTERM
     assert lines == ["stopped   norm=a,seed=1"]  # and no second job was begun
@@ -233,11 +233,14 @@ def test_a_finished_run_of_another_configuration_is_refused(tmp_path):
 
 def test_two_commands_at_a_time_are_refused(tmp_path):
     lines: list[str] = []
-    locks = Locks(tmp_path, lines.append)
-    with pytest.raises(ConfigError, match="another compare run is working"):
-        Locks(tmp_path, lines.append)
-    locks.release()
-    Locks(tmp_path, lines.append).release()
+    with (
+        locked(tmp_path, lines.append),
+        pytest.raises(ConfigError, match="another compare run is working"),
+        locked(tmp_path, lines.append),
+    ):
+        pass
+    with locked(tmp_path, lines.append):
+        pass
     assert lines == []
 
 

@@ -80,7 +80,7 @@ def test_matches_are_kept_where_a_comparison_goes_on(tmp_path, monkeypatch):
         return {v.label: Matched(found) for v in plan.variants}
 
     monkeypatch.setattr(command, "solve", solve)
-    monkeypatch.setattr(command, "_work", lambda plan, pool, folder, console: 0)
+    monkeypatch.setattr(command, "_work", lambda pool, start, console: 0)
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         assert command.compare([*SMALL, "match=time", "name=x"], Console(file=io.StringIO())) == 0
