@@ -72,17 +72,17 @@ def _exit(signum: int, frame: FrameType | None) -> None:
 
 def compare(argv: Sequence[str], console: Console, start: Start | None = None) -> int:
     """Do all of it; start: replaces the processes of jobs in tests."""
-    asked = read(argv)
-    plan = Plan(asked, read_variants(asked))
-    folder = ROOT / asked.name
+    request = read(argv)
+    plan = Plan(request, read_variants(request))
+    folder = ROOT / request.name
     state = open_state(folder, plan, 0)
-    machine = machine_for(plan.variants, len(plan.rest({})), asked.workers, state.threads or None)
+    machine = machine_for(plan.variants, len(plan.rest({})), request.workers, state.threads or None)
     state.threads = machine.threads
     if plan.baseline.axis != "none":
         state.matches = state.matches or solve(plan, machine.environment(0), console)
-        plan = Plan(asked, [changed(v, state.matches[v.label].changes) for v in plan.variants])
+        plan = Plan(request, [changed(v, state.matches[v.label].changes) for v in plan.variants])
     pool = Pool(plan, folder, state, machine.n_workers)
-    if asked.dry_run:
+    if request.dry_run:
         pool.load_outcomes()
         show_plan(console, pool, machine)
         return 0
@@ -106,7 +106,7 @@ def solve(plan: Plan, env: dict[str, str], console: Console) -> dict[str, Matche
     """What each variant needs to be like the baseline; see solve.py. Raises ConfigError."""
     console.print(f"match     {plan.baseline.axis}: solving for {len(plan.variants)} variants")
     question = {
-        "config_dirs": plan.asked.config_dirs,
+        "config_dirs": plan.request.config_dirs,
         "baseline": plan.baseline.overrides,
         "variants": {variant.label: variant.overrides for variant in plan.variants},
     }
@@ -164,7 +164,7 @@ def _work(pool: Pool, start: Start, console: Console) -> int:
 def starter(pool: Pool, machine: Machine, lock: int) -> Start:
     """Starts jobs as processes, each from its newest checkpoint, or from the start."""
     launcher = Launcher(lock, preload=sys.platform == "linux" and not machine.gpus)
-    flags = [text for name in pool.plan.asked.config_dirs for text in ("--config-dir", name)]
+    flags = [text for name in pool.plan.request.config_dirs for text in ("--config-dir", name)]
 
     def start(job: Job, worker: int) -> Process:
         run_dir = f"hydra.run.dir={quoted(pool.folder / job.folder)}"

@@ -2,7 +2,7 @@
 
 Both choose by the validation loss. Each variant gets a learning rate of its own from short runs
 with another seed; halving (Jamieson and Talwalkar 2016) pauses the reported runs at 1/f^2 and 1/f
-of the budget, and only the best 1/f of the variants go on.
+of the budget, and only the best 1/f of the variants continue.
 """
 
 import math
@@ -86,12 +86,12 @@ def _folder(variant: Variant, factor: float) -> str:
 
 @dataclass(frozen=True)
 class Halving:
-    """Which variants go on at a rung, a step at which all runs pause.
+    """Which variants continue at a rung, a step at which all runs pause.
 
     All runs follow the schedule of the whole budget; a rung only interrupts them.
 
     Attributes:
-        factor: the best 1 / factor go on; None for no rungs.
+        factor: the best 1 / factor continue; None for no rungs.
         n_contenders: variants that can be stopped, which are all but the baseline and its placebo.
     """
 
@@ -121,10 +121,10 @@ class Halving:
     def stopped_at(
         self, losses: Mapping[str, float], steps: Mapping[str, int]
     ) -> dict[str, EarlyStop]:
-        """The contenders that do not go on from a rung at these steps, by label.
+        """The contenders that a rung at these steps stops, by label.
 
         losses: mean validation loss over the seeds, infinite if one diverged. The best
-        ceil(n / factor) go on; a tie goes to the first.
+        ceil(n / factor) continue; a tie goes to the first.
         """
         assert self.factor is not None
         ranked = sorted(losses, key=lambda label: losses[label])

@@ -43,7 +43,7 @@ class Outcome:
 
     Attributes:
         state: ``finished``; ``paused`` at a rung; ``diverged``; ``failed``; ``open`` for anything
-            that is to be started or to go on.
+            that is to be started or continued.
         loss: validation loss of its end or rung; None where there is none or it is not finite.
         start_loss: training loss of the first step, if it was logged.
         metrics: names of what was measured at the end.
@@ -58,8 +58,9 @@ class Outcome:
     metrics: tuple[str, ...] = ()
 
     @property
-    def ended(self) -> bool:
-        return self.state != "open"
+    def is_final(self) -> bool:
+        """Whether another attempt would give the same."""
+        return self.state not in ("open", "failed")
 
     @property
     def diverged(self) -> bool:
@@ -95,10 +96,9 @@ def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Out
         _check_same(folder, result, overrides)
         if until is not None:
             return Outcome("paused", dict(series.get("val/loss", [])).get(until), step=until)
-        loss = result.metrics.get("val/loss")
+        loss, steps = result.metrics.get("val/loss"), result.steps or 0
         names = tuple(result.metrics)
-        steps, seconds = result.steps or 0, result.seconds
-        return Outcome("finished", loss, first, steps, seconds, metrics=names)
+        return Outcome("finished", loss, first, steps, result.seconds, metrics=names)
     if until is not None and result.status == "stopped" and result.steps == until:
         loss = dict(series.get("val/loss", [])).get(until)
         if loss is None:

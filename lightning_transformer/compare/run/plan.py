@@ -24,17 +24,17 @@ class Plan:
     Attributes:
         baseline: the first variant.
         screened: variants that choose a rate of their own; the placebo takes the baseline's.
-        halving: the rungs, and who goes on.
+        halving: the rungs, and which variants continue.
     """
 
-    def __init__(self, asked: Request, variants: Sequence[Variant]) -> None:
-        self.asked = asked
+    def __init__(self, request: Request, variants: Sequence[Variant]) -> None:
+        self.request = request
         self.variants = list(variants)
         self.baseline = self.variants[0]
         self.by_label = {variant.label: variant for variant in variants}
         own_rates = [variant for variant in self.variants if not variant.is_placebo]
-        self.screened = [] if asked.lr == "fixed" else own_rates
-        self.halving = Halving(asked.halving, len(own_rates) - 1)
+        self.screened = [] if request.lr == "fixed" else own_rates
+        self.halving = Halving(request.halving, len(own_rates) - 1)
 
     def todo(self, outcomes: Outcomes) -> list[Job]:
         """The jobs that can be started now, in the order in which they should be."""
@@ -62,7 +62,7 @@ class Plan:
         draw = [f"{INIT_SEED}={seed + INIT_OFFSET}"] if variant.is_placebo else []
         rates = [f"{key}={rate!r}" for key, rate in variant.rates_at(factor).items()]
         overrides = [*variant.overrides, *draw, *rates]
-        if self.asked.halving:
+        if self.request.halving:
             overrides = [text for text in overrides if not text.startswith("trainer.val_every=")]
             overrides += [
                 f"trainer.val_every={self.halving.val_every(variant)}",
@@ -71,7 +71,7 @@ class Plan:
             ]
         overrides.append(f"seed={seed}")
         name = job_name([*variant.compared, *draw, f"seed={seed}"])
-        order = (1, rung, self.asked.seeds.index(seed), self.variants.index(variant))
+        order = (1, rung, self.request.seeds.index(seed), self.variants.index(variant))
         return Job(name, variant.label, tuple(overrides), until, until or variant.steps, order)
 
     def _screening_jobs(self, outcomes: Outcomes) -> Iterator[Job]:
@@ -81,14 +81,14 @@ class Plan:
 
     def _factor(self, variant: Variant, outcomes: Outcomes) -> float | None:
         """What the rates are multiplied by; None while it is not chosen."""
-        if self.asked.lr == "fixed":
+        if self.request.lr == "fixed":
             return 1.0
         return screening(self.baseline if variant.is_placebo else variant, outcomes).chosen
 
     def _climb(self, outcomes: Outcomes) -> tuple[list[Job], dict[str, EarlyStop]]:
         """The reporting jobs that can be started, and the variants that were stopped.
 
-        A rung is left when all runs have reached it: only then is known who goes on.
+        A rung is left when all runs have reached it: only then can the best be chosen.
         """
         stopped: dict[str, EarlyStop] = {}
         alive = self.variants
@@ -124,7 +124,7 @@ class Plan:
 
     def _row(self, variant: Variant, rung: int, factor: float) -> list[Job]:
         """One job per seed."""
-        return [self.job(variant, seed, rung, factor) for seed in self.asked.seeds]
+        return [self.job(variant, seed, rung, factor) for seed in self.request.seeds]
 
     def _ended(self, job: Job, outcomes: Outcomes) -> Outcome | None:
         """The outcome of a run at a rung, or how it ended before."""

@@ -28,6 +28,7 @@ SERVER_LOST = 255  # the exit code that multiprocessing gives for jobs of a fork
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+@dataclass(frozen=True)
 class Launcher:
     """Starts `python -m lightning_transformer ARGUMENTS` in new processes.
 
@@ -37,8 +38,8 @@ class Launcher:
             its first job is that of all its jobs.
     """
 
-    def __init__(self, lock: int, *, preload: bool) -> None:
-        self.lock, self.preload = lock, preload
+    lock: int
+    preload: bool
 
     def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "Process":
         """Start a job; its output is appended to the log."""
@@ -78,7 +79,7 @@ class Process:
     def code(self) -> int | None:
         """The exit status, or None while it runs.
 
-        A job whose fork server died goes on; it has ended only when its pipe is closed.
+        A job whose fork server died continues; it has ended only when its pipe is closed.
         """
         code = self.child.exitcode
         return None if code == SERVER_LOST and not self.alive.poll() else code

@@ -34,14 +34,14 @@ def plan_table(plan: Plan) -> Table:
     table.add_column("variant", overflow="fold")
     for name in ("screening", "steps", "runs", "steps"):
         table.add_column(name, justify="right")
-    table.add_column("rungs" if plan.asked.halving else "")
+    table.add_column("rungs" if plan.request.halving else "")
     for variant in plan.variants:
         screened = variant in plan.screened
         table.add_row(
             escape(variant.label) + (" (baseline)" if variant is plan.baseline else ""),
             str(len(FACTORS)) if screened else "-",
             f"{max(1, variant.steps // SHARE):,}" if screened else "-",
-            str(len(plan.asked.seeds)),
+            str(len(plan.request.seeds)),
             f"{variant.steps:,}",
             ", ".join(str(step) for step in plan.halving.rungs(variant) if step is not None),
         )
@@ -50,9 +50,9 @@ def plan_table(plan: Plan) -> Table:
 
 def plan_lines(pool: Pool, machine: Machine) -> list[str]:
     """The rest of the plan: seeds, learning rates, amount of work, machine, time, folder."""
-    plan, asked, left = pool.plan, pool.plan.asked, pool.plan.rest(pool.outcomes)
-    seeds, val_every = ", ".join(map(str, asked.seeds)), plan.halving.val_every(plan.baseline)
-    if asked.lr == "fixed":
+    plan, request, left = pool.plan, pool.plan.request, pool.plan.rest(pool.outcomes)
+    seeds, val_every = ", ".join(map(str, request.seeds)), plan.halving.val_every(plan.baseline)
+    if request.lr == "fixed":
         lines = [f"seeds     {seeds}", "lr        as configured, not tuned per variant"]
     else:
         lines = [

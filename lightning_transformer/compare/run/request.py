@@ -103,7 +103,7 @@ def read_request(
             raise ConfigError(f"nothing is compared: give a key several values, such as {example}")
         raise ConfigError(f"placebo=true needs a key with several values too, such as {example}")
     first = {key: texts[0] for key, texts in swept.items()}
-    asked = Request(
+    request = Request(
         shared=tuple(shared),
         swept=swept,
         seeds=_seeds(own.get("seeds", "5")),
@@ -116,7 +116,7 @@ def read_request(
         dry_run=dry_run,
         config_dirs=tuple(config_dirs),
     )
-    return _named(asked)
+    return _named(request)
 
 
 def _overrides(typed: Sequence[str], loader: Any) -> tuple[list[str], dict[str, tuple[str, ...]]]:
@@ -198,12 +198,12 @@ def _number(key: str, text: str, least: int) -> int:
     return int(text)
 
 
-def _named(asked: Request) -> Request:
+def _named(request: Request) -> Request:
     """Give a name where none was typed: the same for the same command, so that it continues."""
-    name = asked.name
+    name = request.name
     if not name:
-        identity = json.dumps(asked.identity, sort_keys=True)
-        keys = "-".join(key.replace("/", ".") for key in asked.swept)
+        identity = json.dumps(request.identity, sort_keys=True)
+        keys = "-".join(key.replace("/", ".") for key in request.swept)
         keys = re.sub(r"[^A-Za-z0-9._-]", "", keys)[:60]
         name = f"{keys}-{hashlib.sha256(identity.encode()).hexdigest()[:6]}"
     if not NAME.fullmatch(name):
@@ -211,4 +211,4 @@ def _named(asked: Request) -> Request:
             f"name={name} must be a plain folder name of letters, digits and . _ - + = , such as "
             "norms"
         )
-    return replace(asked, name=name)
+    return replace(request, name=name)

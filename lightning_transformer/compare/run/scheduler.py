@@ -69,7 +69,7 @@ class Pool:
             found = False
             for job in self.plan.todo(self.outcomes):
                 outcome = self.state.outcome(*job.key) or self._read(job)
-                if outcome.ended and outcome.state != "failed":
+                if outcome.is_final:
                     self._note(job, outcome)
                     found = True
 
@@ -109,7 +109,7 @@ class Pool:
         """Note the outcome of a job; return a line about it."""
         job = slot.job
         outcome = self._read(job)
-        if outcome.ended and outcome.state != "failed":
+        if outcome.is_final:
             self._note(job, outcome)
             loss = "" if outcome.loss is None else f"  val/loss {outcome.loss:.4f}"
             return f"{outcome.state:9} {job.folder}{loss}"

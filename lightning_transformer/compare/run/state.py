@@ -69,7 +69,7 @@ def open_state(folder: Path, plan: Plan, threads: int) -> State:
     Raises ConfigError where another comparison has this name, or its configurations have changed.
     """
     digests = {variant.label: variant.digest for variant in plan.variants}
-    new = State(plan.asked.identity, digests, threads)
+    new = State(plan.request.identity, digests, threads)
     path = folder / STATE_FILE
     if not path.exists():
         if folder.is_dir() and any(folder.glob("*/result.json")):
@@ -82,13 +82,13 @@ def open_state(folder: Path, plan: Plan, threads: int) -> State:
     changes = differences(old.asked, new.asked)
     if changes:
         raise ConfigError(
-            f"name={plan.asked.name} is another comparison ({'; '.join(changes[:5])}); choose "
+            f"name={plan.request.name} is another comparison ({'; '.join(changes[:5])}); choose "
             "another name="
         )
     edited = [label for label in digests if old.digests.get(label) != digests[label]]
     if edited:
         raise ConfigError(
-            f"name={plan.asked.name}: the configuration of {edited[0]} has changed since it was "
+            f"name={plan.request.name}: the configuration of {edited[0]} has changed since it was "
             "started (an option file was edited?); choose another name="
         )
     return old
@@ -114,19 +114,19 @@ def comparison_of(
     plan: Plan, outcomes: Outcomes, failures: Mapping[str, FailedJob], match: MatchResult
 ) -> Comparison:
     """What the report cannot see in the runs."""
-    asked, lr = plan.asked, _rate_search(plan, outcomes)
+    request, lr = plan.request, _rate_search(plan, outcomes)
     ended = [o for key, o in outcomes.items() if o.state == "finished" and "/" not in key[0]]
     untested = bool(ended) and not any("test/loss" in outcome.metrics for outcome in ended)
     left = "runs" if plan.todo(outcomes) else "done"
     return Comparison(
-        name=asked.name,
-        by=list(asked.swept),
-        baseline=asked.baseline,
+        name=request.name,
+        by=list(request.swept),
+        baseline=request.baseline,
         metric="val/loss" if untested else "test/loss",
-        seeds=list(asked.seeds),
+        seeds=list(request.seeds),
         lr=lr,
         match=match,
-        placebo=PLACEBO if asked.placebo else None,
+        placebo=PLACEBO if request.placebo else None,
         stopped=plan.stopped(outcomes),
         failures=sorted(failures.values(), key=lambda one: one.run),
         stage="screening" if len(lr.chosen) < len(plan.screened) else left,
@@ -137,7 +137,7 @@ def _rate_search(plan: Plan, outcomes: Outcomes) -> RateSearch:
     key = "optimizer.lr"
     found = [(variant, screening(variant, outcomes)) for variant in plan.screened]
     return RateSearch(
-        policy=plan.asked.lr,
+        policy=plan.request.lr,
         key=key,
         base=plan.baseline.rates.get(key),
         bases={variant.label: variant.rates for variant, _ in found},

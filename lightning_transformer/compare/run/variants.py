@@ -87,43 +87,43 @@ class Matched:
     residual: float = 0.0
 
 
-def read_variants(asked: Request) -> list[Variant]:
+def read_variants(request: Request) -> list[Variant]:
     """Compose and check every variant, the baseline first; ConfigError in one line if one fails."""
-    preflight([*asked.shared, *(f"{key}={','.join(t)}" for key, t in asked.swept.items())])
+    preflight([*request.shared, *(f"{key}={','.join(t)}" for key, t in request.swept.items())])
     with composer() as loader:
         options = groups(loader)
         found = [
-            _variant(dict(zip(asked.swept, texts, strict=True)), asked, options)
-            for texts in itertools.product(*asked.swept.values())
+            _variant(dict(zip(request.swept, texts, strict=True)), request, options)
+            for texts in itertools.product(*request.swept.values())
         ]
-    found.sort(key=lambda variant: variant.values != asked.baseline)  # stable: only it moves
-    if asked.halving and len(found) < 3:
+    found.sort(key=lambda variant: variant.values != request.baseline)  # stable: only it moves
+    if request.halving and len(found) < 3:
         raise ConfigError(
-            f"halving={asked.halving} needs two variants beside the baseline to choose from; "
+            f"halving={request.halving} needs two variants beside the baseline to choose from; "
             "leave it out"
         )
     if any(variant.match != found[0].match for variant in found):
         raise ConfigError("match= says what is equal in all that is compared; give it one value")
-    if asked.placebo:
+    if request.placebo:
         found.insert(1, replace(found[0], label=PLACEBO))
     return found
 
 
-def _variant(values: dict[str, str], asked: Request, options: dict[str, list[str]]) -> Variant:
+def _variant(values: dict[str, str], request: Request, options: dict[str, list[str]]) -> Variant:
     compared = [f"{key}={value}" for key, value in values.items()]
-    label, typed = ",".join(compared), [*asked.shared, *compared]
+    label, typed = ",".join(compared), [*request.shared, *compared]
     try:
         cfg, choices = composed_with_choices(typed)
         check(cfg, chosen_groups(typed, options))
-        if asked.placebo and INIT_SEED not in cfg:
+        if request.placebo and INIT_SEED not in cfg:
             raise ConfigError(f"placebo=true needs a configuration that has {INIT_SEED}")
-        rates = _rates(cfg) if asked.lr != "fixed" else {}
+        rates = _rates(cfg) if request.lr != "fixed" else {}
     except ConfigError as error:
         raise ConfigError(f"{label}: {error}") from None
-    swept_rates = set(rates) & {override_key(key) for key in asked.swept}
+    swept_rates = set(rates) & {override_key(key) for key in request.swept}
     if swept_rates:
         raise ConfigError(
-            f"{min(swept_rates)} is compared and would be chosen by lr={asked.lr}; write lr=fixed"
+            f"{min(swept_rates)} is compared and would be chosen by lr={request.lr}; write lr=fixed"
         )
     return Variant(
         label=label,

@@ -23,8 +23,8 @@ ROOT = Path("outputs/sweeps")
 
 def main(argv: Sequence[str]) -> int:
     """Return the exit status: 0, 2 for bad input, 130 after Ctrl-C."""
-    asked = _parser().parse_args(list(argv))
-    folder = Path(asked.name) if Path(asked.name).is_dir() else ROOT / asked.name
+    arguments = _parser().parse_args(list(argv))
+    folder = Path(arguments.name) if Path(arguments.name).is_dir() else ROOT / arguments.name
     if not folder.is_dir():
         near = sorted(path.name for path in ROOT.glob("*") if path.is_dir())
         shown = f"; there are {', '.join(near[-5:])}" if near else ""
@@ -32,12 +32,12 @@ def main(argv: Sequence[str]) -> int:
         return 2
     console = Console(highlight=False)
     try:
-        if asked.once:
+        if arguments.once:
             console.print(status(folder))
             return 0
         with Live(status(folder), console=console, auto_refresh=False) as live:
             while not _is_done(folder):
-                time.sleep(asked.every)
+                time.sleep(arguments.every)
                 live.update(status(folder), refresh=True)
     except KeyboardInterrupt:
         return 130

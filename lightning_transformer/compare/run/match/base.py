@@ -1,7 +1,7 @@
 """What makes two configurations comparable: changes to one, so that it costs what the other does.
 
-A match is called with the configuration of a variant and of the baseline, and answers with what to
-change in the variant. It is asked before any run starts.
+A match is called before any run starts, with the configurations of a variant and of the baseline,
+and returns what to change in the variant.
 """
 
 from collections.abc import Callable

@@ -12,7 +12,7 @@ def matched(plan: Plan, folder: Path, outcomes: Outcomes) -> MatchResult:
     """The residuals of what was made equal, from the first finished run of each variant."""
     axis, amounts = plan.baseline.axis, {}
     for variant in plan.variants:
-        for seed in plan.asked.seeds:
+        for seed in plan.request.seeds:
             job = plan.job(variant, seed, -1, 1.0)
             outcome = outcomes.get(job.key)
             if outcome is not None and outcome.state == "finished":

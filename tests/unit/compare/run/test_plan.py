@@ -36,7 +36,7 @@ def test_screening_runs_have_a_seed_of_their_own_and_a_quarter_of_the_budget():
         overrides = as_dict(job)
         assert job.screening
         assert int(overrides["seed"]) == SCREENING_SEED
-        assert int(overrides["seed"]) not in asked.asked.seeds
+        assert int(overrides["seed"]) not in asked.request.seeds
         assert (overrides["trainer.max_steps"], overrides["schedule.warmup_steps"]) == ("20", "2")
         assert job.overrides.count("trainer.max_steps=20") == 1
     rates = {(as_dict(j)["norm"], float(as_dict(j)["optimizer.lr"])) for j in jobs}
@@ -170,7 +170,7 @@ def paused(plan, losses, rung=0):
     found = {}
     for variant in plan.variants:
         if variant.label.removeprefix("norm=") in losses:
-            for seed in plan.asked.seeds:
+            for seed in plan.request.seeds:
                 loss = losses[variant.label.removeprefix("norm=")]
                 key = plan.job(variant, seed, rung, 1.0).key
                 found[key] = Outcome("diverged") if loss is None else Outcome("paused", loss)

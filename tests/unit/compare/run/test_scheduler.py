@@ -205,7 +205,7 @@ def test_another_command_under_the_same_name_is_refused_with_the_difference(tmp_
         with pytest.raises(ConfigError, match="choose another name=") as error:
             open_state(tmp_path, other, 1)
         assert message in str(error.value)
-    assert open_state(tmp_path, plan(), 1).asked == plan().asked.identity
+    assert open_state(tmp_path, plan(), 1).asked == plan().request.identity
 
 
 def test_a_configuration_that_was_edited_is_refused(tmp_path):

@@ -19,7 +19,7 @@ from tests.unit.compare.run.fake_jobs import plan
 )
 def test_the_residual_is_that_of_the_axis(tmp_path, axis, residual):
     one = plan()
-    one = Plan(one.asked, [replace(v, axis=axis) for v in one.variants])
+    one = Plan(one.request, [replace(v, axis=axis) for v in one.variants])
     outcomes = {}
     amounts = ((1000, 400, 2.0), (1010, 300, 4.0))
     for variant, (n, tokens, seconds) in zip(one.variants, amounts, strict=True):
