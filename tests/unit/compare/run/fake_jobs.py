@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lightning_transformer.compare.run.outcome import Job
+from lightning_transformer.compare.run.outcome import Job, Outcome
 from lightning_transformer.compare.run.plan import Plan
 from lightning_transformer.compare.run.request import Request
 from lightning_transformer.compare.run.scheduler import Pool
@@ -66,6 +66,11 @@ def _without_rates(variant: Variant) -> Variant:
 def as_dict(job: Job) -> dict[str, str]:
     """The overrides of a job."""
     return dict(text.lstrip("+").split("=", 1) for text in job.overrides)
+
+
+def finished(loss: float, start: float = 5.0) -> Outcome:
+    """The outcome of a job that has ended with this loss."""
+    return Outcome("finished", loss, start, step=20, seconds=1.0)
 
 
 @dataclass
