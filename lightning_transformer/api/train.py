@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
 from lightning_transformer.api.overrides import check_overrides
-from lightning_transformer.config.compose import composed_with_choices, composer
+from lightning_transformer.config.compose import composed, composer
 from lightning_transformer.errors import ConfigError, Stopped
 from lightning_transformer.runs.naming import RUNS, check_place, run_suffix
 from lightning_transformer.runs.result import RESULT_FILE, RunResult, read
@@ -61,8 +63,8 @@ def train(
     if (place / RESULT_FILE).exists():
         raise ConfigError(f"{place} holds a run already; choose another folder")
     with composer():
-        cfg, choices = composed_with_choices(overrides)
-        request = RunRequest.of(place, overrides, choices)
+        cfg = composed(overrides)
+        request = RunRequest.of(place, overrides, _choices(overrides))
     hidden = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
     with hidden:
         try:
@@ -82,3 +84,14 @@ def _new_folder(overrides: Sequence[str]) -> Path:
         number += 1
         place = Path(f"{name}~{number}")
     return place
+
+
+def _choices(overrides: Sequence[str]) -> dict[str, str | None]:
+    """Group -> option, as Hydra chose them. Call within composer()."""
+    from hydra import compose
+
+    chosen = OmegaConf.to_container(
+        compose("config", list(overrides), return_hydra_config=True).hydra.runtime.choices
+    )
+    assert isinstance(chosen, dict)
+    return {str(key): option for key, option in chosen.items()}

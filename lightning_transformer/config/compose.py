@@ -20,7 +20,7 @@ from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lightning_transformer.config.validate import NOT_IDENTITY, check, nearest, plain
@@ -132,7 +132,7 @@ def check_match(arguments: Sequence[str], *, several: bool) -> None:
         with composer() as loader:
             swept = [o for o in parse(arguments, loader) if o.is_sweep_override()]
             first = [texts[0] for o in parse(arguments, loader) if (texts := values(o))]
-            brought = composed_with_choices(first)[1]["match"]
+            brought = str(composed(first).match.get("_target_", "")).split(".")[-2]
         compared = [o for o in swept if override_key(o.get_key_element()) not in SEEDS]
         asked = f"match={brought}" if compared and brought != "none" else None
     if asked is not None:
@@ -168,18 +168,19 @@ def values(override: Override) -> list[str]:
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:
-    """The configuration of one job; ConfigError if it does not compose."""
-    return composed_with_choices(overrides)[0]
+    """The configuration of one job; ConfigError if it does not compose. Call within composer()."""
+    return _compose(overrides, with_hydra=False)
 
 
-def composed_with_choices(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str | None]]:
-    """The same, and group -> option of all that is chosen, by hand or by default."""
+def chosen_options(overrides: Sequence[str]) -> dict[str, str]:
+    """group -> option for all groups of one job, as Hydra chose them. Call within composer()."""
+    choices = _compose(overrides, with_hydra=True).hydra.runtime.choices
+    return {str(group): str(option) for group, option in choices.items() if option}
+
+
+def _compose(overrides: Sequence[str], *, with_hydra: bool) -> DictConfig:
     try:
-        cfg = compose("config", list(overrides), return_hydra_config=True)
-        choices = {str(group): name for group, name in cfg.hydra.runtime.choices.items()}
-        with open_dict(cfg):
-            del cfg["hydra"]
-        return cfg, choices
+        return compose("config", list(overrides), return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
         unused = UNUSED.match(str(error))
         if unused:

@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from lightning_transformer.compare.run.request import Request
 from lightning_transformer.config.compose import (
     chosen_groups,
-    composed_with_choices,
+    chosen_options,
+    composed,
     composer,
     groups,
     preflight,
@@ -113,7 +114,7 @@ def _variant(values: dict[str, str], request: Request, options: dict[str, list[s
     compared = [f"{key}={value}" for key, value in values.items()]
     label, typed = ",".join(compared), [*request.shared, *compared]
     try:
-        cfg, choices = composed_with_choices(typed)
+        cfg = composed(typed)
         check(cfg, chosen_groups(typed, options))
         if request.placebo and INIT_SEED not in cfg:
             raise ConfigError(f"placebo=true needs a configuration that has {INIT_SEED}")
@@ -137,7 +138,7 @@ def _variant(values: dict[str, str], request: Request, options: dict[str, list[s
         accelerator=str(cfg.trainer.accelerator),
         devices=cfg.trainer.devices,
         flops=_flops(cfg),
-        axis=str(choices["match"]),
+        axis=chosen_options(typed)["match"],
         match={str(key): value for key, value in cfg.match.items()},
     )
 
