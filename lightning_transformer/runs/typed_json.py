@@ -22,13 +22,13 @@ def read_typed(kind: type[T], file: Path, schema: int) -> T:
     if not isinstance(content, dict) or content.get("schema") != schema:
         raise ValueError(f"{file} is not of schema {schema}")
     try:
-        found: T = typed(kind, content, "")
+        found: T = from_json(kind, content)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
     return found
 
 
-def typed(kind: Any, value: Any, key: str) -> Any:
+def from_json(kind: Any, value: Any, key: str = "") -> Any:
     """A value of JSON as ``kind``: a dataclass, dict, list, Any, or plain types.
 
     Raises ValueError that names the key where it is of another type or lacks a field.
@@ -40,11 +40,11 @@ def typed(kind: Any, value: Any, key: str) -> Any:
         fields = get_type_hints(kind)
         if missing := [name for name in fields if name not in value]:
             raise ValueError(f"{_below(key, missing[0])} is missing")
-        return kind(**{n: typed(hint, value[n], _below(key, n)) for n, hint in fields.items()})  # type: ignore[operator]
+        return kind(**{n: from_json(hint, value[n], _below(key, n)) for n, hint in fields.items()})  # type: ignore[operator]
     if get_origin(kind) is dict and isinstance(value, dict):
-        return {name: typed(parts[1], item, _below(key, name)) for name, item in value.items()}
+        return {name: from_json(parts[1], item, _below(key, name)) for name, item in value.items()}
     if get_origin(kind) is list and isinstance(value, list):
-        return [typed(parts[0], item, f"{key}[{i}]") for i, item in enumerate(value)]
+        return [from_json(parts[0], item, f"{key}[{i}]") for i, item in enumerate(value)]
     plain = parts if get_origin(kind) in (Union, UnionType) else (kind,)
     if type(value) in plain or (type(value) is int and float in plain):
         return value

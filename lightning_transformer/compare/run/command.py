@@ -27,7 +27,7 @@ from lightning_transformer.compare.run.state import comparison_of, locked, open_
 from lightning_transformer.compare.run.variants import Matched, changed, read_variants
 from lightning_transformer.config.compose import composer, register
 from lightning_transformer.errors import ConfigError
-from lightning_transformer.runs.typed_json import typed
+from lightning_transformer.runs.typed_json import from_json
 from lightning_transformer.training.resume import quoted
 
 ROOT = Path("outputs/sweeps")
@@ -124,7 +124,7 @@ def solve(plan: Plan, env: dict[str, str], console: Console) -> dict[str, Matche
     answer = json.loads(lines[-1])
     if "error" in answer:
         raise ConfigError(answer["error"])
-    found: dict[str, Matched] = typed(dict[str, Matched], answer, "")
+    found: dict[str, Matched] = from_json(dict[str, Matched], answer)
     return found
 
 
