@@ -1,4 +1,4 @@
-"""A sweep's end: one table of all its jobs."""
+"""The table of all jobs at the end of a sweep."""
 
 from pathlib import Path
 from typing import Any

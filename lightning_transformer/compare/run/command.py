@@ -71,7 +71,7 @@ def _exit(signum: int, frame: FrameType | None) -> None:
 
 
 def compare(argv: Sequence[str], console: Console, start: Start | None = None) -> int:
-    """Do all of it; start: replaces the processes of jobs in tests."""
+    """Run a comparison; start: replaces the processes of jobs in tests."""
     request = read(argv)
     plan = Plan(request, read_variants(request))
     folder = ROOT / request.name

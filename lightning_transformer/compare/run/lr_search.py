@@ -22,7 +22,7 @@ MAX_WIDENED = 3
 
 @dataclass(frozen=True)
 class Screening:
-    """What is known of the learning rate of one variant; losses by factor, None = diverged."""
+    """The state of the search for one variant; losses by factor of the rates, None = diverged."""
 
     losses: dict[float, float | None]
     pending: tuple[float, ...]
@@ -69,7 +69,7 @@ def screening_job(variant: Variant, factor: float, index: int) -> Job:
         "trainer.max_steps": steps,
         "trainer.val_every": steps,
         "trainer.log_every": 1,  # the loss of the first step is that of the initial weights
-        "trainer.limit_test_batches": 1,  # the choice is by val; the test set is for the report
+        "trainer.limit_test_batches": 1,  # rates are chosen by val; the test set is for the report
         **lengths,
         **{key: repr(rate) for key, rate in variant.rates_at(factor).items()},
     }

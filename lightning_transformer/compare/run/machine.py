@@ -1,4 +1,4 @@
-"""How many jobs a machine takes at a time, and what each of them may use."""
+"""How many jobs run at a time on this machine, and the threads and GPUs of each."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ DEVICES = "CUDA_VISIBLE_DEVICES"
 
 @dataclass(frozen=True)
 class Machine:
-    """How many jobs at a time, and what each may use.
+    """The number of jobs at a time, and the threads and GPUs of each.
 
     Attributes:
         threads: of each job. It stays the same when a comparison continues, because sums in
@@ -29,7 +29,7 @@ class Machine:
     gpus: tuple[str, ...] = ()
 
     def environment(self, worker: int) -> dict[str, str]:
-        """Of the processes of one worker."""
+        """The environment variables of one worker's processes."""
         env = {**os.environ, **dict.fromkeys(THREADS, str(self.threads))}
         if self.gpus:
             env[DEVICES] = self.gpus[worker]
@@ -44,7 +44,7 @@ class Machine:
 def machine_for(
     variants: Sequence[Variant], n_jobs: int, workers: int | None, threads: int | None = None
 ) -> Machine:
-    """As many workers as use the machine and no more.
+    """As many workers as use all cores or GPUs without sharing one.
 
     threads: of a comparison that continues.
     Raises ValueError where one job needs more than there is.

@@ -1,4 +1,4 @@
-"""A job of a comparison, and its outcome as its run folder shows it."""
+"""A job of a comparison, and its outcome as read from its run folder."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a comparison has to run next: a pure function of what has been run.
+"""The jobs that a comparison has to run next: a pure function of the outcomes so far.
 
 Nothing is remembered between two starts but the runs themselves, so the same command continues a
 comparison that was killed.
@@ -37,7 +37,7 @@ class Plan:
         self.halving = Halving(request.halving, len(own_rates) - 1)
 
     def todo(self, outcomes: Outcomes) -> list[Job]:
-        """The jobs that can be started now, in the order in which they should be."""
+        """The jobs that can be started now, in order of priority."""
         jobs = [*self._screening_jobs(outcomes), *self._climb(outcomes)[0]]
         left = [job for job in jobs if job.key not in outcomes]
         return sorted(left, key=lambda job: job.order)
@@ -80,7 +80,7 @@ class Plan:
                 yield screening_job(variant, factor, self.variants.index(variant))
 
     def _factor(self, variant: Variant, outcomes: Outcomes) -> float | None:
-        """What the rates are multiplied by; None while it is not chosen."""
+        """The factor of its rates; None while it is not chosen."""
         if self.request.lr == "fixed":
             return 1.0
         return screening(self.baseline if variant.is_placebo else variant, outcomes).chosen

@@ -99,7 +99,7 @@ class Process:
 
 
 class Descriptor:
-    """A file descriptor that arrives in the child when it is pickled for it."""
+    """A file descriptor that can be pickled for a child process."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -155,7 +155,7 @@ def run_job(
 
 
 def own_session() -> None:
-    """Leave the terminal: a Ctrl-C there comes once, from the parent. Drops what came before."""
+    """Leave the terminal, so that Ctrl-C reaches the parent alone; drop signals received before."""
     os.setsid()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

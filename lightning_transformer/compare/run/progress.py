@@ -22,7 +22,7 @@ GUESSED_SPEED = 3e10  # FLOP/s of one core in such models, before anything is me
 
 
 def show_plan(console: Console, pool: Pool, machine: Machine) -> None:
-    """The variants, then how long and where, and what match= has changed."""
+    """Print the variants, the amount of work, and what match= has changed."""
     console.print(plan_table(pool.plan))
     for line in [*plan_lines(pool, machine), *match_lines(pool)]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -74,7 +74,7 @@ def plan_lines(pool: Pool, machine: Machine) -> list[str]:
 
 
 def match_lines(pool: Pool) -> list[str]:
-    """What was changed in each variant so that it is like the baseline, and how near that is."""
+    """The changes by match= to each variant, and the difference from the baseline that is left."""
     lines = []
     for label, found in pool.state.matches.items():
         changes = ", ".join(f"{key}={value}" for key, value in found.changes.items())
@@ -84,7 +84,7 @@ def match_lines(pool: Pool) -> list[str]:
 
 
 def rate_lines(rates: RateSearch) -> list[str]:
-    """Which learning rate each variant got, and how it was found."""
+    """The learning rate of each variant, and how it was found."""
     lines = []
     for label, chosen in rates.chosen.items():
         tried = sorted(map(float, rates.screening[label]))
@@ -114,7 +114,7 @@ def time_left(pool: Pool) -> tuple[float | None, str]:
 
 
 def _step_seconds(pool: Pool) -> tuple[dict[str, float] | None, str]:
-    """Of each variant."""
+    """Seconds per step of each variant, and how they were estimated."""
     if pool.step_seconds:
         means = {label: mean(values) for label, values in pool.step_seconds.items()}
         usual = mean(means.values())
@@ -160,7 +160,7 @@ class Screen:
         self.console.print(f"{line}{tail}", markup=False, highlight=False, soft_wrap=True)
 
     def tick(self) -> None:
-        """Show how far the jobs are, once a second; reading their files takes a moment."""
+        """Show the progress of the jobs, once a second, for reading their files takes time."""
         if not self.console.is_terminal or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + 1.0

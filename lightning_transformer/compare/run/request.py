@@ -25,7 +25,7 @@ OTHERWISE = {
 
 @dataclass(frozen=True)
 class Request:
-    """A comparison as asked for.
+    """A comparison as the user asked for it.
 
     Attributes:
         shared: overrides of all runs.
@@ -50,7 +50,7 @@ class Request:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the answer depends on, as JSON: all but where and by how many workers."""
+        """What the results depend on, as JSON: all but the name and the number of workers."""
         return {
             "overrides": dict(sorted(text.split("=", 1) for text in self.shared)),
             "compared": {key: list(texts) for key, texts in self.swept.items()},
@@ -64,7 +64,7 @@ class Request:
 
 
 def split_flags(argv: Sequence[str]) -> tuple[list[str], bool, list[str]]:
-    """Take the flags out: folders of further configurations, whether it is a dry run, the rest."""
+    """Split the arguments into --config-dir folders, --dry-run, and all others."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--config-dir", action="append", default=[])

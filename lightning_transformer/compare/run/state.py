@@ -56,7 +56,7 @@ class State:
         self.rungs.setdefault(run, {})[str(step)] = loss
 
     def outcome(self, run: str, step: int | None) -> Outcome | None:
-        """What was noted of a run at a rung."""
+        """The outcome of a run that has paused at a rung."""
         known = self.rungs.get(run, {})
         if step is None or str(step) not in known:
             return None
@@ -113,7 +113,7 @@ def _show(value: Any) -> str:
 def comparison_of(
     plan: Plan, outcomes: Outcomes, failures: Mapping[str, FailedJob], match: MatchResult
 ) -> Comparison:
-    """What the report cannot see in the runs."""
+    """What the report cannot read from the run folders."""
     request, lr = plan.request, _rate_search(plan, outcomes)
     ended = [o for key, o in outcomes.items() if o.state == "finished" and "/" not in key[0]]
     untested = bool(ended) and not any("test/loss" in outcome.metrics for outcome in ended)

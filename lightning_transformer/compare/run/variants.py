@@ -31,7 +31,7 @@ STEPS, VAL_EVERY = "trainer.max_steps", "trainer.val_every"
 
 @dataclass(frozen=True)
 class Variant:
-    """One of what is compared.
+    """One configuration of a comparison.
 
     Attributes:
         label: its values of the compared keys, ``norm=rmsnorm,activation=gelu``; or ``placebo``.
@@ -41,7 +41,7 @@ class Variant:
         rates: learning rates, which a screening scales together: key to the configured value.
         lengths: of the schedule in steps, which a screening scales like the budget.
         digest: of its configuration.
-        accelerator: where its runs compute, with the number of devices of each.
+        accelerator: of its runs, with the number of devices of each.
         flops: of a training step, roughly; None where the sizes are not known by these names.
         axis: what is made equal: none, params, flops or time.
         match: the options of that.

@@ -1,4 +1,4 @@
-"""`python -m lightning_transformer.compare watch NAME`: the table of a comparison that runs."""
+"""`python -m lightning_transformer.compare watch NAME`: the table of a running comparison."""
 
 import argparse
 import statistics
@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class _Shown:
-    """A run as far as it is: result, last step, newest validation loss."""
+    """The progress of a run: result, last step, newest validation loss."""
 
     result: RunResult
     step: int

@@ -1,4 +1,4 @@
-"""What makes two configurations comparable: changes to one, so that it costs what the other does.
+"""Shared parts of match=: changes to a variant, so that it costs what the baseline does.
 
 A match is called before any run starts, with the configurations of a variant and of the baseline,
 and returns what to change in the variant.
@@ -23,7 +23,7 @@ Match = Callable[[DictConfig, DictConfig], Matched]
 
 
 def size_of(cfg: DictConfig) -> Size:
-    """Parameters and FLOPs of a configuration's model, built on the meta device, for bytes."""
+    """Parameters and FLOPs of a configuration's model, built on the meta device with byte tokens."""
     with torch.device("meta"):
         model = build_model(cfg, vocabulary=ByteVocabulary(), labels=["a", "b"], seed=0)
     return measure(model, int(cfg.data.seq_len))
@@ -38,7 +38,7 @@ def equal_cost(
 ) -> Matched:
     """As many steps of the variant as cost what all steps of the baseline cost.
 
-    costs: of one step of the variant and of the baseline; what: they are of.
+    costs: of one step of the variant and of the baseline; what: their name in an error.
     Raises ValueError where rounding to whole steps leaves more than the tolerance.
     """
     budget = costs[1] * baseline.trainer.max_steps
@@ -50,7 +50,7 @@ def equal_cost(
 
 
 def rebudgeted(cfg: DictConfig, steps: int) -> dict[str, int | float]:
-    """Another number of steps, and what else counts in steps in proportion."""
+    """Another number of steps, and in proportion all other options that count steps."""
     configured = int(cfg.trainer.max_steps)
     changes: dict[str, int | float] = {STEPS: steps}
     for key, least in LENGTHS.items():

@@ -49,7 +49,7 @@ class Params:
         return Matched({self.key: value}, residual)
 
     def _nearest(self, cfg: DictConfig, target: int, start: float) -> tuple[float, float]:
-        """The value whose model is nearest to the target, and how far that is off."""
+        """The value whose model is nearest to the target, and the difference that is left."""
         tried: dict[float, float] = {}  # by the value that was built
 
         def off(value: float) -> float:
