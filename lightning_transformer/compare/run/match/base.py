@@ -23,7 +23,7 @@ Match = Callable[[DictConfig, DictConfig], Matched]
 
 
 def size_of(cfg: DictConfig) -> Size:
-    """Parameters and FLOPs of a configuration's model, built on the meta device with byte tokens."""
+    """Parameters and FLOPs of a configuration's model, built on the meta device for bytes."""
     with torch.device("meta"):
         model = build_model(cfg, vocabulary=ByteVocabulary(), labels=["a", "b"], seed=0)
     return measure(model, int(cfg.data.seq_len))
