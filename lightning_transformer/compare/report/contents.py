@@ -271,8 +271,7 @@ class Contents:
     def to_dict(self) -> dict[str, Any]:
         """The content of report.json."""
         found = asdict(self)
-        if found["learning_rates"]:
-            rates = found["learning_rates"]
+        if rates := found["learning_rates"]:
             rates["from"] = rates.pop("source")
             found["learning_rates"] = {k: rates[k] for k in ("key", "metric", "from", "curves")}
         for axis in ("tokens", "seconds") if found["curves"] else ():
