@@ -1,1 +1,1 @@
-"""The command line: from what is typed to runs, sweeps and exit codes."""
+"""The command line: from arguments to runs, sweeps and exit codes."""

@@ -1,4 +1,4 @@
-"""What Hydra writes into a run folder by itself, without secrets."""
+"""Hides secrets in the files that Hydra writes into a run folder."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A sweep's end: one table of all its jobs."""
+"""The table of all jobs at the end of a sweep."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ class SweepTable(Callback):
         console = Console()
         console.print(sweep_table(jobs))
         console.print(
-            f"sweep     {folder}\nlook      tensorboard --logdir {folder}",
+            f"sweep     {folder}\nview      tensorboard --logdir {folder}",
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -1,6 +1,6 @@
 """`python -m lightning_transformer.compare PATHS ..`: what differs, by how much, how sure that is.
 
-The first word `run` starts a comparison, `watch` looks at one that runs.
+`.. run` does the runs of a comparison, `.. watch` follows one that is running.
 """
 
 import argparse
@@ -14,7 +14,7 @@ Compare runs: a table here, and report.html, .md, .csv, .json and plots beside t
 
   python -m lightning_transformer.compare outputs/sweeps/norms
   python -m lightning_transformer.compare run norm=layernorm,rmsnorm seeds=5    do the runs as well
-  python -m lightning_transformer.compare watch norms                          look at one running
+  python -m lightning_transformer.compare watch norms                          follow a running one
 """
 
 
@@ -32,25 +32,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _report(_parser().parse_args(arguments))
 
 
-def _report(asked: argparse.Namespace) -> int:
+def _report(arguments: argparse.Namespace) -> int:
     from lightning_transformer.compare.report.write import Wanted, write
 
     wanted = Wanted(
-        by=tuple(key for key in asked.by.split(",") if key),
-        metric=asked.metric,
-        baseline=asked.baseline,
-        better=asked.better,
-        margin_percent=asked.margin,
-        mixing="split" if asked.split else "force" if asked.force else "refuse",
-        page_only=asked.html,
-        out=asked.out,
+        by=tuple(key for key in arguments.by.split(",") if key),
+        metric=arguments.metric,
+        baseline=arguments.baseline,
+        better=arguments.better,
+        margin_percent=arguments.margin,
+        mixing="split" if arguments.split else "force" if arguments.force else "refuse",
+        page_only=arguments.html,
+        out=arguments.out,
     )
     try:
-        pages = write(asked.paths, wanted)
+        pages = write(arguments.paths, wanted)
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    if asked.open:
+    if arguments.open:
         webbrowser.open(pages[0].resolve().as_uri())
     return 0
 

@@ -168,9 +168,19 @@ def values(override: Override) -> list[str]:
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:
-    """The configuration of one job; ConfigError if it does not compose."""
+    """The configuration of one job; ConfigError if it does not compose. Call within composer()."""
+    return _compose(overrides, with_hydra=False)
+
+
+def chosen_options(overrides: Sequence[str]) -> dict[str, str]:
+    """group -> option for all groups of one job, as Hydra chose them. Call within composer()."""
+    choices = _compose(overrides, with_hydra=True).hydra.runtime.choices
+    return {str(group): str(option) for group, option in choices.items() if option}
+
+
+def _compose(overrides: Sequence[str], *, with_hydra: bool) -> DictConfig:
     try:
-        return compose("config", list(overrides))
+        return compose("config", list(overrides), return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
         unused = UNUSED.match(str(error))
         if unused:

@@ -68,7 +68,7 @@ def next_commands(result: RunResult, folder: Path, say: Say) -> None:
     name = escape(shlex.quote(os.path.relpath(folder)))
     more = "" if result.status == "stopped" else f" trainer.max_steps={2 * (result.steps or 1)}"
     if any(folder.glob("**/events.out.tfevents.*")):  # not with logger=none
-        say(f"look      tensorboard --logdir {escape(shlex.quote(_logdir(folder)))}")
+        say(f"view      tensorboard --logdir {escape(shlex.quote(_logdir(folder)))}")
     say(f"use       {PROGRAM}.generate {name}")
     say(f"go on     {PROGRAM} resume={name}{more}")
 

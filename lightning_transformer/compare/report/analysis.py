@@ -54,7 +54,7 @@ def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCEN
     content = Report(
         schema=SCHEMA,
         title=title,
-        stage=design.comparison.get("stage"),
+        stage=design.comparison.stage,
         metric=design.metric,
         better="lower" if design.lower_is_better else "higher",
         by=list(design.by),
@@ -72,7 +72,7 @@ def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCEN
         ranks=None if series is None else curves.ranks(design, ranked, series),
         factors=factors(design, compared),
         learning_rates=learning_rates(design, rows),
-        failures=design.comparison.get("failures", []),
+        failures=design.comparison.failures,
     )
     checked: Report = finite(content)
     return checked

@@ -5,6 +5,8 @@ import math
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
+from lightning_transformer.compare.report.comparison import EarlyStop, FailedJob
+
 SCHEMA = 1
 PlainValue = str | int | float | bool | None
 
@@ -114,7 +116,7 @@ class VariantRow:
     differences: dict[str, float]
     effect: VariantEffect | None
     other_text: list[float] | None
-    stopped: dict[str, Any] | None
+    stopped: EarlyStop | None
     differs: list[ConfigDifference]
     divergence: Divergence
     verdict: str
@@ -264,13 +266,12 @@ class Contents:
     ranks: Ranks | None
     factors: Factors | None
     learning_rates: LearningRates | None
-    failures: list[dict[str, str]]
+    failures: list[FailedJob]
 
     def to_dict(self) -> dict[str, Any]:
         """The content of report.json."""
         found = asdict(self)
-        if found["learning_rates"]:
-            rates = found["learning_rates"]
+        if rates := found["learning_rates"]:
             rates["from"] = rates.pop("source")
             found["learning_rates"] = {k: rates[k] for k in ("key", "metric", "from", "curves")}
         for axis in ("tokens", "seconds") if found["curves"] else ():

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lightning_transformer.compare.report.comparison import Comparison
 from lightning_transformer.compare.report.load import Run, plain
 from lightning_transformer.runs.result import DIVERGED
 
@@ -43,7 +44,7 @@ class Design:
     labels: tuple[str, ...]
     cells: dict[str, dict[int, Run]]
     chosen: str
-    comparison: dict[str, Any]
+    comparison: Comparison
     metric: str
     lower_is_better: bool
 
@@ -63,7 +64,7 @@ class Design:
         result = run.result
         if result.status == "failed":
             return "diverged" if DIVERGED.match(result.error or "") else "failed"
-        if label in self.comparison.get("stopped", {}):
+        if label in self.comparison.stopped:
             return "stopped"
         if result.status != "finished":
             return "running"
@@ -77,14 +78,14 @@ class Design:
         if metrics[self.metric] is None or not math.isfinite(metrics[self.metric] or 0.0):
             return True
         first = dict(run.history.get("train/loss", [])).get(1)
-        start = self.comparison.get("lr", {}).get("loss_at_init", {}).get(label, first)
+        start = self.comparison.lr.loss_at_init.get(label, first)
         end = metrics.get("test/loss", metrics.get("val/loss"))
         return start is not None and end is not None and end > start
 
 
 def design(
     runs: Sequence[Run],
-    comparisons: Sequence[dict[str, Any]],
+    comparisons: Sequence[Comparison],
     *,
     by: Sequence[str] = (),
     baseline: str | None = None,
@@ -92,10 +93,10 @@ def design(
     better: str | None = None,
 ) -> Design:
     """Sort runs into variants and seeds. Raises ValueError, in one line, where they do not fit."""
-    comparison = comparisons[0] if len(comparisons) == 1 else {}
-    if by and comparison and list(by) != comparison.get("by"):
-        comparison = {}  # what it says goes by other labels
-    keys = tuple(by or comparison.get("by") or _swept(runs))
+    comparison = comparisons[0] if len(comparisons) == 1 else Comparison()
+    if by and list(by) != comparison.by:
+        comparison = Comparison()  # what it says goes by other labels
+    keys = tuple(by or comparison.by or _swept(runs))
     cells: dict[str, dict[int, Run]] = defaultdict(dict)
     for run in runs:
         label = _label(run, keys, comparison)
@@ -109,7 +110,7 @@ def design(
     for label, row in cells.items():
         _check_alike(label, list(row.values()))
     chosen, how = _baseline(cells, keys, baseline, comparison)
-    name = metric or comparison.get("metric") or "test/loss"
+    name = metric or comparison.metric
     _check_metric(name, runs)
     rest = sorted(label for label in cells if label != chosen)
     return Design(
@@ -144,9 +145,9 @@ def _has(run: Run, key: str) -> bool:
     return key in run.overrides or key in run.result.choices or key in run.config
 
 
-def _label(run: Run, keys: Sequence[str], comparison: dict[str, Any]) -> str:
-    if comparison.get("placebo") and "init_seed" in run.overrides:
-        return str(comparison["placebo"])
+def _label(run: Run, keys: Sequence[str], comparison: Comparison) -> str:
+    if comparison.placebo and "init_seed" in run.overrides:
+        return comparison.placebo
     return ",".join(f"{key}={run.value(key)}" for key in keys) or "run"
 
 
@@ -154,15 +155,14 @@ def _baseline(
     cells: dict[str, dict[int, Run]],
     keys: Sequence[str],
     asked: str | None,
-    comparison: dict[str, Any],
+    comparison: Comparison,
 ) -> tuple[str, str]:
     if asked is not None:
         if asked not in cells:
             raise ValueError(f"--baseline {asked} is not one of {'; '.join(sorted(cells))}")
         return asked, "as asked"
-    told = comparison.get("baseline")
-    if told:
-        label = ",".join(f"{key}={told.get(key)}" for key in keys)
+    if comparison.baseline:
+        label = ",".join(f"{key}={comparison.baseline.get(key)}" for key in keys)
         if label in cells:
             return label, "as the comparison was started"
     defaults = [
@@ -208,9 +208,7 @@ def identity(run: Run) -> dict[str, str]:
     }
 
 
-def mixed(
-    runs: Iterable[Run], by: Sequence[str], comparison: dict[str, Any]
-) -> dict[str, list[str]]:
+def mixed(runs: Iterable[Run], by: Sequence[str], comparison: Comparison) -> dict[str, list[str]]:
     """What differs between runs: name to the values; without what was swept or matched."""
     seen: dict[str, dict[str, int]] = {name: defaultdict(int) for name in SAME}
     for run in runs:
@@ -218,11 +216,10 @@ def mixed(
             continue
         for name, value in identity(run).items():
             seen[name][value] += 1
-    axis = comparison.get("match", {}).get("axis", "none")
     found = {}
     for name, values in seen.items():
         swept = any(key.split(".")[0] in SAME[name] for key in by)
-        matched = name == "tokens" and axis in ("flops", "time")
+        matched = name == "tokens" and comparison.match.axis in ("flops", "time")
         if len(values) > 1 and not swept and not matched:
             found[name] = [f"{v} ({n} runs)" for v, n in sorted(values.items())]
     return found

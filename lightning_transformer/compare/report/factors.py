@@ -70,22 +70,22 @@ def _interaction(row: str, column: str, d: np.ndarray) -> Interaction:
 
 def learning_rates(design: Design, rows: Sequence[VariantRow]) -> LearningRates | None:
     """Loss over learning rate per variant, from the screening, or from runs that swept the rate."""
-    lr = design.comparison.get("lr", {})
+    lr = design.comparison.lr
     found = []
-    for label, losses in sorted(lr.get("screening", {}).items()):
+    for label, losses in sorted(lr.screening.items()):
         points = sorted((float(rate), loss) for rate, loss in losses.items())
-        start = lr.get("loss_at_init", {}).get(label)
+        start = lr.loss_at_init.get(label)
         if points:
             found.append(RateCurve(
                 variant=label,
-                chosen=lr.get("chosen", {}).get(label),
+                chosen=lr.chosen.get(label),
                 rates=[rate for rate, _ in points],
                 losses=[loss for _, loss in points],
                 sensitivity=None if start is None else lr_sensitivity(dict(points), start),
-                at_edge=label in lr.get("at_edge", []),
+                at_edge=label in lr.at_edge,
             ))  # fmt: skip
     if found:
-        return LearningRates(lr.get("key", "optimizer.lr"), "val/loss", "screening", found)
+        return LearningRates(lr.key, "val/loss", "screening", found)
     if "optimizer.lr" not in design.by:
         return None
     return LearningRates("optimizer.lr", design.metric, "the runs", _of_swept_rates(rows))

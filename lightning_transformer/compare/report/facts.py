@@ -36,7 +36,6 @@ def warnings_of(design: Design, rows: Sequence[VariantRow]) -> list[str]:
 
 def matched(design: Design, rows: Sequence[VariantRow]) -> list[Equality]:
     """For each quantity that should be equal, the largest deviation from the baseline."""
-    asked = design.comparison.get("match", {}).get("axis")
     tokens = {
         label: median_of(run.result.tokens_seen for run in row.values())
         for label, row in design.cells.items()
@@ -55,7 +54,7 @@ def matched(design: Design, rows: Sequence[VariantRow]) -> list[Equality]:
             what=name,
             worst_percent=None if worst is None else 100 * worst,
             equal=worst is not None and worst <= 0.01,
-            asked=asked is not None and str(asked) in name,
+            asked=design.comparison.match.axis in name,
         ))  # fmt: skip
     return [*found, Equality("samples and their order, seed by seed", None, _same_samples(design),
                              asked=False)]  # fmt: skip
@@ -78,7 +77,6 @@ def facts(design: Design) -> list[Fact]:
         found = sorted({str(value) for value in values if value not in (None, "")})
         return Fact(name, "; ".join(found) or "unknown")
 
-    lr = design.comparison.get("lr", {})
     policy = {
         "sweep3": "tuned per variant on val, with a seed of its own",
         "fixed": "not tuned per variant",
@@ -87,7 +85,7 @@ def facts(design: Design) -> list[Fact]:
         all_of("data", (run.result.data.get("name") for run in some)),
         all_of("data sha256", (str(run.result.data.get("sha256", ""))[:12] for run in some)),
         all_of("commit", ((run.result.commit or "")[:7] for run in some)),
-        Fact("learning rate", policy.get(lr.get("policy", ""), "not tuned per variant")),
+        Fact("learning rate", policy.get(design.comparison.lr.policy, "not tuned per variant")),
         all_of("precision", (run.result.precision for run in some)),
         all_of("device", (run.result.device for run in some)),
         all_of("python", (run.result.versions.get("python") for run in some)),

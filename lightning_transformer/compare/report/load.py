@@ -1,6 +1,5 @@
 """Runs as their folders tell them, with the configuration of each; never slow, never torch."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,9 +7,13 @@ from typing import Any
 
 import yaml
 
+from lightning_transformer.compare.report.comparison import (
+    COMPARISON_FILE,
+    Comparison,
+    read_comparison,
+)
 from lightning_transformer.runs.result import RunResult, find_results, read, read_history
 
-COMPARISON = "comparison.json"
 APART = ("screening", "logs")  # what `compare run` keeps beside the runs that it reports
 WHERE = ("seed", "sweep", "resume")  # they say where and how a run is done, not what it compares
 
@@ -59,7 +62,7 @@ def plain(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def load(paths: Iterable[Path]) -> tuple[list[Run], list[dict[str, Any]]]:
+def load(paths: Iterable[Path]) -> tuple[list[Run], list[Comparison]]:
     """Read all runs at or below the paths, and what `compare run` has written of them.
 
     Raises:
@@ -74,16 +77,13 @@ def load(paths: Iterable[Path]) -> tuple[list[Run], list[dict[str, Any]]]:
             "outputs/sweeps/norms"
         )
     runs = [_run(file.parent, sections) for file in files]
-    comparisons = [
-        _read_comparison(path / COMPARISON) for path in paths if (path / COMPARISON).is_file()
-    ]
-    return runs, comparisons
+    return runs, [found for path in paths if (found := read_comparison(path)) is not None]
 
 
 def _is_apart(file: Path) -> bool:
     """Whether a run only served to choose a learning rate."""
     parents = [parent for parent in file.parents if parent.name in APART]
-    return any((parent.parent / COMPARISON).is_file() for parent in parents)
+    return any((parent.parent / COMPARISON_FILE).is_file() for parent in parents)
 
 
 def _run(folder: Path, sections: dict[str, dict[str, Any]]) -> Run:
@@ -124,13 +124,3 @@ def _flatten(content: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
             yield from _flatten(value, f"{prefix}.{key}" if prefix else str(key))
     elif prefix:
         yield prefix, content
-
-
-def _read_comparison(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        raise ValueError(f"{file} is not valid JSON; run the comparison again") from None
-    if not isinstance(content, dict) or content.get("schema") != 1:
-        raise ValueError(f"{file} is not of schema 1; run the comparison again")
-    return content

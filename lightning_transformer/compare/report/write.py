@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from lightning_transformer.compare.report.analysis import MARGIN_PERCENT, analyse
+from lightning_transformer.compare.report.comparison import Comparison
 from lightning_transformer.compare.report.design import design, identity, mixed, refuse_mixed
 from lightning_transformer.compare.report.load import Run, load
 from lightning_transformer.compare.report.render.html import page
@@ -83,7 +83,7 @@ def build_report(paths: Sequence[Path | str], wanted: Wanted | None = None) -> R
 
 
 def report_of(
-    runs: Sequence[Run], comparisons: Sequence[dict[str, Any]], wanted: Wanted, title: str
+    runs: Sequence[Run], comparisons: Sequence[Comparison], wanted: Wanted, title: str
 ) -> Report:
     """The report of runs that have been read."""
     found = design(

@@ -1,1 +1,1 @@
-"""`compare run`: plans the runs of a comparison, starts them and keeps account of them."""
+"""`compare run`: plans the runs of a comparison, starts them and records their outcomes."""

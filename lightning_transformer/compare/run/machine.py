@@ -1,4 +1,4 @@
-"""How many jobs a machine takes at a time, and what each of them may use."""
+"""How many jobs run at a time on this machine, and the threads and GPUs of each."""
 
 import os
 import shutil
@@ -16,11 +16,11 @@ DEVICES = "CUDA_VISIBLE_DEVICES"
 
 @dataclass(frozen=True)
 class Machine:
-    """How many jobs at a time, and what each may use.
+    """The number of jobs at a time, and the threads and GPUs of each.
 
     Attributes:
-        threads: of each job. It stays the same when a comparison goes on, because sums in another
-            order have another last bit.
+        threads: of each job. It stays the same when a comparison continues, because sums in
+            another order differ in the last bit.
         gpus: one entry per worker: the GPUs it sees; empty for a CPU.
     """
 
@@ -29,7 +29,7 @@ class Machine:
     gpus: tuple[str, ...] = ()
 
     def environment(self, worker: int) -> dict[str, str]:
-        """Of the processes of one worker."""
+        """The environment variables of one worker's processes."""
         env = {**os.environ, **dict.fromkeys(THREADS, str(self.threads))}
         if self.gpus:
             env[DEVICES] = self.gpus[worker]
@@ -44,9 +44,9 @@ class Machine:
 def machine_for(
     variants: Sequence[Variant], n_jobs: int, workers: int | None, threads: int | None = None
 ) -> Machine:
-    """As many workers as use the machine and no more.
+    """As many workers as use all cores or GPUs without sharing one.
 
-    threads: of a comparison that goes on.
+    threads: of a comparison that continues.
     Raises ValueError where one job needs more than there is.
     """
     cores, first = physical_cores(), variants[0]
@@ -74,9 +74,9 @@ def machine_for(
 
 def visible_gpus() -> list[str]:
     """Numbers or names of the GPUs that this process may use, without loading a driver."""
-    told = os.environ.get(DEVICES)
-    if told is not None:
-        return [name for name in told.split(",") if name and name != "-1"]
+    chosen = os.environ.get(DEVICES)
+    if chosen is not None:
+        return [name for name in chosen.split(",") if name and name != "-1"]
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
@@ -89,7 +89,7 @@ def visible_gpus() -> list[str]:
 
 
 def physical_cores(system: Path = Path("/sys/devices/system/cpu")) -> int:
-    """Cores that this process may use; two threads of one core count once, a quota is kept to."""
+    """Cores that this process may use, within its quota; two threads of one core count once."""
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     if not allowed:
         return max(1, (os.cpu_count() or 1) // (1 if sys.platform == "darwin" else 2))

@@ -1,7 +1,7 @@
-"""What became of a job, read from its run folder."""
+"""A job of a comparison, and its outcome as read from its run folder."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,40 @@ from lightning_transformer.runs.result import DIVERGED, RESULT_FILE, RunResult, 
 
 NOT_COMPARED = ("resume", "sweep", "callbacks.pause.step")
 
+Key = tuple[str, int | None]  # of a job: folder and rung
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process: a run from its newest checkpoint to a rung, or to its end.
+
+    Attributes:
+        folder: below the comparison's own.
+        until: the rung's step; None for the run's end.
+        steps: optimizer steps that the run has done then.
+        order: what sorts jobs; those of one seed follow each other, so that early answers are fair.
+    """
+
+    folder: str
+    label: str
+    overrides: tuple[str, ...]
+    until: int | None
+    steps: int
+    order: tuple[int, ...]
+    screening: bool = False
+
+    @property
+    def key(self) -> Key:
+        return self.folder, self.until
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job stands.
+    """The state of a job.
 
     Attributes:
         state: ``finished``; ``paused`` at a rung; ``diverged``; ``failed``; ``open`` for anything
-            that is to be started or to go on.
+            that is to be started or continued.
         loss: validation loss of its end or rung; None where there is none or it is not finite.
         start_loss: training loss of the first step, if it was logged.
         metrics: names of what was measured at the end.
@@ -32,8 +58,9 @@ class Outcome:
     metrics: tuple[str, ...] = ()
 
     @property
-    def ended(self) -> bool:
-        return self.state != "open"
+    def is_final(self) -> bool:
+        """Whether another attempt would give the same."""
+        return self.state not in ("open", "failed")
 
     @property
     def diverged(self) -> bool:
@@ -42,11 +69,19 @@ class Outcome:
             return True
         return self.start_loss is not None and self.loss > self.start_loss
 
+    @property
+    def rank_loss(self) -> float:
+        """The loss by which runs are ranked; infinite where it diverged or failed."""
+        return math.inf if self.diverged or self.loss is None else self.loss
+
+
+Outcomes = Mapping[Key, Outcome]
+
 
 def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Outcome:
-    """Read how a job stands; until: the rung at which it pauses, None for its end.
+    """Read the outcome of a job; until: the rung at which it pauses, None for its end.
 
-    Raises ValueError where the folder has a finished run of something else.
+    Raises ValueError where the folder has a finished run of another configuration.
     """
     if not (folder / RESULT_FILE).exists():
         return Outcome("open")
@@ -61,14 +96,13 @@ def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Out
         _check_same(folder, result, overrides)
         if until is not None:
             return Outcome("paused", dict(series.get("val/loss", [])).get(until), step=until)
-        loss = result.metrics.get("val/loss")
+        loss, steps = result.metrics.get("val/loss"), result.steps or 0
         names = tuple(result.metrics)
-        steps, seconds = result.steps or 0, result.seconds
-        return Outcome("finished", loss, first, steps, seconds, metrics=names)
+        return Outcome("finished", loss, first, steps, result.seconds, metrics=names)
     if until is not None and result.status == "stopped" and result.steps == until:
         loss = dict(series.get("val/loss", [])).get(until)
         if loss is None:
-            raise ValueError(f"halving= chooses on val/loss, which {folder} lacks; leave it out")
+            raise ValueError(f"halving= chooses by val/loss, which {folder} lacks; leave it out")
         return Outcome("paused", loss if math.isfinite(loss) else None, step=until)
     return Outcome("open")
 

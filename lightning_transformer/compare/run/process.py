@@ -28,6 +28,7 @@ SERVER_LOST = 255  # the exit code that multiprocessing gives for jobs of a fork
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+@dataclass(frozen=True)
 class Launcher:
     """Starts `python -m lightning_transformer ARGUMENTS` in new processes.
 
@@ -37,12 +38,14 @@ class Launcher:
             its first job is that of all its jobs.
     """
 
-    def __init__(self, lock: int, *, preload: bool) -> None:
-        self.lock, self.preload = lock, preload
+    lock: int
+    preload: bool
 
     def start(self, arguments: Sequence[str], env: Mapping[str, str], log: Path) -> "Process":
         """Start a job; its output is appended to the log."""
-        begin_log(log, arguments)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as stream:  # after the output of a first attempt
+            stream.write(f"$ lightning_transformer {' '.join(arguments)}\n")
         context = self._context(env)
         alive, end = context.Pipe(duplex=False)  # reads its end when the job is gone
         args = (list(arguments), dict(env), str(log.absolute()), Descriptor(self.lock), end)
@@ -65,11 +68,6 @@ class Launcher:
         return context
 
 
-def launcher(lock: int, *, gpus: bool) -> Launcher:
-    """The fastest way that is safe here. lock: a file that stays open while a job lives."""
-    return Launcher(lock, preload=sys.platform == "linux" and not gpus)
-
-
 @dataclass
 class Process:
     """A job's process; `alive` is a pipe whose other end only the job holds."""
@@ -81,7 +79,7 @@ class Process:
     def code(self) -> int | None:
         """The exit status, or None while it runs.
 
-        A job whose fork server died goes on; it has ended only when its pipe is closed.
+        A job whose fork server died continues; it has ended only when its pipe is closed.
         """
         code = self.child.exitcode
         return None if code == SERVER_LOST and not self.alive.poll() else code
@@ -101,7 +99,7 @@ class Process:
 
 
 class Descriptor:
-    """A file descriptor that arrives in the child when it is pickled for it."""
+    """A file descriptor that can be pickled for a child process."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -112,13 +110,6 @@ class Descriptor:
 
 def _received(sent: Any) -> Descriptor:
     return Descriptor(sent.detach())
-
-
-def begin_log(log: Path, arguments: Sequence[str]) -> None:
-    """Write the command; a second attempt is appended to the first."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as stream:
-        stream.write(f"$ lightning_transformer {' '.join(arguments)}\n")
 
 
 @contextmanager
@@ -164,7 +155,7 @@ def run_job(
 
 
 def own_session() -> None:
-    """Leave the terminal: a Ctrl-C there comes once, from the parent. Drops what came before."""
+    """Leave the terminal, so that Ctrl-C reaches the parent alone; drop signals received before."""
     os.setsid()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

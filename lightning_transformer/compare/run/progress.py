@@ -1,8 +1,7 @@
-"""What a person sees of a comparison: the plan, the way it goes, the time that is left."""
+"""What `compare run` prints: the plan, its progress, the time that is left."""
 
 import time
-from collections.abc import Callable
-from pathlib import Path
+from statistics import mean
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -10,14 +9,23 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from lightning_transformer.compare.report.comparison import RateSearch
+from lightning_transformer.compare.run.lr_search import FACTORS, SHARE
 from lightning_transformer.compare.run.machine import Machine
 from lightning_transformer.compare.run.outcome import steps_done
-from lightning_transformer.compare.run.plan import FACTORS, SHARE, Job, Plan
+from lightning_transformer.compare.run.plan import Plan
+from lightning_transformer.compare.run.request import SCREENING_SEED
 from lightning_transformer.compare.run.scheduler import Pool
-from lightning_transformer.compare.run.variants import Variant, seeds_text
 
 START_UP = 3.0  # seconds that a job takes before its first step and after its last
 GUESSED_SPEED = 3e10  # FLOP/s of one core in such models, before anything is measured
+
+
+def show_plan(console: Console, pool: Pool, machine: Machine) -> None:
+    """Print the variants, the amount of work, and what match= has changed."""
+    console.print(plan_table(pool.plan))
+    for line in [*plan_lines(pool, machine), *match_lines(pool)]:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def plan_table(plan: Plan) -> Table:
@@ -26,101 +34,100 @@ def plan_table(plan: Plan) -> Table:
     table.add_column("variant", overflow="fold")
     for name in ("screening", "steps", "runs", "steps"):
         table.add_column(name, justify="right")
-    table.add_column("rungs" if plan.asked.halving else "")
+    table.add_column("rungs" if plan.request.halving else "")
     for variant in plan.variants:
         screened = variant in plan.screened
-        pauses = [str(step) for step in plan.rungs(variant) if step is not None]
-        said = " (baseline)" if variant is plan.baseline else ""
         table.add_row(
-            escape(variant.label) + said,
+            escape(variant.label) + (" (baseline)" if variant is plan.baseline else ""),
             str(len(FACTORS)) if screened else "-",
             f"{max(1, variant.steps // SHARE):,}" if screened else "-",
-            str(len(plan.asked.seeds)),
+            str(len(plan.request.seeds)),
             f"{variant.steps:,}",
-            ", ".join(pauses),
+            ", ".join(str(step) for step in plan.halving.rungs(variant) if step is not None),
         )
     return table
 
 
-def show_plan(console: Console, plan: Plan, pool: Pool, machine: Machine, folder: Path) -> None:
-    """The table, then how long and where."""
-    console.print(plan_table(plan))
-    for line in plan_lines(plan, pool, machine, folder):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def plan_lines(plan: Plan, pool: Pool, machine: Machine, folder: Path) -> list[str]:
-    """What the table does not say."""
-    asked, left = plan.asked, plan.rest(pool.outcomes)
-    lines = [f"seeds     {seeds_text(asked)}"]
-    if asked.lr == "fixed":
-        lines.append("lr        as configured, not tuned per variant")
+def plan_lines(pool: Pool, machine: Machine) -> list[str]:
+    """The rest of the plan: seeds, learning rates, amount of work, machine, time, folder."""
+    plan, request, left = pool.plan, pool.plan.request, pool.plan.rest(pool.outcomes)
+    seeds, val_every = ", ".join(map(str, request.seeds)), plan.halving.val_every(plan.baseline)
+    if request.lr == "fixed":
+        lines = [f"seeds     {seeds}", "lr        as configured, not tuned per variant"]
     else:
-        lines.append(
+        lines = [
+            f"seeds     {seeds}; learning rates with {SCREENING_SEED}",
             "lr        1/2, 1 and 2 times the configured rate per variant, a quarter of the "
-            "steps, chosen on val/loss; widened at an edge"
-        )
-    if asked.halving and plan.val_every(plan.baseline) != plan.baseline.val_every:
-        lines.append(f"val_every {plan.val_every(plan.baseline)}, so that rungs are validated")
+            "steps, chosen by val/loss; widened at an edge",
+        ]
+    if val_every != plan.baseline.val_every:
+        lines.append(f"val_every {val_every}, so that rungs are validated")
     before = f", {len(pool.outcomes)} done before" if pool.outcomes else ""
-    lines.append(f"to do     {len(left)} jobs of {sum(j.steps for j in left):,} steps{before}")
-    lines.append(f"machine   {machine}")
-    seconds, source = Clock(plan, pool).left()
-    lines.append(f"time      {source if seconds is None else f'{duration(seconds)} ({source})'}")
-    return [*lines, f"folder    {folder}"]
+    seconds, source = time_left(pool)
+    return [
+        *lines,
+        f"to do     {len(left)} jobs of {sum(job.steps for job in left):,} steps{before}",
+        f"machine   {machine}",
+        f"time      {source if seconds is None else f'{duration(seconds)} ({source})'}",
+        f"folder    {pool.folder}",
+    ]
 
 
-class Clock:
-    """Estimates the time that is left from the runs that have finished."""
-
-    def __init__(self, plan: Plan, pool: Pool) -> None:
-        self.plan, self.pool = plan, pool
-
-    def left(self) -> tuple[float | None, str]:
-        """Seconds that all jobs will take from now, and what that is taken from."""
-        speeds, source = self._speeds()
-        if speeds is None:
-            return None, "not known before the first runs have finished"
-        seconds = 0.0
-        for job in self.plan.rest(self.pool.outcomes):
-            seconds += START_UP + job.steps * speeds[job.label]
-        for slot in self.pool.slots.values():
-            spent = time.monotonic() - slot.since
-            seconds -= min(spent, START_UP + slot.job.steps * speeds[slot.job.label])
-        return seconds / self.pool.n_workers, source
-
-    def _speeds(self) -> tuple[dict[str, float] | None, str]:
-        """Seconds per step of each variant."""
-        spent: dict[str, list[float]] = {}
-        jobs = {job.key: job.label for job in self._known_jobs()}
-        for key, outcome in self.pool.outcomes.items():
-            if outcome.seconds and outcome.step and key in jobs:
-                spent.setdefault(jobs[key], []).append(outcome.seconds / outcome.step)
-        if spent:
-            means = {label: sum(values) / len(values) for label, values in spent.items()}
-            usual = sum(means.values()) / len(means)
-            source = "measured on the runs that have finished"
-            return {v.label: means.get(v.label, usual) for v in self.plan.variants}, source
-        guesses = {variant.label: _guess(variant) for variant in self.plan.variants}
-        known = {label: guess for label, guess in guesses.items() if guess is not None}
-        if len(known) < len(guesses):
-            return None, ""
-        return known, "a guess from the sizes, for one core per job"
-
-    def _known_jobs(self) -> list[Job]:
-        jobs = []
-        for variant in self.plan.variants:
-            if variant in self.plan.screened:
-                losses = self.plan.screening(variant, self.pool.outcomes).losses
-                jobs += [self.plan.screening_job(variant, factor) for factor in losses]
-            last = len(self.plan.rungs(variant)) - 1
-            jobs += [self.plan.job(variant, seed, last, 1.0) for seed in self.plan.asked.seeds]
-        return jobs
+def match_lines(pool: Pool) -> list[str]:
+    """The changes by match= to each variant, and the difference from the baseline that is left."""
+    lines = []
+    for label, found in pool.state.matches.items():
+        changes = ", ".join(f"{key}={value}" for key, value in found.changes.items())
+        what = f"{pool.plan.baseline.axis}: {label} {changes or 'unchanged'}"
+        lines.append(f"match     {what} ({found.residual:+.2%})")
+    return lines
 
 
-def _guess(variant: Variant) -> float | None:
-    on_cpu = variant.accelerator == "cpu" or variant.accelerator == "auto"
-    return variant.flops / GUESSED_SPEED if variant.flops and on_cpu else None
+def rate_lines(rates: RateSearch) -> list[str]:
+    """The learning rate of each variant, and how it was found."""
+    lines = []
+    for label, chosen in rates.chosen.items():
+        tried = sorted(map(float, rates.screening[label]))
+        how = f"{len(tried)} tried from {tried[0]:g} to {tried[-1]:g}"
+        if times := rates.widened[label]:
+            how += f", widened {times} time{'s' if times > 1 else ''}"
+        if not any(loss is not None for loss in rates.screening[label].values()):
+            how += "; all diverged, so the configured one is used"
+        if label in rates.at_edge:
+            how += "; the best is still at the edge"
+        lines.append(f"lr        {label}: {chosen:g} ({how})")
+    return lines
+
+
+def time_left(pool: Pool) -> tuple[float | None, str]:
+    """Seconds that all jobs will take from now, and how that was estimated."""
+    speeds, source = _step_seconds(pool)
+    if speeds is None:
+        return None, "not known before the first runs have finished"
+    seconds = 0.0
+    for job in pool.plan.rest(pool.outcomes):
+        seconds += START_UP + job.steps * speeds[job.label]
+    for slot in pool.slots.values():
+        spent = time.monotonic() - slot.since
+        seconds -= min(spent, START_UP + slot.job.steps * speeds[slot.job.label])
+    return seconds / pool.n_workers, source
+
+
+def _step_seconds(pool: Pool) -> tuple[dict[str, float] | None, str]:
+    """Seconds per step of each variant, and how they were estimated."""
+    if pool.step_seconds:
+        means = {label: mean(values) for label, values in pool.step_seconds.items()}
+        usual = mean(means.values())
+        source = "measured on the runs that have finished"
+        return {label: means.get(label, usual) for label in pool.plan.by_label}, source
+    guesses = {
+        variant.label: variant.flops / GUESSED_SPEED
+        for variant in pool.plan.variants
+        if variant.flops and variant.accelerator in ("cpu", "auto")
+    }
+    if len(guesses) < len(pool.plan.variants):
+        return None, ""
+    return guesses, "a guess from the sizes, for one core per job"
 
 
 def duration(seconds: float) -> str:
@@ -134,9 +141,8 @@ def duration(seconds: float) -> str:
 class Screen:
     """Progress over all runs: a live display in a terminal, else a line per job."""
 
-    def __init__(self, console: Console, plan: Plan, pool: Pool, folder: Path) -> None:
-        self.console, self.plan, self.pool, self.folder = console, plan, pool, folder
-        self.clock = Clock(plan, pool)
+    def __init__(self, console: Console, pool: Pool) -> None:
+        self.console, self.pool = console, pool
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._next = 0.0
 
@@ -146,32 +152,27 @@ class Screen:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        if self.console.is_terminal:
-            self._live.stop()
+        self._live.stop()
 
-    def said(self, line: str) -> None:
-        """A job has ended."""
-        n_left = len(self.plan.rest(self.pool.outcomes))
-        tail = "" if self.console.is_terminal else f"  [{self._counts(n_left)}]"
+    def job_ended(self, line: str) -> None:
+        """Print the line of a job."""
+        tail = "" if self.console.is_terminal else f"  [{self._counts()}]"
         self.console.print(f"{line}{tail}", markup=False, highlight=False, soft_wrap=True)
 
     def tick(self) -> None:
-        """Show how far the jobs are, once a second; reading their files takes a moment."""
+        """Show the progress of the jobs, once a second, for reading their files takes time."""
         if not self.console.is_terminal or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + 1.0
         table = Table(box=None, pad_edge=False, show_header=False)
         for slot in self.pool.slots.values():
-            job, done = slot.job, steps_done(self.folder / slot.job.folder)
+            job, done = slot.job, steps_done(self.pool.folder / slot.job.folder)
             bar = ProgressBar(total=job.steps, completed=min(done, job.steps), width=20)
             table.add_row(bar, f"{done:,}/{job.steps:,}", escape(job.folder))
-        n_left = len(self.plan.rest(self.pool.outcomes))
-        self._live.update(Group(table, self._counts(n_left)), refresh=True)
+        self._live.update(Group(table, self._counts()), refresh=True)
 
-    def _counts(self, n_left: int) -> str:
-        seconds, _ = self.clock.left()
+    def _counts(self) -> str:
+        seconds, _ = time_left(self.pool)
         left = "" if seconds is None else f", {duration(seconds)} left"
+        n_left = len(self.pool.plan.rest(self.pool.outcomes))
         return f"{len(self.pool.outcomes)} done, {n_left} to do{left}"
-
-
-Say = Callable[[str], None]

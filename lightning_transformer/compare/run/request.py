@@ -1,10 +1,11 @@
-"""What was typed after `compare run`: its own keys, and the overrides of the runs."""
+"""The arguments of `compare run`: its own keys, and the overrides of the runs."""
 
+import argparse
 import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lightning_transformer.config.compose import groups, is_hydra, parse, values
@@ -18,13 +19,13 @@ SCREENING_SEED = 9001  # never one of the reported
 OTHERWISE = {
     "seed": "write seeds=5, or seeds=1,2,3",
     "sweep": "write name=...",
-    "resume": "the same command goes on by itself",
+    "resume": "the same command continues by itself",
 }
 
 
 @dataclass(frozen=True)
 class Request:
-    """A comparison as asked for.
+    """A comparison as the user asked for it.
 
     Attributes:
         shared: overrides of all runs.
@@ -49,7 +50,7 @@ class Request:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the answer depends on, as JSON: all but where and by how many workers."""
+        """What the results depend on, as JSON: all but the name and the number of workers."""
         return {
             "overrides": dict(sorted(text.split("=", 1) for text in self.shared)),
             "compared": {key: list(texts) for key, texts in self.swept.items()},
@@ -63,52 +64,46 @@ class Request:
 
 
 def split_flags(argv: Sequence[str]) -> tuple[list[str], bool, list[str]]:
-    """Take the flags out: folders of further configurations, whether it is a dry run, the rest."""
-    folders, rest, dry_run = [], [], False
-    todo = list(argv)
-    while todo:
-        word = todo.pop(0)
-        flag, _, value = word.partition("=")
-        if word == "--dry-run":
-            dry_run = True
-        elif flag == "--config-dir":
-            if not value and not todo:
-                raise ConfigError("--config-dir needs a folder, such as --config-dir=my_conf")
-            folders.append(value or todo.pop(0))
-        elif word.startswith("-"):
-            raise ConfigError(
-                f"unknown flag {word}{nearest(word, FLAGS)} (flags: --help, {', '.join(FLAGS)})"
-            )
-        else:
-            rest.append(word)
-    return folders, dry_run, rest
+    """Split the arguments into --config-dir folders, --dry-run, and all others."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--config-dir", action="append", default=[])
+    try:
+        flags, rest = parser.parse_known_args(list(argv))
+    except argparse.ArgumentError as error:
+        raise ConfigError(f"{error}; write for example --config-dir=my_conf") from None
+    if unknown := next((text for text in rest if text.startswith("-")), None):
+        raise ConfigError(
+            f"unknown flag {unknown}{nearest(unknown, FLAGS)} (flags: --help, {', '.join(FLAGS)})"
+        )
+    return flags.config_dir, flags.dry_run, rest
 
 
 def read_request(
     typed: Sequence[str], loader: Any, *, dry_run: bool = False, config_dirs: Sequence[str] = ()
 ) -> Request:
-    """Understand what was typed; ConfigError in one line for what cannot be.
+    """The comparison that the arguments without flags ask for; ConfigError, in one line, if none.
 
     loader: of `compose.composer`; it knows the groups and their options.
     """
     own: dict[str, str] = {}
     overrides = []
-    for word in typed:
-        key, sign, value = word.partition("=")
+    for argument in typed:
+        key, sign, value = argument.partition("=")
         if sign and key in OWN:
             if key in own:
-                raise ConfigError(f"{key} is given twice: {key}={own[key]} and {word}")
+                raise ConfigError(f"{key} is given twice: {key}={own[key]} and {argument}")
             own[key] = value
         else:
-            overrides.append(word)
+            overrides.append(argument)
     shared, swept = _overrides(overrides, loader)
     if not swept:
         example = "norm=layernorm,rmsnorm"
         if own.get("placebo") != "true":
             raise ConfigError(f"nothing is compared: give a key several values, such as {example}")
-        raise ConfigError(f"placebo=true needs something to stand beside it, such as {example}")
+        raise ConfigError(f"placebo=true needs a key with several values too, such as {example}")
     first = {key: texts[0] for key, texts in swept.items()}
-    asked = Request(
+    request = Request(
         shared=tuple(shared),
         swept=swept,
         seeds=_seeds(own.get("seeds", "5")),
@@ -121,11 +116,11 @@ def read_request(
         dry_run=dry_run,
         config_dirs=tuple(config_dirs),
     )
-    return _named(asked)
+    return _named(request)
 
 
 def _overrides(typed: Sequence[str], loader: Any) -> tuple[list[str], dict[str, tuple[str, ...]]]:
-    """Those with one value, and key -> values of those with several."""
+    """The overrides with one value, and key -> values of those with several."""
     options = groups(loader)
     shared: list[str] = []
     swept: dict[str, tuple[str, ...]] = {}
@@ -142,7 +137,7 @@ def _overrides(typed: Sequence[str], loader: Any) -> tuple[list[str], dict[str, 
         if override.is_delete() or not texts:
             raise ConfigError(f"{override.input_line}: write the values out, such as {key}=1,2")
         if len(set(texts)) < len(texts):
-            raise ConfigError(f"{override.input_line}: a value is there twice; name each once")
+            raise ConfigError(f"{override.input_line}: a value is given twice; name each once")
         name = str(override.get_key_element())
         if name in swept or key in swept:
             raise ConfigError(f"{key} is given several values twice; write {key}=a,b once")
@@ -157,19 +152,19 @@ def _overrides(typed: Sequence[str], loader: Any) -> tuple[list[str], dict[str, 
 
 def _seeds(text: str) -> tuple[int, ...]:
     """`5` is 1 to 5; `3,7` is these two."""
-    words = text.strip("[]").split(",")
-    if not all(re.fullmatch(r"\d{1,18}", word) for word in words):
+    parts = text.strip("[]").split(",")
+    if not all(re.fullmatch(r"\d{1,18}", part) for part in parts):
         raise ConfigError(f"seeds={text} must be how many, such as 5, or which, such as 1,2,3")
-    numbers = [int(word) for word in words]
-    seeds = tuple(numbers) if len(numbers) > 1 or "[" in text else tuple(range(1, numbers[0] + 1))
+    numbers = tuple(int(part) for part in parts)
+    seeds = numbers if len(numbers) > 1 or "[" in text else tuple(range(1, numbers[0] + 1))
     if not seeds:
         raise ConfigError("seeds=0 must be at least 1; 5 is a good number")
     if len(set(seeds)) < len(seeds):
-        raise ConfigError(f"seeds={text}: one is there twice; name each once")
+        raise ConfigError(f"seeds={text}: one is given twice; name each once")
     if SCREENING_SEED in seeds:
         raise ConfigError(
             f"seeds={text}: {SCREENING_SEED} is the seed that learning rates are chosen with; "
-            "take others"
+            "choose others"
         )
     return seeds
 
@@ -203,17 +198,17 @@ def _number(key: str, text: str, least: int) -> int:
     return int(text)
 
 
-def _named(asked: Request) -> Request:
-    """Give a name where none was typed: the same for the same command, so that it goes on."""
-    name = asked.name
+def _named(request: Request) -> Request:
+    """Give a name where none was typed: the same for the same command, so that it continues."""
+    name = request.name
     if not name:
-        said = json.dumps(asked.identity, sort_keys=True)
-        keys = "-".join(key.replace("/", ".") for key in asked.swept)
+        identity = json.dumps(request.identity, sort_keys=True)
+        keys = "-".join(key.replace("/", ".") for key in request.swept)
         keys = re.sub(r"[^A-Za-z0-9._-]", "", keys)[:60]
-        name = f"{keys}-{hashlib.sha256(said.encode()).hexdigest()[:6]}"
+        name = f"{keys}-{hashlib.sha256(identity.encode()).hexdigest()[:6]}"
     if not NAME.fullmatch(name):
         raise ConfigError(
             f"name={name} must be a plain folder name of letters, digits and . _ - + = , such as "
             "norms"
         )
-    return Request(**{**asked.__dict__, "name": name})
+    return replace(request, name=name)

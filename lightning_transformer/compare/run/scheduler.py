@@ -1,8 +1,8 @@
-"""Running what a plan asks for, so many jobs at a time, until nothing is left or a signal comes."""
+"""Runs the jobs of a plan, several at a time, until none is left or a signal arrives."""
 
 import signal
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,18 +10,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
-from lightning_transformer.compare.run.outcome import Outcome, outcome_of
-from lightning_transformer.compare.run.plan import Job, Key, Plan
-from lightning_transformer.compare.run.state import Failure, State
+from lightning_transformer.compare.report.comparison import FailedJob
+from lightning_transformer.compare.run.outcome import Job, Key, Outcome, outcome_of
+from lightning_transformer.compare.run.plan import Plan
+from lightning_transformer.compare.run.process import SIGNALS
+from lightning_transformer.compare.run.state import State
 
 ATTEMPTS = 2
 BAD_INPUT = 2  # exit code of a refused configuration, which a second attempt would not change
-PATIENCE = 0.1  # seconds between two looks at the processes
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+POLL_SECONDS = 0.1
 
 
 class Running(Protocol):
-    """A job's process, or what stands for it in a test."""
+    """A job's process, or its replacement in a test."""
 
     def code(self) -> int | None: ...
     def stop(self, *, at_once: bool) -> None: ...
@@ -33,7 +34,7 @@ Start = Callable[[Job, int], Running]  # job and number of the worker
 
 @dataclass
 class Slot:
-    """A worker and what it is doing."""
+    """The job that a worker is running."""
 
     job: Job
     process: Running
@@ -41,50 +42,50 @@ class Slot:
 
 
 class Pool:
-    """Takes jobs from a plan and keeps what became of them.
+    """Takes jobs from a plan and keeps their outcomes.
 
     Attributes:
         outcomes: of the jobs that have ended, those of earlier starts included.
         failures: jobs that failed twice, or whose configuration was refused, by folder.
-        slots: worker number to what it is doing.
+        step_seconds: label to the seconds per step of each of its finished runs.
+        slots: worker number to its job.
         signum: the signal that ended it, 0 = none.
     """
 
-    def __init__(
-        self, plan: Plan, folder: Path, state: State, start: Start, n_workers: int
-    ) -> None:
-        self.plan, self.folder, self.state = plan, folder, state
-        self.start, self.n_workers = start, n_workers
+    def __init__(self, plan: Plan, folder: Path, state: State, n_workers: int) -> None:
+        self.plan, self.folder, self.state, self.n_workers = plan, folder, state, n_workers
         self.outcomes: dict[Key, Outcome] = {}
-        self.failures: dict[str, Failure] = {}
+        self.failures: dict[str, FailedJob] = {}
+        self.step_seconds: dict[str, list[float]] = defaultdict(list)
         self.slots: dict[int, Slot] = {}
         self.signum = 0
         self._attempts: Counter[Key] = Counter()
-        self._n_signals = self._n_told = 0
+        self._n_signals = self._n_forwarded = 0
 
     def load_outcomes(self) -> None:
-        """Learn what has been done before. A run that failed then gets another chance."""
+        """Read the outcomes of earlier starts. A run that failed then is tried again."""
         found = True
         while found:
             found = False
             for job in self.plan.todo(self.outcomes):
                 outcome = self.state.outcome(*job.key) or self._read(job)
-                if outcome.ended and outcome.state != "failed":
+                if outcome.is_final:
                     self._note(job, outcome)
                     found = True
 
-    def run(self, changed: Callable[[str], None], tick: Callable[[], None]) -> None:
-        """Work until nothing is left to do.
+    def run(self, start: Start, changed: Callable[[str], None], tick: Callable[[], None]) -> None:
+        """Run jobs until none is left.
 
-        changed is called with a line for people after each job; tick several times a second.
+        start: starts a job. changed: called after each job with a line to print. tick: called
+        several times a second.
         """
         with self._signal_handlers():
             while True:
                 if not self.signum:
-                    self._fill()
+                    self._fill(start)
                 if not self.slots:
                     return
-                time.sleep(PATIENCE)
+                time.sleep(POLL_SECONDS)
                 self._forward_signals()
                 for number, slot in list(self.slots.items()):
                     code = slot.process.code()
@@ -93,7 +94,7 @@ class Pool:
                         changed(self._ended(slot, code))
                 tick()
 
-    def _fill(self) -> None:
+    def _fill(self, start: Start) -> None:
         """Start what can be started; a second attempt after all first ones."""
         busy = {slot.job.folder for slot in self.slots.values()}
         todo = [job for job in self.plan.todo(self.outcomes) if job.folder not in busy]
@@ -102,13 +103,13 @@ class Pool:
             if number not in self.slots and todo:
                 job = todo.pop(0)
                 self._attempts[job.key] += 1
-                self.slots[number] = Slot(job, self.start(job, number), time.monotonic())
+                self.slots[number] = Slot(job, start(job, number), time.monotonic())
 
     def _ended(self, slot: Slot, code: int) -> str:
-        """Note what became of a job, and say it."""
+        """Note the outcome of a job; return a line about it."""
         job = slot.job
         outcome = self._read(job)
-        if outcome.ended and outcome.state != "failed":
+        if outcome.is_final:
             self._note(job, outcome)
             loss = "" if outcome.loss is None else f"  val/loss {outcome.loss:.4f}"
             return f"{outcome.state:9} {job.folder}{loss}"
@@ -116,31 +117,33 @@ class Pool:
             return f"stopped   {job.folder}"
         error = outcome.error or _why(code, slot.process.last_line())
         if self._attempts[job.key] < ATTEMPTS and code != BAD_INPUT:
-            return f"failed    {job.folder}: {error} (once more later)"
+            return f"failed    {job.folder}: {error} (will be tried again)"
         self._note(job, Outcome("failed", error=error))
-        self.failures[job.folder] = Failure(job.folder, error, self._attempts[job.key])
+        self.failures[job.folder] = FailedJob(job.folder, error, self._attempts[job.key])
         return f"given up  {job.folder}: {error}"
 
     def _note(self, job: Job, outcome: Outcome) -> None:
         self.outcomes[job.key] = outcome
+        if outcome.seconds and outcome.step:
+            self.step_seconds[job.label].append(outcome.seconds / outcome.step)
         if outcome.state == "paused":
-            self.state.reached(job.folder, job.steps, outcome.loss)
+            self.state.paused(job.folder, job.steps, outcome.loss)
             self.state.write(self.folder)
 
     def _read(self, job: Job) -> Outcome:
         outcome = outcome_of(self.folder / job.folder, job.overrides, job.until)
         if job.screening and outcome.state == "finished" and "val/loss" not in outcome.metrics:
             raise ValueError(
-                "lr=sweep3 chooses on val/loss, which these data do not give; write lr=fixed"
+                "lr=sweep3 chooses by val/loss, which these data do not give; write lr=fixed"
             )
         return outcome
 
     def _forward_signals(self) -> None:
-        """Tell the jobs of signals that have come."""
-        while self._n_told < self._n_signals:
-            self._n_told += 1
+        """Pass the signals that have arrived on to the jobs."""
+        while self._n_forwarded < self._n_signals:
+            self._n_forwarded += 1
             for slot in self.slots.values():
-                slot.process.stop(at_once=self._n_told > 1)
+                slot.process.stop(at_once=self._n_forwarded > 1)
 
     @contextmanager
     def _signal_handlers(self) -> Iterator[None]:

@@ -1,57 +1,62 @@
-"""What a comparison writes of itself, and the locks that keep it to one process."""
+"""The files of a comparison: plan.json to continue from, comparison.json for the report, locks."""
 
 import json
-import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lightning_transformer.compare.run.outcome import Outcome
-from lightning_transformer.compare.run.plan import Outcomes, Plan, rates_at
-from lightning_transformer.compare.run.variants import PLACEBO
+from lightning_transformer.compare.report.comparison import (
+    Comparison,
+    FailedJob,
+    MatchResult,
+    RateSearch,
+)
+from lightning_transformer.compare.run.lr_search import screening
+from lightning_transformer.compare.run.outcome import Outcome, Outcomes
+from lightning_transformer.compare.run.plan import Plan
+from lightning_transformer.compare.run.variants import PLACEBO, Matched
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.runs.atomic import write_atomically
+from lightning_transformer.runs.typed_json import read_typed
 
 if sys.platform != "win32":
     import fcntl
 
-COMPARISON = "comparison.json"  # for the report
-JOURNAL = "plan.json"  # for going on
+STATE_FILE = "plan.json"
 SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A job that was given up."""
-
-    folder: str
-    error: str
-    attempts: int
 
 
 @dataclass
 class State:
-    """What was asked, by which configurations, with how many threads; losses at rungs; matches."""
+    """What a comparison needs to continue.
+
+    Attributes:
+        asked: `Request.identity`.
+        digests: of the variants' configurations.
+        threads: of each job.
+        rungs: run folder to rung (as text) to loss.
+        matches: what match= has solved for, by variant.
+    """
 
     asked: dict[str, Any]
     digests: dict[str, str]
     threads: int
     rungs: dict[str, dict[str, float | None]] = field(default_factory=dict)
-    matches: dict[str, dict[str, Any]] = field(default_factory=dict)  # by variant, see solve.py
+    matches: dict[str, Matched] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        content = {"schema": SCHEMA, **self.__dict__}
-        write_atomically(folder / JOURNAL, json.dumps(content, indent=2) + "\n")
+        content = {"schema": SCHEMA, **asdict(self)}
+        write_atomically(folder / STATE_FILE, json.dumps(content, indent=2) + "\n")
 
-    def reached(self, run: str, step: int, loss: float | None) -> None:
-        """Note that a run has paused: as soon as it goes on its folder says so no more."""
+    def paused(self, run: str, step: int, loss: float | None) -> None:
+        """Note that a run has paused: as soon as it continues its folder no longer says so."""
         self.rungs.setdefault(run, {})[str(step)] = loss
 
     def outcome(self, run: str, step: int | None) -> Outcome | None:
-        """What was noted of a run at a rung."""
+        """The outcome of a run that has paused at a rung."""
         known = self.rungs.get(run, {})
         if step is None or str(step) not in known:
             return None
@@ -59,34 +64,31 @@ class State:
 
 
 def open_state(folder: Path, plan: Plan, threads: int) -> State:
-    """The journal of this comparison, new or as it was left; not written yet.
+    """The state of this comparison, new or as it was left; not written yet.
 
     Raises ConfigError where another comparison has this name, or its configurations have changed.
     """
     digests = {variant.label: variant.digest for variant in plan.variants}
-    new = State(plan.asked.identity, digests, threads)
-    path = folder / JOURNAL
+    new = State(plan.request.identity, digests, threads)
+    path = folder / STATE_FILE
     if not path.exists():
         if folder.is_dir() and any(folder.glob("*/result.json")):
-            raise ConfigError(f"{folder} holds runs of something else; choose another name=")
+            raise ConfigError(f"{folder} holds other runs; choose another name=")
         return new
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("schema") != SCHEMA:
-            raise ValueError
-        old = State(**content)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ConfigError(f"{path} cannot be read; choose another name=") from None
-    changes = list(differences(old.asked, new.asked))
+        old = read_typed(State, path, SCHEMA)
+    except ValueError as error:
+        raise ConfigError(f"{error}; choose another name=") from None
+    changes = differences(old.asked, new.asked)
     if changes:
         raise ConfigError(
-            f"name={plan.asked.name} is another comparison ({'; '.join(changes[:5])}); choose "
+            f"name={plan.request.name} is another comparison ({'; '.join(changes[:5])}); choose "
             "another name="
         )
     edited = [label for label in digests if old.digests.get(label) != digests[label]]
     if edited:
         raise ConfigError(
-            f"name={plan.asked.name}: the configuration of {edited[0]} has changed since it was "
+            f"name={plan.request.name}: the configuration of {edited[0]} has changed since it was "
             "started (an option file was edited?); choose another name="
         )
     return old
@@ -103,105 +105,75 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
 def _show(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value)) or "nothing"
-    return (
-        "nothing" if value is None else str(value).lower() if value in (True, False) else str(value)
+    if value is None:
+        return "nothing"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def comparison_of(
+    plan: Plan, outcomes: Outcomes, failures: Mapping[str, FailedJob], match: MatchResult
+) -> Comparison:
+    """What the report cannot read from the run folders."""
+    request, lr = plan.request, _rate_search(plan, outcomes)
+    ended = [o for key, o in outcomes.items() if o.state == "finished" and "/" not in key[0]]
+    untested = bool(ended) and not any("test/loss" in outcome.metrics for outcome in ended)
+    left = "runs" if plan.todo(outcomes) else "done"
+    return Comparison(
+        name=request.name,
+        by=list(request.swept),
+        baseline=request.baseline,
+        metric="val/loss" if untested else "test/loss",
+        seeds=list(request.seeds),
+        lr=lr,
+        match=match,
+        placebo=PLACEBO if request.placebo else None,
+        stopped=plan.stopped(outcomes),
+        failures=sorted(failures.values(), key=lambda one: one.run),
+        stage="screening" if len(lr.chosen) < len(plan.screened) else left,
     )
 
 
-def comparison(
-    plan: Plan, outcomes: Outcomes, failures: dict[str, Failure], match: dict[str, Any]
-) -> dict[str, Any]:
-    """The content of comparison.json: what the report cannot see in the runs."""
-    asked, stopped = plan.asked, plan.stopped(outcomes)
-    screenings = {v.label: plan.screening(v, outcomes) for v in plan.screened}
-    by_label = plan.by_label
-    waiting = any(screening.chosen is None for screening in screenings.values())
-    left = plan.todo(outcomes)
-    ended = [o for key, o in outcomes.items() if o.state == "finished" and "/" not in key[0]]
-    untested = bool(ended) and not any("test/loss" in outcome.metrics for outcome in ended)
-    return {
-        "schema": SCHEMA,
-        "name": asked.name,
-        "by": list(asked.swept),
-        "baseline": asked.baseline,
-        "metric": "val/loss" if untested else "test/loss",
-        "seeds": list(asked.seeds),
-        "lr": {
-            "policy": asked.lr,
-            "key": "optimizer.lr",
-            "base": plan.baseline.rates.get("optimizer.lr"),
-            "bases": {label: by_label[label].rates for label in screenings},
-            "chosen": {
-                label: rates_at(by_label[label], screening.chosen)["optimizer.lr"]
-                for label, screening in screenings.items()
-                if screening.chosen is not None
-            },
-            "screening": {
-                label: {
-                    repr(rates_at(by_label[label], factor)["optimizer.lr"]): loss
-                    for factor, loss in screening.losses.items()
-                }
-                for label, screening in screenings.items()
-            },
-            "loss_at_init": {
-                label: screening.start_loss
-                for label, screening in screenings.items()
-                if screening.start_loss is not None
-            },
-            "at_edge": [label for label, found in screenings.items() if found.at_edge],
-            "widened": {label: found.widened for label, found in screenings.items()},
+def _rate_search(plan: Plan, outcomes: Outcomes) -> RateSearch:
+    key = "optimizer.lr"
+    found = [(variant, screening(variant, outcomes)) for variant in plan.screened]
+    return RateSearch(
+        policy=plan.request.lr,
+        key=key,
+        base=plan.baseline.rates.get(key),
+        bases={variant.label: variant.rates for variant, _ in found},
+        chosen={v.label: v.rates_at(s.chosen)[key] for v, s in found if s.chosen is not None},
+        screening={
+            v.label: {repr(v.rates_at(factor)[key]): loss for factor, loss in s.losses.items()}
+            for v, s in found
         },
-        "match": match,
-        "placebo": PLACEBO if asked.placebo else None,
-        "stopped": {label: {"step": step, "reason": why} for label, (step, why) in stopped.items()},
-        "failures": [
-            {"run": one.folder, "error": one.error, "attempts": one.attempts}
-            for one in sorted(failures.values(), key=lambda one: one.folder)
-        ],
-        "stage": "screening" if waiting else "runs" if left else "done",
-    }
+        loss_at_init={v.label: s.start_loss for v, s in found if s.start_loss is not None},
+        at_edge=[variant.label for variant, search in found if search.at_edge],
+        widened={variant.label: search.widened for variant, search in found},
+    )
 
 
-def write_comparison(folder: Path, content: dict[str, Any]) -> None:
-    """Write comparison.json whole or not at all."""
-    text = json.dumps(content, indent=2, ensure_ascii=False)
-    write_atomically(folder / COMPARISON, text + "\n")
+@contextmanager
+def locked(folder: Path, report: Callable[[str], None]) -> Iterator[int]:
+    """Within, no other command works in the folder, and no job of a killed command is left.
 
-
-class Locks:
-    """Held while a comparison runs: one against a second command, one that its jobs hold too.
-
-    A lock belongs to the open file, so the second is free only when the last job has ended, also
-    one whose parent was killed.
+    Gives the descriptor of the second lock, which the jobs hold too: a lock belongs to the open
+    file, so it is free only when the last of them has ended, also where their parent was killed.
+    Raises ConfigError where another command works in the folder.
     """
-
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
-        if sys.platform == "win32":
-            raise ConfigError("compare run needs locks on files that Windows does not have")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._own = os.open(folder / ".running", os.O_RDWR | os.O_CREAT, 0o644)
-        self.jobs = os.open(folder / ".jobs", os.O_RDWR | os.O_CREAT, 0o644)
+    if sys.platform == "win32":
+        raise ConfigError("compare run needs locks on files that Windows does not have")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".running").open("a") as own, (folder / ".jobs").open("a") as jobs:
         try:
-            self._take(folder, say)
-        except BaseException:
-            self.release()
-            raise
-
-    def _take(self, folder: Path, say: Callable[[str], None]) -> None:
-        try:
-            fcntl.flock(self._own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(
-                f"{folder} is being worked on by another compare run; look at it with "
+                f"another compare run is working in {folder}; follow it with "
                 f"compare watch {folder.name}"
             ) from None
         try:
-            fcntl.flock(self.jobs, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(jobs, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("waiting for the jobs of a run that was killed to end")
-            fcntl.flock(self.jobs, fcntl.LOCK_EX)
-
-    def release(self) -> None:
-        for number in (self._own, self.jobs):
-            with suppress(OSError):
-                os.close(number)
+            report("waiting until the jobs of a killed run have ended")
+            fcntl.flock(jobs, fcntl.LOCK_EX)
+        yield jobs.fileno()

@@ -8,9 +8,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lightning_transformer.compare.run.request import SCREENING_SEED, Request
+from lightning_transformer.compare.run.request import Request
 from lightning_transformer.config.compose import (
     chosen_groups,
+    chosen_options,
     composed,
     composer,
     groups,
@@ -26,12 +27,11 @@ INIT_SEED = "init_seed"  # changes the draw of the initial weights and nothing e
 RATES = ("optimizer.lr", "optimizer.muon_lr")
 LENGTHS = ("schedule.warmup_steps", "schedule.timescale")  # in steps, so part of the budget
 STEPS, VAL_EVERY = "trainer.max_steps", "trainer.val_every"
-NONE = "lightning_transformer.compare.run.match.none.NoMatch"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One of what is compared.
+    """One configuration of a comparison.
 
     Attributes:
         label: its values of the compared keys, ``norm=rmsnorm,activation=gelu``; or ``placebo``.
@@ -41,9 +41,10 @@ class Variant:
         rates: learning rates, which a screening scales together: key to the configured value.
         lengths: of the schedule in steps, which a screening scales like the budget.
         digest: of its configuration.
-        accelerator: where its runs compute, with the number of devices of each.
+        accelerator: of its runs, with the number of devices of each.
         flops: of a training step, roughly; None where the sizes are not known by these names.
-        match: what is made equal (an option of the group), with the options of it that it has.
+        axis: what is made equal: none, params, flops or time.
+        match: the options of that.
     """
 
     label: str
@@ -57,62 +58,74 @@ class Variant:
     accelerator: str = "auto"
     devices: int | str = 1
     flops: float | None = None
-    match: tuple[tuple[str, Any], ...] = ()
-
-    @property
-    def axis(self) -> str:
-        """What is made equal: none, params, flops or time."""
-        return str(dict(self.match).get("_target_", NONE)).split(".")[-2]
+    axis: str = "none"
+    match: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_placebo(self) -> bool:
         return self.label == PLACEBO
 
+    @property
+    def compared(self) -> list[str]:
+        """``norm=rmsnorm`` and so on: its values of the compared keys."""
+        return [f"{key}={value}" for key, value in self.values.items()]
 
-def label_of(values: Mapping[str, str]) -> str:
-    """``norm=rmsnorm,activation=gelu``."""
-    return ",".join(f"{key}={value}" for key, value in values.items())
+    def rates_at(self, factor: float) -> dict[str, float]:
+        """Its learning rates, all times the factor."""
+        return {key: rate * factor for key, rate in self.rates.items()}
 
 
-def read_variants(asked: Request) -> list[Variant]:
+@dataclass(frozen=True)
+class Matched:
+    """What match= has solved for, so that a variant is like the baseline.
+
+    Attributes:
+        changes: key to value; nothing where it is near enough as it is.
+        residual: what it then has over what the baseline has, less one.
+    """
+
+    changes: dict[str, int | float] = field(default_factory=dict)
+    residual: float = 0.0
+
+
+def read_variants(request: Request) -> list[Variant]:
     """Compose and check every variant, the baseline first; ConfigError in one line if one fails."""
-    preflight([*asked.shared, *(f"{key}={','.join(t)}" for key, t in asked.swept.items())])
+    preflight([*request.shared, *(f"{key}={','.join(t)}" for key, t in request.swept.items())])
     with composer() as loader:
         options = groups(loader)
         found = [
-            _variant(dict(zip(asked.swept, texts, strict=True)), asked, options)
-            for texts in itertools.product(*asked.swept.values())
+            _variant(dict(zip(request.swept, texts, strict=True)), request, options)
+            for texts in itertools.product(*request.swept.values())
         ]
-    found.sort(key=lambda variant: variant.values != asked.baseline)  # stable: only it moves
-    if asked.halving and len(found) < 3:
+    found.sort(key=lambda variant: variant.values != request.baseline)  # stable: only it moves
+    if request.halving and len(found) < 3:
         raise ConfigError(
-            f"halving={asked.halving} needs two variants beside the baseline to choose from; "
+            f"halving={request.halving} needs two variants beside the baseline to choose from; "
             "leave it out"
         )
-    if len({variant.match for variant in found}) > 1:
+    if any(variant.match != found[0].match for variant in found):
         raise ConfigError("match= says what is equal in all that is compared; give it one value")
-    if asked.placebo:
+    if request.placebo:
         found.insert(1, replace(found[0], label=PLACEBO))
     return found
 
 
-def _variant(values: dict[str, str], asked: Request, options: dict[str, list[str]]) -> Variant:
-    label = label_of(values)
-    typed = [*asked.shared, *(f"{key}={value}" for key, value in values.items())]
+def _variant(values: dict[str, str], request: Request, options: dict[str, list[str]]) -> Variant:
+    compared = [f"{key}={value}" for key, value in values.items()]
+    label, typed = ",".join(compared), [*request.shared, *compared]
     try:
         cfg = composed(typed)
         check(cfg, chosen_groups(typed, options))
-        if asked.placebo and INIT_SEED not in cfg:
+        if request.placebo and INIT_SEED not in cfg:
             raise ConfigError(f"placebo=true needs a configuration that has {INIT_SEED}")
-        rates = _rates(cfg) if asked.lr != "fixed" else {}
+        rates = _rates(cfg) if request.lr != "fixed" else {}
     except ConfigError as error:
         raise ConfigError(f"{label}: {error}") from None
-    swept_rates = set(rates) & {override_key(key) for key in asked.swept}
+    swept_rates = set(rates) & {override_key(key) for key in request.swept}
     if swept_rates:
         raise ConfigError(
-            f"{min(swept_rates)} is compared and would be chosen by lr={asked.lr}; write lr=fixed"
+            f"{min(swept_rates)} is compared and would be chosen by lr={request.lr}; write lr=fixed"
         )
-    model, data = cfg.model, cfg.data
     return Variant(
         label=label,
         values=values,
@@ -124,17 +137,13 @@ def _variant(values: dict[str, str], asked: Request, options: dict[str, list[str
         digest=config_sha256(plain(cfg)),
         accelerator=str(cfg.trainer.accelerator),
         devices=cfg.trainer.devices,
-        flops=_flops(
-            model.get("d_model"),
-            model.get("n_layers") or model.get("n_encoder_layers"),
-            data.get("seq_len"),
-            data.get("batch_size"),
-        ),
-        match=tuple(sorted((str(key), value) for key, value in cfg.match.items())),
+        flops=_flops(cfg),
+        axis=chosen_options(typed)["match"],
+        match={str(key): value for key, value in cfg.match.items()},
     )
 
 
-def changed(variant: Variant, changes: Mapping[str, Any]) -> Variant:
+def changed(variant: Variant, changes: Mapping[str, int | float]) -> Variant:
     """The variant with what match= has solved for, as overrides that its runs are started with.
 
     Raises ConfigError for a key that is compared itself.
@@ -147,7 +156,12 @@ def changed(variant: Variant, changes: Mapping[str, Any]) -> Variant:
             f"{min(compared)} is compared and would be solved for by match={variant.axis}; write "
             "match=none"
         )
-    kept = [text for text in variant.overrides if not _is_of(text, ("match", *changes))]
+
+    def replaced(override: str) -> bool:
+        key = override_key(override)
+        return key in ("match", *changes) or key.startswith("match.")
+
+    kept = [text for text in variant.overrides if not replaced(text)]
     return replace(
         variant,
         overrides=(*kept, "match=none", *(f"{key}={value!r}" for key, value in changes.items())),
@@ -155,11 +169,6 @@ def changed(variant: Variant, changes: Mapping[str, Any]) -> Variant:
         val_every=int(changes.get(VAL_EVERY, variant.val_every)),
         lengths={key: int(changes.get(key, value)) for key, value in variant.lengths.items()},
     )
-
-
-def _is_of(override: str, keys: tuple[str, ...]) -> bool:
-    key = override_key(override)
-    return key in keys or key.startswith("match.")
 
 
 def _rates(cfg: DictConfig) -> dict[str, float]:
@@ -173,15 +182,10 @@ def _rates(cfg: DictConfig) -> dict[str, float]:
     return rates
 
 
-def _flops(*sizes: object) -> float | None:
+def _flops(cfg: DictConfig) -> float | None:
     """6 FLOPs a token and weight, 12 d_model^2 weights a layer."""
-    if not all(isinstance(size, int) for size in sizes):
-        return None
-    d_model, n_layers, seq_len, batch_size = (int(str(size)) for size in sizes)
-    return 6.0 * 12 * d_model**2 * n_layers * seq_len * batch_size
-
-
-def seeds_text(asked: Request) -> str:
-    """For the plan: the seeds reported, and the one that rates are chosen with."""
-    shown = ", ".join(map(str, asked.seeds))
-    return shown if asked.lr == "fixed" else f"{shown}; learning rates with {SCREENING_SEED}"
+    d_model = cfg.model.get("d_model")
+    n_layers = cfg.model.get("n_layers") or cfg.model.get("n_encoder_layers")
+    sizes = (d_model, d_model, n_layers, cfg.data.get("seq_len"), cfg.data.get("batch_size"))
+    known = all(isinstance(size, int) for size in sizes)
+    return 6.0 * 12 * math.prod(sizes) if known else None

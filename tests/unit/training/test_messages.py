@@ -40,4 +40,4 @@ def test_it_names_tensorboard_where_there_is_something_to_look_at(
     run.mkdir(parents=True)
     assert not any("tensorboard" in line for line in said(run))
     (run / "events.out.tfevents.1.host").touch()
-    assert said(run)[0] == "look      tensorboard --logdir outputs"
+    assert said(run)[0] == "view      tensorboard --logdir outputs"

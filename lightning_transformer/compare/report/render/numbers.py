@@ -65,7 +65,7 @@ def verdict(row: VariantRow) -> str:
     if row.verdict == "diverged":
         return f"diverged {row.states['diverged']} of {row.divergence.of}"
     if row.verdict == "stopped" and row.stopped:
-        return f"stopped at step {row.stopped['step']}"
+        return f"stopped at step {row.stopped.step}"
     return row.verdict
 
 

@@ -1,17 +1,16 @@
-"""What makes two configurations comparable: changes to one, so that it costs what the other does.
+"""Shared parts of match=: changes to a variant, so that it costs what the baseline does.
 
-A match is called with the configuration of a variant and of the baseline, and answers with what to
-change in the variant. It is asked before any run starts.
+A match is called before any run starts, with the configurations of a variant and of the baseline,
+and returns what to change in the variant.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from omegaconf import DictConfig
 
 from lightning_transformer.build import build_model
+from lightning_transformer.compare.run.variants import Matched
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.models.size import Size, measure
 
@@ -20,33 +19,40 @@ STEPS = "trainer.max_steps"
 LENGTHS = {"trainer.val_every": 1, "schedule.warmup_steps": 0, "schedule.timescale": 1}
 
 
-@dataclass(frozen=True)
-class Matched:
-    """What a variant needs to be like the baseline.
-
-    Attributes:
-        changes: key to value; nothing where it is near enough as it is.
-        residual: what it then has over what the baseline has, less one.
-    """
-
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    residual: float = 0.0
-
-
 Match = Callable[[DictConfig, DictConfig], Matched]
 
 
 def size_of(cfg: DictConfig) -> Size:
-    """Parameters and FLOPs of a configuration's model, built on the meta device, for bytes."""
+    """Parameters and FLOPs of a configuration's model, built on the meta device for bytes."""
     with torch.device("meta"):
         model = build_model(cfg, vocabulary=ByteVocabulary(), labels=["a", "b"], seed=0)
     return measure(model, int(cfg.data.seq_len))
 
 
-def rebudgeted(cfg: DictConfig, steps: int) -> dict[str, int]:
-    """Another number of steps, and what else counts in steps in proportion."""
+def equal_cost(
+    variant: DictConfig,
+    baseline: DictConfig,
+    costs: tuple[float, float],
+    tolerance: float,
+    what: str,
+) -> Matched:
+    """As many steps of the variant as cost what all steps of the baseline cost.
+
+    costs: of one step of the variant and of the baseline; what: their name in an error.
+    Raises ValueError where rounding to whole steps leaves more than the tolerance.
+    """
+    budget = costs[1] * baseline.trainer.max_steps
+    steps = max(1, round(budget / costs[0]))
+    residual = costs[0] * steps / budget - 1
+    check_tolerance(residual, tolerance, what, "take more steps, ")
+    same = steps == variant.trainer.max_steps
+    return Matched({} if same else rebudgeted(variant, steps), residual)
+
+
+def rebudgeted(cfg: DictConfig, steps: int) -> dict[str, int | float]:
+    """Another number of steps, and in proportion all other options that count steps."""
     configured = int(cfg.trainer.max_steps)
-    changes = {STEPS: steps}
+    changes: dict[str, int | float] = {STEPS: steps}
     for key, least in LENGTHS.items():
         group, _, name = key.partition(".")
         value = cfg[group].get(name)

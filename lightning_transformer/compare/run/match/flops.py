@@ -2,12 +2,8 @@
 
 from omegaconf import DictConfig
 
-from lightning_transformer.compare.run.match.base import (
-    Matched,
-    check_tolerance,
-    rebudgeted,
-    size_of,
-)
+from lightning_transformer.compare.run.match.base import equal_cost, size_of
+from lightning_transformer.compare.run.variants import Matched
 from lightning_transformer.nn import checks
 
 
@@ -25,13 +21,8 @@ class Flops:
         self.tolerance = tolerance
 
     def __call__(self, variant: DictConfig, baseline: DictConfig) -> Matched:
-        budget = _per_step(baseline) * baseline.trainer.max_steps
-        cost = _per_step(variant)
-        steps = max(1, round(budget / cost))
-        residual = cost * steps / budget - 1
-        check_tolerance(residual, self.tolerance, "training FLOPs", "take more steps, ")
-        same = steps == variant.trainer.max_steps
-        return Matched({} if same else rebudgeted(variant, steps), residual)
+        costs = _per_step(variant), _per_step(baseline)
+        return equal_cost(variant, baseline, costs, self.tolerance, "training FLOPs")
 
 
 def _per_step(cfg: DictConfig) -> float:

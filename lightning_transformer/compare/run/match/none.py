@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig
 
-from lightning_transformer.compare.run.match.base import Matched
+from lightning_transformer.compare.run.variants import Matched
 
 
 class NoMatch:

@@ -2,7 +2,8 @@
 
 from omegaconf import DictConfig, OmegaConf
 
-from lightning_transformer.compare.run.match.base import Matched, check_tolerance, size_of
+from lightning_transformer.compare.run.match.base import check_tolerance, size_of
+from lightning_transformer.compare.run.variants import Matched
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn import checks
 
@@ -48,7 +49,7 @@ class Params:
         return Matched({self.key: value}, residual)
 
     def _nearest(self, cfg: DictConfig, target: int, start: float) -> tuple[float, float]:
-        """The value whose model is nearest to the target, and how far that is off."""
+        """The value whose model is nearest to the target, and the difference that is left."""
         tried: dict[float, float] = {}  # by the value that was built
 
         def off(value: float) -> float:
@@ -56,19 +57,19 @@ class Params:
             tried[built] = residual
             return residual
 
-        whole = type(start) is int
+        integer = type(start) is int
         low = high = start
-        while off(low) > 0 and low * WIDEST > start and not (whole and low == 1):
-            low = max(1, low // 2) if whole else low / 2
+        while off(low) > 0 and low * WIDEST > start and not (integer and low == 1):
+            low = max(1, low // 2) if integer else low / 2
         while off(high) < 0 and high < start * WIDEST:
             high *= 2
-        while high - low > (1 if whole else FINE * start):
-            middle = (low + high) // 2 if whole else (low + high) / 2
+        while high - low > (1 if integer else FINE * start):
+            middle = (low + high) // 2 if integer else (low + high) / 2
             low, high = (low, middle) if off(middle) > 0 else (middle, high)
         # Of equally near ones the nearest to what was configured.
         best = min(tried, key=lambda value: (abs(tried[value]), abs(value - start)))
         residual = tried[best]
-        if not whole:  # rounded widths leave a range of values: the shortest to read
+        if not integer:  # rounded widths leave a range of values: the shortest to read
             texts = (f"{best:.{digits}g}" for digits in range(1, 9))
             best = next((float(t) for t in texts if off(float(t)) == residual), best)
         return best, residual

@@ -1,37 +1,34 @@
-"""How well what was to be equal is equal, as the runs themselves report it."""
+"""How equal the runs are in what match= makes equal, as they report it themselves."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from lightning_transformer.compare.report.comparison import MatchResult
+from lightning_transformer.compare.run.outcome import Outcomes
 from lightning_transformer.compare.run.plan import Plan
-from lightning_transformer.runs.result import RESULT_FILE, RunResult, read
+from lightning_transformer.runs.result import RunResult, read
 
 
-def matched(plan: Plan, folder: Path, finished: Mapping[str, str]) -> dict[str, Any]:
-    """The axis that was matched, the key that was solved for, and label -> residual mismatch.
-
-    finished: label to the folder of one of its finished runs. The residual is the variant's amount
-    over the baseline's, less one.
-    """
-    axis = plan.baseline.axis
-    amounts = {
-        label: _amount(axis, read(folder / run))
-        for label, run in finished.items()
-        if (folder / run / RESULT_FILE).exists()
-    }
+def matched(plan: Plan, folder: Path, outcomes: Outcomes) -> MatchResult:
+    """The residuals of what was made equal, from the first finished run of each variant."""
+    axis, amounts = plan.baseline.axis, {}
+    for variant in plan.variants:
+        for seed in plan.request.seeds:
+            job = plan.job(variant, seed, -1, 1.0)
+            outcome = outcomes.get(job.key)
+            if outcome is not None and outcome.state == "finished":
+                amounts[variant.label] = _amount(axis, read(folder / job.folder))
+                break
     base = amounts.get(plan.baseline.label)
     residual = {
         label: amount / base - 1
         for label, amount in amounts.items()
         if amount is not None and base and label != plan.baseline.label
     }
-    key = dict(plan.baseline.match).get("key", "")
-    return {"axis": axis, "key": key, "residual": residual}
+    return MatchResult(axis, str(plan.baseline.match.get("key", "")), residual)
 
 
 def _amount(axis: str, result: RunResult) -> float | None:
-    """What a run had of what was to be equal."""
+    """A run's amount of what is made equal."""
     if axis == "params":
         return result.n_params_non_embedding
     if axis == "flops" and result.flops_per_token and result.tokens_seen:

@@ -11,20 +11,20 @@ from dataclasses import asdict
 from typing import Any
 
 from lightning_transformer.build import build
-from lightning_transformer.compare.run.match.base import Matched
+from lightning_transformer.compare.run.variants import Matched
 from lightning_transformer.config.compose import composed, composer, register
 from lightning_transformer.errors import ConfigError
 
 
-def solve(asked: dict[str, Any]) -> dict[str, Any]:
+def solve(question: dict[str, Any]) -> dict[str, Any]:
     """label -> changes and residual. Raises ConfigError in one line that names the variant."""
-    register(asked["config_dirs"])
+    register(question["config_dirs"])
     with composer():
-        baseline = composed(asked["baseline"])
-        variants = {label: composed(typed) for label, typed in asked["variants"].items()}
+        baseline = composed(question["baseline"])
+        variants = {label: composed(typed) for label, typed in question["variants"].items()}
     found = {}
     for label, cfg in variants.items():
-        if asked["variants"][label] == asked["baseline"]:  # itself, or its placebo
+        if question["variants"][label] == question["baseline"]:  # itself, or its placebo
             found[label] = asdict(Matched())
             continue
         try:

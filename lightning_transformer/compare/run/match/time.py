@@ -11,7 +11,8 @@ import lightning as L
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.build import build, build_model
-from lightning_transformer.compare.run.match.base import Matched, check_tolerance, rebudgeted
+from lightning_transformer.compare.run.match.base import equal_cost, rebudgeted
+from lightning_transformer.compare.run.variants import Matched
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn import checks
 from lightning_transformer.training.lightning_warnings import quiet_lightning
@@ -39,13 +40,8 @@ class Time:
         for _ in range(ROUNDS):
             times["baseline"].append(step_seconds(baseline, self.n_steps))
             times["variant"].append(step_seconds(variant, self.n_steps))
-        cost, budget = median(times["variant"]), median(times["baseline"])
-        budget *= baseline.trainer.max_steps
-        steps = max(1, round(budget / cost))
-        residual = cost * steps / budget - 1
-        check_tolerance(residual, self.tolerance, "training times", "take more steps, ")
-        same = steps == variant.trainer.max_steps
-        return Matched({} if same else rebudgeted(variant, steps), residual)
+        costs = median(times["variant"]), median(times["baseline"])
+        return equal_cost(variant, baseline, costs, self.tolerance, "training times")
 
 
 def step_seconds(cfg: DictConfig, n_steps: int) -> float:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lightning_transformer.compare.run.plan import Job, Plan
+from lightning_transformer.compare.run.outcome import Job, Outcome
+from lightning_transformer.compare.run.plan import Plan
 from lightning_transformer.compare.run.request import Request
 from lightning_transformer.compare.run.scheduler import Pool
 from lightning_transformer.compare.run.state import open_state
@@ -67,6 +68,11 @@ def as_dict(job: Job) -> dict[str, str]:
     return dict(text.lstrip("+").split("=", 1) for text in job.overrides)
 
 
+def finished(loss: float, start: float = 5.0) -> Outcome:
+    """The outcome of a job that has ended with this loss."""
+    return Outcome("finished", loss, start, step=20, seconds=1.0)
+
+
 @dataclass
 class Process:
     """Has ended before anyone looks."""
@@ -103,10 +109,10 @@ class Jobs:
             return Process(1, "error: the machine broke")
         place = self.folder / job.folder
         place.mkdir(parents=True, exist_ok=True)
-        said = as_dict(job)
-        loss = self.loss(said, job.steps)
+        overrides = as_dict(job)
+        loss = self.loss(overrides, job.steps)
         result = RunResult(overrides=list(job.overrides), steps=job.steps, seconds=1.0)
-        last = job.until is None or said.get("callbacks.pause.step") is None
+        last = job.until is None or overrides.get("callbacks.pause.step") is None
         if loss is None:
             result.status, result.error = "failed", "NonFinite: step 3 was not done"
             result.write(place)
@@ -121,18 +127,18 @@ class Jobs:
         return Process()
 
 
-def pool(plan: Plan, folder: Path, jobs: Jobs, state=None, n_workers: int = 2) -> Pool:
-    """A pool that works on such jobs."""
+def pool(plan: Plan, folder: Path, state=None, n_workers: int = 2) -> Pool:
+    """A pool with a new state."""
     folder.mkdir(parents=True, exist_ok=True)
     state = state or open_state(folder, plan, 1)
     state.write(folder)
-    return Pool(plan, folder, state, jobs.start, n_workers)
+    return Pool(plan, folder, state, n_workers)
 
 
 def worked(plan: Plan, folder: Path, loss: Loss) -> tuple[Pool, Jobs]:
     """A pool that has done all there is to do."""
     jobs = Jobs(folder, loss)
-    found = pool(plan, folder, jobs)
+    found = pool(plan, folder)
     found.load_outcomes()
-    found.run(lambda line: None, lambda: None)
+    found.run(jobs.start, lambda line: None, lambda: None)
     return found, jobs

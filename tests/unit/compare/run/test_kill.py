@@ -61,15 +61,15 @@ def kill_at_random(folder: Path, draw: random.Random) -> tuple[int, int]:
     time.sleep(draw.uniform(0, LONGEST))
     number = draw.choice(SIGNALS)
     process.send_signal(number)
-    said, _ = process.communicate()
-    assert process.returncode in (0, -signal.SIGKILL, 143, 130), said
+    output, _ = process.communicate()
+    assert process.returncode in (0, -signal.SIGKILL, 143, 130), output
     return number, process.returncode
 
 
 def finish(folder: Path) -> Path:
     process = begin(folder)
-    said, _ = process.communicate()
-    assert process.returncode == 0, said
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
     return folder / "outputs" / "sweeps" / "try"
 
 
@@ -92,7 +92,7 @@ def item_of(item: Any) -> Any:
 
 def numbers(sweep: Path) -> dict[str, object]:
     """Everything that does not show time, by file."""
-    found: dict[str, object] = {"ledger": (sweep / "comparison.json").read_bytes()}
+    found: dict[str, object] = {"comparison": (sweep / "comparison.json").read_bytes()}
     found["report"] = timeless(json.loads((sweep / "report.json").read_text()))
     for path in sorted(sweep.rglob("result.json")):
         if any(part.startswith("failed-") for part in path.parts):

@@ -35,5 +35,5 @@ def test_only_the_initial_weights_are_others(tmp_path, draws):
 
 
 def test_it_must_be_a_seed(tmp_path, monkeypatch, capsys):
-    said = refused(monkeypatch, capsys, *short(tmp_path, "init_seed=-1"))
-    assert said == "init_seed=-1 must be a whole number from 0 to 2**63, such as 1"
+    message = refused(monkeypatch, capsys, *short(tmp_path, "init_seed=-1"))
+    assert message == "init_seed=-1 must be a whole number from 0 to 2**63, such as 1"

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
-from lightning_transformer.compare.run import halving
+from lightning_transformer.compare.run.lr_search import screening_job
 from lightning_transformer.compare.run.outcome import Outcome
 from lightning_transformer.compare.run.request import SCREENING_SEED
-from tests.unit.compare.run.fake_jobs import as_dict, plan
-
-
-def finished(loss, start=5.0):
-    return Outcome("finished", loss, start, step=20, seconds=1.0)
-
-
-def screened(plan, variant, losses):
-    """Outcomes of screening runs by factor; then what is known of the variant."""
-    outcomes = {
-        plan.screening_job(variant, factor).key: Outcome("diverged")
-        if loss is None
-        else finished(loss)
-        for factor, loss in losses.items()
-    }
-    return plan.screening(variant, outcomes)
+from tests.unit.compare.run.fake_jobs import as_dict, finished, plan
 
 
 def test_screening_runs_have_a_seed_of_their_own_and_a_quarter_of_the_budget():
@@ -32,60 +15,20 @@ def test_screening_runs_have_a_seed_of_their_own_and_a_quarter_of_the_budget():
     jobs = asked.todo({})
     assert len(jobs) == 6
     for job in jobs:
-        said = as_dict(job)
+        overrides = as_dict(job)
         assert job.screening
-        assert int(said["seed"]) == SCREENING_SEED
-        assert int(said["seed"]) not in asked.asked.seeds
-        assert (said["trainer.max_steps"], said["schedule.warmup_steps"]) == ("20", "2")
+        assert int(overrides["seed"]) == SCREENING_SEED
+        assert int(overrides["seed"]) not in asked.request.seeds
+        assert (overrides["trainer.max_steps"], overrides["schedule.warmup_steps"]) == ("20", "2")
         assert job.overrides.count("trainer.max_steps=20") == 1
     rates = {(as_dict(j)["norm"], float(as_dict(j)["optimizer.lr"])) for j in jobs}
     assert rates == {(norm, rate) for norm in "ab" for rate in (0.005, 0.01, 0.02)}
     # The rates of an optimizer with two keep their ratio.
     for job in jobs:
-        said = as_dict(job)
-        assert float(said["optimizer.muon_lr"]) == pytest.approx(10 * float(said["optimizer.lr"]))
-
-
-def test_the_best_rate_on_val_is_chosen_where_it_is_inside():
-    asked = plan()
-    found = screened(asked, asked.baseline, {0.5: 2.0, 1.0: 1.5, 2.0: 1.8})
-    assert (found.chosen, found.pending, found.at_edge, found.start_loss) == (1.0, (), False, 5.0)
-
-
-@pytest.mark.parametrize(
-    ("losses", "next_factor"),
-    [
-        ({0.5: 1.0, 1.0: 1.5, 2.0: 1.8}, 0.25),
-        ({0.5: 2.0, 1.0: 1.5, 2.0: 1.2}, 4.0),
-        ({0.5: 2.0, 1.0: 1.5, 2.0: 1.2, 4.0: 1.1}, 8.0),
-        ({0.5: 1.5, 1.0: 1.5, 2.0: 1.5}, 0.25),  # a tie goes to the lower rate
-        ({0.5: None, 1.0: None, 2.0: None}, 0.25),  # all diverge: lower
-        ({0.5: 6.0, 1.0: 5.5, 2.0: 7.0}, 0.25),  # a loss above the start's is divergence
-    ],
-)
-def test_the_range_is_widened_where_the_best_is_at_its_edge(losses, next_factor):
-    asked = plan()
-    found = screened(asked, asked.baseline, losses)
-    assert (found.chosen, found.pending) == (None, (next_factor,))
-
-
-def test_widening_ends_after_three_times_and_says_so():
-    asked = plan()
-    losses = {0.5: 2.0, 1.0: 1.9, 2.0: 1.8, 4.0: 1.7, 8.0: 1.6, 16.0: 1.5}
-    found = screened(asked, asked.baseline, losses)
-    assert (found.chosen, found.pending, found.at_edge) == (16.0, (), True)
-
-
-def test_a_diverged_rate_is_the_worst():
-    asked = plan()
-    found = screened(asked, asked.baseline, {0.5: 4.9, 1.0: 4.0, 2.0: None})
-    assert (found.chosen, found.losses[2.0]) == (1.0, None)
-
-
-def test_where_all_rates_diverge_the_configured_one_is_reported():
-    asked = plan()
-    losses = dict.fromkeys((0.5, 1.0, 2.0, 0.25, 0.125, 0.0625))
-    assert screened(asked, asked.baseline, losses).chosen == 1.0
+        overrides = as_dict(job)
+        assert float(overrides["optimizer.muon_lr"]) == pytest.approx(
+            10 * float(overrides["optimizer.lr"])
+        )
 
 
 def chosen(plan, factor=2.0):
@@ -93,7 +36,7 @@ def chosen(plan, factor=2.0):
     losses = {factor / 2: 2.0, factor: 1.0, factor * 2: 2.0, 0.5: 2.0, 1.0: 1.9, 2.0: 1.8}
     losses[factor] = 1.0
     return {
-        plan.screening_job(variant, f).key: finished(loss)
+        screening_job(variant, f, 0).key: finished(loss)
         for variant in plan.screened
         for f, loss in losses.items()
     }
@@ -129,29 +72,10 @@ def test_the_placebo_differs_from_the_baseline_in_its_draw_alone():
     jobs = asked.todo(chosen(asked))
     base = [as_dict(job) for job in jobs if job.label == "norm=a"]
     placebo = [as_dict(job) for job in jobs if job.label == "placebo"]
-    draws = [said.pop("init_seed") for said in placebo]
+    draws = [overrides.pop("init_seed") for overrides in placebo]
     assert placebo == base  # the baseline's rate too
     assert len(set(draws)) == 2  # a draw for each seed
     assert len({job.folder for job in jobs}) == len(jobs) == 6
-
-
-def test_rungs_are_multiples_of_the_validations_and_below_the_budget():
-    assert halving.rungs(90, 10, 3, 2) == [10, 30, None]
-    assert halving.rungs(800, 25, 3, 2) == [100, 275, None]
-    assert halving.rungs(10, 10, 3, 2) == [None]
-    assert halving.val_every(800, 200, 3, 2) == 88
-    assert halving.n_rungs(3, 3) == 1
-    assert halving.n_rungs(4, 3) == 2
-
-
-def test_halving_keeps_the_best_third():
-    losses = {"a": 3.0, "b": math.inf, "c": 1.0, "d": 2.0}
-    stopped = halving.stopped_at(losses, dict.fromkeys(losses, 30), 3)
-    end = "of 4; 2 went on, the last of them with 2.0000"
-    assert stopped == {
-        "a": f"val/loss 3.0000 at step 30 is rank 3 {end}",
-        "b": f"diverged or failed at step 30 is rank 4 {end}",
-    }
 
 
 def paused(plan, losses, rung=0):
@@ -159,7 +83,7 @@ def paused(plan, losses, rung=0):
     found = {}
     for variant in plan.variants:
         if variant.label.removeprefix("norm=") in losses:
-            for seed in plan.asked.seeds:
+            for seed in plan.request.seeds:
                 loss = losses[variant.label.removeprefix("norm=")]
                 key = plan.job(variant, seed, rung, 1.0).key
                 found[key] = Outcome("diverged") if loss is None else Outcome("paused", loss)
@@ -173,7 +97,7 @@ def test_the_rung_waits_for_all_runs_and_the_baseline_is_never_stopped():
     assert {job.label for job in asked.todo(most)} == {"norm=d"}
     assert asked.stopped(most) == {}
     everything = most | paused(asked, {"d": None})
-    assert {label: step for label, (step, _) in asked.stopped(everything).items()} == {
+    assert {label: stop.step for label, stop in asked.stopped(everything).items()} == {
         "norm=b": 30,
         "norm=d": 30,
     }
@@ -183,8 +107,8 @@ def test_the_rung_waits_for_all_runs_and_the_baseline_is_never_stopped():
         ("norm=c", None, 90),
     }
     # The same run in the same folder, to another step of the same schedule.
-    said = as_dict(jobs[0])
-    assert (said["callbacks.pause.step"], said["trainer.max_steps"]) == ("90", "90")
+    overrides = as_dict(jobs[0])
+    assert (overrides["callbacks.pause.step"], overrides["trainer.max_steps"]) == ("90", "90")
     assert jobs[0].folder == "norm=a,seed=1"
 
 

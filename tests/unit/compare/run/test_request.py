@@ -56,15 +56,15 @@ def test_the_name_is_that_of_the_command():
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "message"),
     [
         (["norm=rmsnorm"], "nothing is compared"),
-        (["norm=rmsnorm,rmsnorm"], "a value is there twice"),
+        (["norm=rmsnorm,rmsnorm"], "a value is given twice"),
         (["norm=layernorm,rmsnrom"], "did you mean rmsnorm"),
         (["nrm=layernorm,rmsnorm"], "unknown key nrm"),
         (["norm=layernorm,rmsnorm", "seeds=x"], "seeds=x must be how many"),
         (["norm=layernorm,rmsnorm", "seeds=0"], "seeds=0 must be at least 1"),
-        (["norm=layernorm,rmsnorm", "seeds=1,1"], "one is there twice"),
+        (["norm=layernorm,rmsnorm", "seeds=1,1"], "one is given twice"),
         (["norm=layernorm,rmsnorm", f"seeds=1,{SCREENING_SEED}"], "chosen with"),
         (["norm=layernorm,rmsnorm", "seed=1"], "write seeds=5"),
         (["norm=layernorm,rmsnorm", "sweep=x"], "write name="),
@@ -82,8 +82,8 @@ def test_the_name_is_that_of_the_command():
         (["norm=layernorm,rmsnorm", "--dryrun"], "did you mean --dry-run"),
     ],
 )
-def test_one_line_says_what_is_wrong(typed, said):
-    assert said in refused(*typed)
+def test_one_line_says_what_is_wrong(typed, message):
+    assert message in refused(*typed)
 
 
 def test_variants_are_composed_with_the_baseline_first():
@@ -108,7 +108,7 @@ def typed(tmp_path, monkeypatch, capsys):
     reports = []
     monkeypatch.setattr(command, "_report", lambda folder, console: reports.append(folder))
     folder = tmp_path / "outputs" / "sweeps" / "try"
-    jobs = Jobs(folder, lambda said, step: 2.0 - (said["norm"] == "rmsnorm"))
+    jobs = Jobs(folder, lambda overrides, step: 2.0 - (overrides["norm"] == "rmsnorm"))
     real = command.compare
     monkeypatch.setattr(command, "compare", lambda argv, console: real(argv, _wide(), jobs.start))
 
@@ -160,7 +160,7 @@ def test_the_command_runs_all_and_writes_the_report(typed):
     assert (code, "seeds: 1,2 then, 1,2,3 now" in err) == (2, True)
 
 
-def test_a_job_given_up_is_told_at_the_end_and_in_the_exit_code(typed):
+def test_a_job_given_up_is_printed_at_the_end_and_in_the_exit_code(typed):
     typed.jobs.broken = {"norm=rmsnorm,seed=1": 2}
     code, out, _ = typed("norm=layernorm,rmsnorm", "seeds=2", "lr=fixed")
     assert code == 1

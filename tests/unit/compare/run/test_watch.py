@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
+from lightning_transformer.compare.report.comparison import (
+    Comparison,
+    EarlyStop,
+    FailedJob,
+    RateSearch,
+)
 from lightning_transformer.compare.run import watch
 from lightning_transformer.runs.result import RunResult
 
@@ -40,7 +44,7 @@ def test_the_best_variant_stands_first(sweep, capsys):
     _, first, second, last = rows(capsys)
     assert first[:6] == ["norm=b", "2/2", "80", "1.1000", "0.1414", "2.1000"]
     assert second[:6] == ["norm=a", "2/2", "80", "2.1000", "0.1414", "3.1000"]
-    assert " ".join(last) == "4 of 4 begun runs finished"
+    assert " ".join(last) == "4 of 4 started runs finished"
 
 
 def test_a_run_on_its_way_shows_its_newest_loss_and_step(sweep, capsys):
@@ -50,21 +54,20 @@ def test_a_run_on_its_way_shows_its_newest_loss_and_step(sweep, capsys):
     assert row[:5] == ["norm=a", "0/1", "40", "2.5000", "-"]
 
 
-def test_the_ledger_adds_rates_stops_and_failures(sweep, capsys):
+def test_comparison_json_adds_rates_stops_and_failures(sweep, capsys):
     sweep("norm=a,seed=1", "finished", 2.0, 80)
     sweep("norm=a,init_seed=1000001,seed=1", "finished", 2.1, 80)
     sweep("norm=b,seed=1", "stopped", 3.0, 30)
     sweep("screening/norm=a,optimizer.lr=0.1", "finished", 9.0, 20)
-    comparison = {
-        "by": ["norm"],
-        "seeds": [1, 2],
-        "lr": {"chosen": {"norm=a": 0.1}, "screening": {"norm=a": {}, "norm=c": {}}},
-        "placebo": "placebo",
-        "stopped": {"norm=b": {"step": 30, "reason": "worse"}},
-        "failures": [{"run": "norm=b,seed=2", "error": "out of memory", "attempts": 2}],
-        "stage": "runs",
-    }
-    (sweep.folder / "comparison.json").write_text(json.dumps(comparison))
+    Comparison(
+        by=["norm"],
+        seeds=[1, 2],
+        lr=RateSearch(chosen={"norm=a": 0.1}, screening={"norm=a": {}, "norm=c": {}}),
+        placebo="placebo",
+        stopped={"norm=b": EarlyStop(30, "worse")},
+        failures=[FailedJob("norm=b,seed=2", "out of memory", 2)],
+        stage="runs",
+    ).write(sweep.folder)
     assert watch.main(["try", "--once"]) == 0
     found = {row[0]: row for row in rows(capsys) if row}
     assert found["norm=a"][1:] == ["1/2", "80", "2.0000", "3.0000", "0.1"]
@@ -72,15 +75,23 @@ def test_the_ledger_adds_rates_stops_and_failures(sweep, capsys):
     assert " ".join(found["norm=b"][-4:]) == "stopped at step 30"
     assert found["norm=c"][1:] == ["0/2", "-", "-", "-", "-"]
     assert " ".join(found["failed"]) == "failed norm=b,seed=2: out of memory"
-    end = "stage runs, 2 of 3 begun runs finished, 1 screening runs begun"
+    end = "stage runs, 2 of 3 started runs finished, 1 screening runs started"
     assert " ".join(found["stage"]) == end
 
 
 def test_it_ends_when_the_comparison_is_done(sweep, capsys):
     sweep("norm=a,seed=1", "finished", 2.0, 80)
-    (sweep.folder / "comparison.json").write_text('{"stage": "done"}')
+    Comparison(stage="done").write(sweep.folder)
     assert watch.main(["try", "--every", "0"]) == 0
     assert "norm=a" in capsys.readouterr().out
+
+
+def test_a_comparison_of_another_shape_is_one_line(sweep, capsys):
+    sweep("norm=a,seed=1", "finished", 2.0)
+    (sweep.folder / "comparison.json").write_text('{"schema": 1, "name": 3}')
+    assert watch.main(["try", "--once"]) == 2
+    error = "error: outputs/sweeps/try/comparison.json: by is missing; run the comparison again\n"
+    assert capsys.readouterr().err == error
 
 
 def test_a_name_that_is_not_there_is_one_line(sweep, capsys):

@@ -55,17 +55,17 @@ def test_a_whole_number_stays_one_and_widths_that_heads_refuse_are_passed_over()
 
 
 @pytest.mark.parametrize(
-    ("variant", "match", "said"),
+    ("variant", "match", "message"),
     [
         (["model.n_layers=12"], Params(), "which match.tolerance=0.01 does not allow"),
         (["attention=gqa", "ffn.round_to=64"], Params(), "try ffn.round_to=1 or"),
         (["model.n_layers=3"], Params(key="norm.eps2"), "match.key=norm.eps2 is None here"),
     ],
 )
-def test_what_cannot_be_met_is_refused_in_one_line(variant, match, said):
+def test_what_cannot_be_met_is_refused_in_one_line(variant, match, message):
     with pytest.raises(ValueError, match=r"^match") as caught:
         solved([], variant, match)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

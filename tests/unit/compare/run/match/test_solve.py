@@ -1,4 +1,4 @@
-"""match= in `compare run`: what is solved for stands in the runs' own overrides."""
+"""match= in `compare run`: what is solved for is in the runs' own overrides."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rich.console import Console
 
 from lightning_transformer.compare.run import command
 from lightning_transformer.compare.run.request import read_request
-from lightning_transformer.compare.run.state import JOURNAL
-from lightning_transformer.compare.run.variants import changed, read_variants
+from lightning_transformer.compare.run.state import STATE_FILE
+from lightning_transformer.compare.run.variants import Matched, changed, read_variants
 from lightning_transformer.config.compose import check_match, composer, register
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.training.messages import notices
@@ -63,9 +63,9 @@ def test_a_comparison_is_planned_with_what_was_solved_for(tmp_path, monkeypatch)
     out = io.StringIO()
     code = command.compare([*SMALL, "match=flops", "--dry-run"], Console(file=out, width=200))
     assert code == 0
-    said = out.getvalue()
-    assert "match     flops: model.n_layers=4 as it is (+0.00%)" in said
-    assert "match     flops: model.n_layers=2 trainer.max_steps=" in said
+    output = out.getvalue()
+    assert "match     flops: model.n_layers=4 unchanged (+0.00%)" in output
+    assert "match     flops: model.n_layers=2 trainer.max_steps=" in output
     with pytest.raises(ConfigError, match=r"^model.n_layers=2: match: parameters"):
         command.compare([*SMALL, "match=params", "match.tolerance=1e-6"], Console(file=out))
     assert not list(tmp_path.rglob("result.json"))
@@ -77,14 +77,14 @@ def test_matches_are_kept_where_a_comparison_goes_on(tmp_path, monkeypatch):
 
     def solve(plan, env, console):
         found = next(answers)
-        return {v.label: {"changes": found, "residual": 0.0} for v in plan.variants}
+        return {v.label: Matched(found) for v in plan.variants}
 
     monkeypatch.setattr(command, "solve", solve)
-    monkeypatch.setattr(command, "_work", lambda plan, pool, folder, console: 0)
+    monkeypatch.setattr(command, "_work", lambda pool, start, console: 0)
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         assert command.compare([*SMALL, "match=time", "name=x"], Console(file=io.StringIO())) == 0
-    kept = json.loads((tmp_path / "outputs/sweeps/x" / JOURNAL).read_text())
+    kept = json.loads((tmp_path / "outputs/sweeps/x" / STATE_FILE).read_text())
     assert kept["matches"]["model.n_layers=2"]["changes"] == {"trainer.max_steps": 100}
 
 
