@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,7 @@ from lightning_transformer.compare.report.design import design, identity, mixed,
 from lightning_transformer.compare.report.load import Run, load
 from lightning_transformer.compare.report.render.html import page
 from lightning_transformer.compare.report.render.markdown import markdown
-from lightning_transformer.compare.report.render.plots.files import (
-    all_plots,
-    draw,
-    javascript,
-)
+from lightning_transformer.compare.report.render.plots.files import all_plots, draw, javascript
 from lightning_transformer.compare.report.render.terminal import as_csv, terminal
 from lightning_transformer.compare.report.report import Report
 from lightning_transformer.runs.atomic import write_atomically
@@ -130,15 +125,12 @@ def files(report: Report, folder: Path, *, page_only: bool = False) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "report.json", report.to_json())
     plots = all_plots(report)
-    with ThreadPoolExecutor(1) as thread:  # the script takes as long as all the rest
-        script = thread.submit(javascript)
-        if not page_only:
-            pictures = folder / "report"
-            pictures.mkdir(exist_ok=True)
-            for name, plot in plots.items():
-                svg, pdf, png = draw(plot)
-                for end, picture in (("svg", svg), ("pdf", pdf), ("png", png)):
-                    write_atomically(pictures / f"{name}.{end}", picture)
-            write_atomically(folder / "report.md", markdown(report, list(plots)))
-            write_atomically(folder / "report.csv", as_csv(report))
-        write_atomically(folder / "report.html", page(report, plots, script.result()))
+    if not page_only:
+        pictures = folder / "report"
+        pictures.mkdir(exist_ok=True)
+        for name, plot in plots.items():
+            for end, picture in draw(plot)._asdict().items():
+                write_atomically(pictures / f"{name}.{end}", picture)
+        write_atomically(folder / "report.md", markdown(report, list(plots)))
+        write_atomically(folder / "report.csv", as_csv(report))
+    write_atomically(folder / "report.html", page(report, plots, javascript()))

@@ -36,6 +36,7 @@ def page(report: Contents, plots: dict[str, Specification], javascript: str) -> 
             plots_json=_script(json.dumps(plots, ensure_ascii=False, allow_nan=False)),
             dark_json=_script(json.dumps(dark_for_light())),
             javascript=_script(javascript),
+            heat=_heat(report),
         )
     )
 
@@ -57,7 +58,7 @@ def _environment() -> Environment:
     )
     environment.globals |= {
         "numbers": numbers, "interval": interval, "num": number_at, "text": text_at,
-        "heat": _heat, "MOST": MOST,
+        "MOST": MOST,
     }  # fmt: skip
     return environment
 
@@ -74,12 +75,16 @@ def text_at(place: str, text: Any) -> Markup:
     return Markup('<span data-path="{}" data-words>{}</span>').format(place, text)
 
 
-def _heat(report: Contents, difference: float) -> str:
-    """Background of a cell: blue is better, orange worse, stronger for a larger difference."""
-    most = max(abs(d) for row in report.variants for d in row.differences.values()) or 1.0
-    colour = "s1" if (difference < 0) == (report.better == "lower") else "s2"
-    share = round(45 * abs(difference) / most)
-    return f"background:color-mix(in srgb,var(--{colour}) {share}%,var(--paper))"
+def _heat(report: Contents) -> Callable[[float], str]:
+    """Background of a difference: blue is better, orange worse, stronger for a larger one."""
+    most = max((abs(d) for row in report.variants for d in row.differences.values()), default=0.0)
+
+    def background(difference: float) -> str:
+        colour = "s1" if (difference < 0) == (report.better == "lower") else "s2"
+        share = round(45 * abs(difference) / (most or 1.0))
+        return f"background:color-mix(in srgb,var(--{colour}) {share}%,var(--paper))"
+
+    return background
 
 
 def _script(text: str) -> Markup:

@@ -134,7 +134,7 @@ def _layers(
         margin.mark_rule(color=LIGHT["quiet"]).encode(x=alt.datum(0.0)),
         other.mark_rule(**rule).encode(x=x("other_low"), x2="other_high:Q", y=y(), color=colour),
         known.mark_rule(strokeWidth=2.2).encode(x=x("low"), x2="high:Q", y=y(), color=colour),
-        seeds.mark_circle(size=40, opacity=0.45).encode(
+        seeds.mark_circle(size=40, opacity=1, fillOpacity=0.45).encode(
             x=x("delta"), y=y(), color=colour, tooltip=seed_tips
         ),
         inside.mark_circle(size=110, opacity=1).encode(

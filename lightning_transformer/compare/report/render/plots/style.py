@@ -12,6 +12,7 @@ from lightning_transformer.compare.report.render.palette import LIGHT, SERIES
 Specification = dict[str, Any]  # of Vega-Lite
 
 MOST = 40  # variants, the best, that plots show
+HOVER = "hover"  # name of a layer of transparent points with tooltips
 HALF = 440  # width of a plot that stands beside another
 DASHES = ([1, 0], [5, 3], [2, 2])
 SHAPES = ("circle", "square", "diamond")
@@ -114,6 +115,11 @@ def specification(chart: Any, description: str, **rows: list[dict[str, Any]]) ->
     found["config"] = CONFIG
     found["datasets"] = rows
     return found
+
+
+def hover_points(chart: alt.Chart) -> alt.Chart:
+    """Transparent points, which are easier to meet with the mouse than a line."""
+    return chart.mark_point(clip=True, opacity=0, size=80, filled=True).properties(name=HOVER)
 
 
 def zoom() -> alt.Parameter:
