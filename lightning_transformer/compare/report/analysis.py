@@ -1,4 +1,4 @@
-"""From a design to everything that its report says."""
+"""From a design to the contents of its report."""
 
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -32,7 +32,7 @@ MARGIN_PERCENT = 0.5
 
 def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCENT,
             warnings: Sequence[str] = ()) -> Report:  # fmt: skip
-    """Everything, from the runs of a design."""
+    """The report of a design."""
     labels, seeds = design.labels, design.seeds
     states = {label: {s: design.state(label, s) for s in seeds} for label in labels}
     ok = {label: [s for s in seeds if states[label][s] == "ok"] for label in labels}

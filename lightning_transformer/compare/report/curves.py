@@ -21,7 +21,7 @@ from lightning_transformer.compare.report.statistics import kendall_tau, mean_in
 N_POINTS = 48
 FEWEST = 4  # validations, to draw a curve of them
 SHARES = (0.25, 0.5, 1.0)  # of the budget
-STABLE = 0.8  # a lower tau says that the order was still changing
+STABLE = 0.8  # a lower tau: the order was still changing
 
 
 def series_of(runs: Sequence[Run]) -> str | None:

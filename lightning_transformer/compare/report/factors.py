@@ -18,7 +18,7 @@ from lightning_transformer.compare.report.statistics import (
     holm,
     lr_sensitivity,
     mean_interval,
-    paired_t,
+    paired_p,
 )
 
 
@@ -64,7 +64,7 @@ def _interaction(row: str, column: str, d: np.ndarray) -> Interaction:
     low = high = p = None
     if len(d) > 1:
         low, high = map(float, mean_interval(d))
-        p = paired_t(d)[2]
+        p = paired_p(d)
     return Interaction(row, column, float(d.mean()), low, high, p, None)
 
 

@@ -24,7 +24,7 @@ from lightning_transformer.compare.report.statistics import (
     holm,
     mean_interval,
     minimal_detectable_effect,
-    paired_t,
+    paired_p,
 )
 
 LOSSES = "document_losses.npy"  # of a run: (loss, count) of each test example
@@ -112,7 +112,7 @@ def _without_verdict(d: Sequence[float]) -> dict[str, Any]:
     low, high = map(float, mean_interval(d)) if n > 1 else (None, None)
     return {
         "delta": mean(d), "se": stdev(d) / math.sqrt(n) if n > 1 else None, "df": n - 1,
-        "low": low, "high": high, "p": paired_t(d)[2] if n > 1 else None, "p_holm": None, "n": n,
+        "low": low, "high": high, "p": paired_p(d) if n > 1 else None, "p_holm": None, "n": n,
         "method": "paired", "n_needed": None, "verdict": "diverged",
     }  # fmt: skip
 

@@ -21,10 +21,10 @@ from lightning_transformer.runs.atomic import write_atomically
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a report is asked for.
+    """Which report to write.
 
     Attributes:
-        better: ``lower`` or ``higher``, for metrics whose name does not tell.
+        better: ``lower`` or ``higher``, for a metric whose name does not show it.
         margin_percent: of the baseline's mean; differences up to here do not matter.
         mixing: ``refuse``, ``split`` or ``force``, for runs that differ in what must be equal.
         page_only: leave out plots as files, Markdown and CSV.
@@ -101,7 +101,7 @@ def report_of(
 
 
 def _groups(runs: Sequence[Run], wanted: Wanted) -> list[list[Run]]:
-    """One group, or for split one of each kind of what must be equal; others join by data."""
+    """All runs as one group, or, for split, a group for each `identity` without its tokens."""
     if wanted.mixing != "split":
         return [list(runs)]
     groups: dict[tuple[str, ...], list[Run]] = defaultdict(list)
@@ -113,7 +113,7 @@ def _groups(runs: Sequence[Run], wanted: Wanted) -> list[list[Run]]:
 
 
 def _place(paths: Sequence[Path]) -> Path:
-    """Beside the runs; of several folders in one called after them all."""
+    """Where a report goes: beside the runs, or in a folder named after several."""
     first = paths[0] if paths[0].is_dir() else paths[0].parent
     if len(paths) == 1:
         return first

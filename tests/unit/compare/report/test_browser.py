@@ -104,7 +104,7 @@ def test_it_fits_and_asks_for_nothing(report: Path, page: Page, width: int, dark
     wide = "[...document.querySelectorAll('.plot svg')].filter(s => s.getBoundingClientRect()"
     assert page.js(f"{wide}.right > innerWidth).length") == 0
     assert page.js("getComputedStyle(document.querySelector('td')).position") == "sticky"
-    lines = "[...document.querySelectorAll('td.words')].map(e => e.getClientRects().length)"
+    lines = "[...document.querySelectorAll('td.text')].map(e => e.getClientRects().length)"
     assert set(page.js(lines)) == {1}
     paper = page.js("document.querySelector('.plot svg').style.backgroundColor")
     assert paper == page.js("getComputedStyle(document.documentElement).backgroundColor")

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from importlib.metadata import version
 from typing import NamedTuple
 
 import altair as alt
@@ -84,6 +85,6 @@ def javascript() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script; cached, because making it takes seconds."""
     return cached(
         "vega_embed",
-        f"{vl_convert.__version__}-{VEGA_LITE}",
+        f"{version('vl-convert-python')}-{VEGA_LITE}",
         lambda: vl_convert.javascript_bundle(SCRIPT, vl_version=VEGA_LITE),
     )

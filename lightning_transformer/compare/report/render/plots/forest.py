@@ -70,7 +70,7 @@ def _effect(row: VariantRow, effect: VariantEffect, low: float, high: float) -> 
     return {
         "name": row.short, "variant": row.variant, "delta": effect.delta, "low": effect.low,
         "high": effect.high, "p_holm": effect.p_holm, "n": effect.n, "verdict": verdict(row),
-        "word": SHORT.get(row.verdict, row.verdict), "colour": _colour(row), "beyond": beyond,
+        "label": SHORT.get(row.verdict, row.verdict), "colour": _colour(row), "beyond": beyond,
         "other_low": other_low, "other_high": other_high,
     }  # fmt: skip
 
@@ -170,7 +170,7 @@ def _tooltips() -> tuple[list[alt.Tooltip], list[alt.Tooltip]]:
     return mean, seed
 
 
-def _names(orient: str = "left", label: Any = alt.Undefined) -> alt.Axis:
+def _names(orient: Any = "left", label: Any = alt.Undefined) -> alt.Axis:
     """Variants on the y axis; label: an expression for what to write instead of the name."""
     pale = {"condition": {"test": HIDDEN.format("datum.value"), "value": 0.35}, "value": 1}
     return alt.Axis(
@@ -182,6 +182,6 @@ def _names(orient: str = "left", label: Any = alt.Undefined) -> alt.Axis:
 def _numbers(effects: list[dict[str, Any]]) -> alt.Axis:
     """Difference and verdict, as the labels of an axis at the right."""
     number = {row["name"]: signed(row["delta"]) for row in effects}
-    text = {row["name"]: f"{number[row['name']]}\u00a0\u00a0{row['word']}" for row in effects}
+    text = {row["name"]: f"{number[row['name']]}\u00a0\u00a0{row['label']}" for row in effects}
     long, short = (json.dumps(found, ensure_ascii=False) for found in (text, number))
     return _names("right", f"width < {NARROW} ? {short}[datum.value] : {long}[datum.value]")
