@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -87,12 +88,8 @@ def _grid(row: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
 
 def _paired(ours: Sequence[Any], base: Sequence[Any]) -> PairedCurve:
     grid = _grid([*base, *ours])
-    d = np.array(
-        [
-            np.interp(grid, *one) - np.interp(grid, *other)
-            for one, other in zip(ours, base, strict=True)
-        ]
-    )
+    pairs = zip(ours, base, strict=True)
+    d = np.array([np.interp(grid, *one) - np.interp(grid, *other) for one, other in pairs])
     n = len(d)
     found = PairedCurve(_list(grid), _list(d.mean(axis=0)), n)
     if n == 1:
@@ -109,32 +106,19 @@ def ranks(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> Rank
     """Whether the order was still changing: rankings at a quarter, half and all of the budget."""
     if len(cells) < 2:
         return None
-    at: dict[float, dict[str, float]] = {}
-    for share in SHARES:
-        means = {}
-        for label, seeds in cells.items():
-            values = [
-                float(np.interp(share, *curve(design.cells[label][seed], name, "share")))
-                for seed in seeds
-            ]
-            means[label] = float(np.mean(values))
-        at[share] = means
-    rows = [
-        RankRow(
-            variant=label,
-            losses=[at[share][label] for share in SHARES],
-            ranks=[1 + sorted(at[share].values()).index(at[share][label]) for share in SHARES],
-        )
-        for label in cells
-    ]
     labels = list(cells)
-    last = [at[1.0][label] for label in labels]
-    tau = [kendall_tau([at[share][label] for label in labels], last) for share in SHARES[:2]]
+    at = [[_loss_at(share, design, label, cells[label], name) for label in labels]
+          for share in SHARES]  # fmt: skip
+    _, half, last = at
+    rows = [
+        RankRow(label, [losses[i] for losses in at], [1 + sorted(x).index(x[i]) for x in at])
+        for i, label in enumerate(labels)
+    ]
+    tau = [kendall_tau(losses, last) for losses in at[:2]]
     crossed = [
-        [a, b]
-        for i, a in enumerate(labels)
-        for b in labels[i + 1 :]
-        if (at[0.5][a] - at[0.5][b]) * (at[1.0][a] - at[1.0][b]) < 0
+        [labels[a], labels[b]]
+        for a, b in combinations(range(len(labels)), 2)
+        if (half[a] - half[b]) * (last[a] - last[b]) < 0
     ]
     return Ranks(
         series=name,
@@ -145,3 +129,9 @@ def ranks(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> Rank
         still_changing=bool(tau[1] < STABLE),
         crossed=crossed,
     )
+
+
+def _loss_at(share: float, design: Design, label: str, seeds: Sequence[int], name: str) -> float:
+    """Mean loss of a variant's runs at a share of their steps."""
+    runs = [design.cells[label][seed] for seed in seeds]
+    return float(np.mean([np.interp(share, *curve(run, name, "share")) for run in runs]))

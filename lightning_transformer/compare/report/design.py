@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,15 +106,8 @@ def design(
     cells: dict[str, dict[int, Run]] = defaultdict(dict)
     for run in runs:
         label = _label(run, keys, comparison)
-        other = cells[label].setdefault(run.seed, run)
-        if other is not run:
-            changed = next(iter(differences(other, run)), None)
-            raise ValueError(
-                f"{other.folder} and {run.folder} are both {label} with seed={run.seed}"
-                + (f" and differ in {changed}; add it to `by`" if changed else "; leave one out")
-            )
-    for label, row in cells.items():
-        _check_alike(label, list(row.values()))
+        _check_fits(run, label, cells[label])
+        cells[label][run.seed] = run
     chosen, how = _baseline(cells, keys, baseline, comparison)
     name = metric or comparison.get("metric") or "test/loss"
     _check_metric(name, runs)
@@ -124,14 +117,15 @@ def design(
     )
 
 
-def _check_alike(label: str, runs: Sequence[Run]) -> None:
-    for run in runs[1:]:
-        changed = [key for key in differences(runs[0], run) if key != "init_seed"]
-        if changed:
-            raise ValueError(
-                f"{runs[0].folder} and {run.folder} are both {label} and differ in {changed[0]}; "
-                "add it to `by`"
-            )
+def _check_fits(run: Run, label: str, row: Mapping[int, Run]) -> None:
+    """Runs of a variant have different seeds and no other difference."""
+    other = row.get(run.seed) or next(iter(row.values()), run)
+    both = f"{other.folder} and {run.folder} are both {label}"
+    for key in differences(other, run):
+        if key != "init_seed" or run.seed in row:
+            raise ValueError(f"{both} and differ in {key}; add it to `by`")
+    if run.seed in row:
+        raise ValueError(f"{both} with seed={run.seed}; leave one out")
 
 
 def _swept(runs: Sequence[Run]) -> list[str]:
