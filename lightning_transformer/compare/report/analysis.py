@@ -10,7 +10,6 @@ from lightning_transformer.compare.report.contents import (
     SCHEMA,
     BaselineChoice,
     Blocks,
-    Curves,
     DroppedSeed,
     Margin,
     finite,
@@ -68,7 +67,7 @@ def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCEN
         runs=run_rows(design, rows, states),
         facts=facts(design),
         matched=matched(design, rows),
-        curves=_curves(design, drawn, series),
+        curves=None if series is None else curves.over_both_axes(design, drawn, series),
         ranks=None if series is None else curves.ranks(design, ranked, series),
         factors=factors(design, compared),
         learning_rates=learning_rates(design, rows),
@@ -76,15 +75,6 @@ def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCEN
     )
     checked: Report = finite(content)
     return checked
-
-
-def _curves(
-    design: Design, drawn: Mapping[str, Sequence[int]], series: str | None
-) -> Curves | None:
-    if series is None:
-        return None
-    over = [curves.curves(design, drawn, series, axis) for axis in ("tokens", "seconds")]
-    return Curves(series, *over)
 
 
 def _effects(design: Design, compared: Mapping[str, list[int]], margin: float) -> dict[str, Effect]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lightning_transformer.compare.report.contents import (
     CurveLine,
+    Curves,
     PairedCurve,
     RankRow,
     Ranks,
@@ -51,13 +52,17 @@ def curve(run: Run, name: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
     return steps / max(run.result.steps or 0, steps[-1], 1) * (total or 0), y
 
 
-def curves(
-    design: Design, cells: Mapping[str, Sequence[int]], name: str, axis: str
-) -> list[CurveLine]:
+def over_both_axes(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> Curves:
     """Mean line per variant, and its paired difference from the baseline with a 95 % interval.
 
     cells: label to the seeds that are compared. Lines are interpolated onto the baseline's own x.
     """
+    return Curves(name, *(_lines(design, cells, name, axis) for axis in ("tokens", "seconds")))
+
+
+def _lines(
+    design: Design, cells: Mapping[str, Sequence[int]], name: str, axis: str
+) -> list[CurveLine]:
     drawn = {
         label: {seed: curve(design.cells[label][seed], name, axis) for seed in seeds}
         for label, seeds in cells.items()
