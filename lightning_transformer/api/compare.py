@@ -13,15 +13,19 @@ def compare(
     by: tuple[str, ...] = (),
     metric: str | None = None,
     baseline: str | None = None,
+    better: str | None = None,
+    force: bool = False,
 ) -> Report:
     """The report of all runs at or below the folders; writes and prints nothing.
 
     by: keys of the configuration to compare; () = those that were swept. metric: such as test/loss,
-    the default. baseline: KEY=VALUE,.. of the variant that the others are compared with.
+    the default. baseline: KEY=VALUE,.. of the variant that the others are compared with. better:
+    ``lower`` or ``higher``, for a metric whose name does not show it. force: compare runs that
+    differ in data, code or tokens, with a warning.
     Raises ValueError, in one line, for runs that cannot be compared.
     """
     if not folders:
         raise ValueError('no folder of runs; give one, e.g. lt.compare("outputs/sweeps/norms")')
-    return build_report(
-        [Path(folder) for folder in folders], Wanted(by=by, metric=metric, baseline=baseline)
-    )
+    mixing = "force" if force else "refuse"
+    wanted = Wanted(by=by, metric=metric, baseline=baseline, better=better, mixing=mixing)
+    return build_report(folders, wanted)

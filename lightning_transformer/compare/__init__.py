@@ -1,8 +1,7 @@
-"""From a sweep to an answer: what differs, by how much, how sure that is.
+"""Compare runs: what differs, by how much, and how certain that is.
 
-The package is also a function, `lightning_transformer.compare(folder)`: see api/compare.py. Its
-name is that of the package, and an import of any module in here sets the package's attribute to
-this module; so the module itself is made callable.
+The package is also a function, `lightning_transformer.compare(folder)`: see api/compare.py. An
+import of any module in here sets the attribute `compare` to this module, so it is made callable.
 """
 
 import sys
@@ -19,10 +18,14 @@ class _CallableModule(ModuleType):
         by: tuple[str, ...] = (),
         metric: str | None = None,
         baseline: str | None = None,
+        better: str | None = None,
+        force: bool = False,
     ) -> Any:
         """The report of all runs in the folders; arguments as in api/compare.py."""
         compare = import_module("lightning_transformer.api.compare").compare
-        return compare(*folders, by=by, metric=metric, baseline=baseline)
+        return compare(
+            *folders, by=by, metric=metric, baseline=baseline, better=better, force=force
+        )
 
 
 sys.modules[__name__].__class__ = _CallableModule

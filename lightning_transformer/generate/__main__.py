@@ -14,7 +14,7 @@ from lightning_transformer.generate.run_folder import check_run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer the request; return the exit status: 0, 2 for wrong input, 130 if interrupted."""
+    """Return the exit status: 0, 2 for wrong input, 130 if interrupted."""
     try:
         request = parse(sys.argv[1:] if arguments is None else arguments)
         check_run(request.run, request.checkpoint)
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         predict(_load(request), request, Output())
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (ValueError, OSError) as error:

@@ -34,14 +34,14 @@ Examples
   {program} outputs/runs/RUN --prompt "The [MASK][MASK][MASK] statement"
   cat story.txt | {program} outputs/runs/RUN
 
-Text goes to standard output, everything else to standard error. The same command and seed give
+Text goes to standard output, messages to standard error. The same command and seed give
 the same text. Without a prompt a decoder reads what is piped in, or starts a new document.
 """
 
 
 @dataclass(frozen=True)
 class GenerateRequest:
-    """What was asked for: a run, texts, and how to predict."""
+    """A run, texts, and how to predict."""
 
     run: Path
     texts: tuple[str, ...] | None = None  # from --prompt or --file; None = not given

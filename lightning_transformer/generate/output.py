@@ -7,7 +7,7 @@ import sys
 from typing import TextIO
 
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"
-# A model may say anything; on a terminal control characters are commands. Shown as U+2400 etc.
+# On a terminal control characters in a model's text would be commands: shown as U+2400 etc.
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
 _PICTURES |= {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 
@@ -16,7 +16,7 @@ class Output:
     """Text to standard output, remarks to standard error.
 
     A terminal gets the prompt dimmed, a header above each of several texts, and no control
-    characters; anything else gets the plain text and nothing more.
+    characters; a pipe or file gets the plain text.
     """
 
     def __init__(self, text: TextIO | None = None, remarks: TextIO | None = None) -> None:
@@ -42,7 +42,7 @@ class Output:
             self.write(text)
 
     def header(self, text: str) -> None:
-        """What comes next, for a person who watches."""
+        """A title above a text, on a terminal."""
         if self.is_terminal:
             self._text.write(f"{DIM}{text}{PLAIN}\n" if self._styled else f"{text}\n")
 

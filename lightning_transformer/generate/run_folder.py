@@ -1,4 +1,4 @@
-"""Refusing, before anything heavy is loaded, a folder that holds no trained model."""
+"""Refuse a folder without a trained model, before torch is loaded."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _hint(folder: Path) -> str:
 
 
 def _state(folder: Path) -> str:
-    """What result.json says about a run without the checkpoint."""
+    """The status of a run without the checkpoint, from result.json."""
     try:
         result = read(folder)
     except ValueError:
@@ -43,5 +43,5 @@ def _state(folder: Path) -> str:
     if result.status == "failed":
         return f"the run failed with {result.error}"
     if result.status == "running":
-        return "the run is going on, or was killed, and has not got to its first validation"
+        return "the run has not reached its first validation; it is running or was killed"
     return f"the run is {result.status}"

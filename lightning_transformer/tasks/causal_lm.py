@@ -128,7 +128,7 @@ class CausalLM(TokenTask):
         if sampling.temperature == 0 and options.n_samples > 1:
             raise ValueError(
                 f"n_samples={options.n_samples} greedy samples would all be the same; "
-                "leave --n-samples out, or set --temperature, e.g. 0.8"
+                "leave n_samples out, or set a temperature, e.g. 0.8"
             )
         rows = [
             self._prompt_ids(model, text, f"prompt {i + 1}", options)

@@ -57,7 +57,7 @@ class PredictOptions:
         chosen = temperature if self.temperature is None else self.temperature
         if chosen == 0 and self.seed is not None:
             raise ValueError(
-                f"seed={self.seed} has no effect on greedy decoding; set --temperature, e.g. 0.8"
+                f"seed={self.seed} has no effect on greedy decoding; set a temperature, e.g. 0.8"
             )
         return Sampling(chosen, self.top_k, self.top_p)
 

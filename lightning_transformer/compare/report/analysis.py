@@ -1,4 +1,4 @@
-"""From a design to everything that its report says."""
+"""From a design to the contents of its report."""
 
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -10,7 +10,6 @@ from lightning_transformer.compare.report.contents import (
     SCHEMA,
     BaselineChoice,
     Blocks,
-    Curves,
     DroppedSeed,
     Margin,
     finite,
@@ -32,7 +31,7 @@ MARGIN_PERCENT = 0.5
 
 def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCENT,
             warnings: Sequence[str] = ()) -> Report:  # fmt: skip
-    """Everything, from the runs of a design."""
+    """The report of a design."""
     labels, seeds = design.labels, design.seeds
     states = {label: {s: design.state(label, s) for s in seeds} for label in labels}
     ok = {label: [s for s in seeds if states[label][s] == "ok"] for label in labels}
@@ -68,7 +67,7 @@ def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCEN
         runs=run_rows(design, rows, states),
         facts=facts(design),
         matched=matched(design, rows),
-        curves=_curves(design, drawn, series),
+        curves=None if series is None else curves.over_both_axes(design, drawn, series),
         ranks=None if series is None else curves.ranks(design, ranked, series),
         factors=factors(design, compared),
         learning_rates=learning_rates(design, rows),
@@ -76,15 +75,6 @@ def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCEN
     )
     checked: Report = finite(content)
     return checked
-
-
-def _curves(
-    design: Design, drawn: Mapping[str, Sequence[int]], series: str | None
-) -> Curves | None:
-    if series is None:
-        return None
-    over = [curves.curves(design, drawn, series, axis) for axis in ("tokens", "seconds")]
-    return Curves(series, *over)
 
 
 def _effects(design: Design, compared: Mapping[str, list[int]], margin: float) -> dict[str, Effect]:

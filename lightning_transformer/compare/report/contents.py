@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from lightning_transformer.compare.report.comparison import EarlyStop, FailedJob
+from lightning_transformer.compare.report.statistics import Effect
 
 SCHEMA = 1
 PlainValue = str | int | float | bool | None
@@ -44,25 +45,14 @@ class Margin:
 
 
 @dataclass(frozen=True)
-class VariantEffect:
-    """One variant against the baseline, as `statistics.Effect`; None where it cannot be said.
+class VariantEffect(Effect):
+    """An effect with what a report adds.
 
     Attributes:
         delta_percent: mean difference in percent of the baseline's mean.
         detectable: the difference that this many seeds find with a power of 80 %.
     """
 
-    delta: float
-    se: float | None
-    df: float
-    low: float | None
-    high: float | None
-    p: float | None
-    p_holm: float | None
-    n: int
-    method: str
-    n_needed: int | None
-    verdict: str
     delta_percent: float | None
     detectable: float | None
 
@@ -244,7 +234,7 @@ class LearningRates:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that a report says. Pages, tables and plots show it and compute nothing of their own."""
+    """All that a report has. Pages, tables and plots show it and compute nothing of their own."""
 
     schema: int
     title: str

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from lightning_transformer.compare.report.contents import (
     CurveLine,
+    Curves,
     PairedCurve,
     RankRow,
     Ranks,
@@ -21,7 +23,7 @@ from lightning_transformer.compare.report.statistics import kendall_tau, mean_in
 N_POINTS = 48
 FEWEST = 4  # validations, to draw a curve of them
 SHARES = (0.25, 0.5, 1.0)  # of the budget
-STABLE = 0.8  # a lower tau says that the order was still changing
+STABLE = 0.8  # a lower tau: the order was still changing
 
 
 def series_of(runs: Sequence[Run]) -> str | None:
@@ -50,13 +52,17 @@ def curve(run: Run, name: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
     return steps / max(run.result.steps or 0, steps[-1], 1) * (total or 0), y
 
 
-def curves(
-    design: Design, cells: Mapping[str, Sequence[int]], name: str, axis: str
-) -> list[CurveLine]:
+def over_both_axes(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> Curves:
     """Mean line per variant, and its paired difference from the baseline with a 95 % interval.
 
     cells: label to the seeds that are compared. Lines are interpolated onto the baseline's own x.
     """
+    return Curves(name, *(_lines(design, cells, name, axis) for axis in ("tokens", "seconds")))
+
+
+def _lines(
+    design: Design, cells: Mapping[str, Sequence[int]], name: str, axis: str
+) -> list[CurveLine]:
     drawn = {
         label: {seed: curve(design.cells[label][seed], name, axis) for seed in seeds}
         for label, seeds in cells.items()
@@ -87,12 +93,8 @@ def _grid(row: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
 
 def _paired(ours: Sequence[Any], base: Sequence[Any]) -> PairedCurve:
     grid = _grid([*base, *ours])
-    d = np.array(
-        [
-            np.interp(grid, *one) - np.interp(grid, *other)
-            for one, other in zip(ours, base, strict=True)
-        ]
-    )
+    pairs = zip(ours, base, strict=True)
+    d = np.array([np.interp(grid, *one) - np.interp(grid, *other) for one, other in pairs])
     n = len(d)
     found = PairedCurve(_list(grid), _list(d.mean(axis=0)), n)
     if n == 1:
@@ -109,32 +111,19 @@ def ranks(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> Rank
     """Whether the order was still changing: rankings at a quarter, half and all of the budget."""
     if len(cells) < 2:
         return None
-    at: dict[float, dict[str, float]] = {}
-    for share in SHARES:
-        means = {}
-        for label, seeds in cells.items():
-            values = [
-                float(np.interp(share, *curve(design.cells[label][seed], name, "share")))
-                for seed in seeds
-            ]
-            means[label] = float(np.mean(values))
-        at[share] = means
-    rows = [
-        RankRow(
-            variant=label,
-            losses=[at[share][label] for share in SHARES],
-            ranks=[1 + sorted(at[share].values()).index(at[share][label]) for share in SHARES],
-        )
-        for label in cells
-    ]
     labels = list(cells)
-    last = [at[1.0][label] for label in labels]
-    tau = [kendall_tau([at[share][label] for label in labels], last) for share in SHARES[:2]]
+    at = [[_loss_at(share, design, label, cells[label], name) for label in labels]
+          for share in SHARES]  # fmt: skip
+    _, half, last = at
+    rows = [
+        RankRow(label, [losses[i] for losses in at], [1 + sorted(x).index(x[i]) for x in at])
+        for i, label in enumerate(labels)
+    ]
+    tau = [kendall_tau(losses, last) for losses in at[:2]]
     crossed = [
-        [a, b]
-        for i, a in enumerate(labels)
-        for b in labels[i + 1 :]
-        if (at[0.5][a] - at[0.5][b]) * (at[1.0][a] - at[1.0][b]) < 0
+        [labels[a], labels[b]]
+        for a, b in combinations(range(len(labels)), 2)
+        if (half[a] - half[b]) * (last[a] - last[b]) < 0
     ]
     return Ranks(
         series=name,
@@ -145,3 +134,9 @@ def ranks(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> Rank
         still_changing=bool(tau[1] < STABLE),
         crossed=crossed,
     )
+
+
+def _loss_at(share: float, design: Design, label: str, seeds: Sequence[int], name: str) -> float:
+    """Mean loss of a variant's runs at a share of their steps."""
+    runs = [design.cells[label][seed] for seed in seeds]
+    return float(np.mean([np.interp(share, *curve(run, name, "share")) for run in runs]))

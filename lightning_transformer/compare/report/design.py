@@ -1,8 +1,8 @@
 """Runs as variants times seeds: what is compared, with what, and what must not be mixed."""
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from lightning_transformer.runs.result import DIVERGED
 
 LOWER = ("loss", "perplexity", "bits_per_byte", "ece", "nll", "error", "seconds")
 HIGHER = ("accuracy", "f1", "bleu", "chrf", "exact_match", "precision", "recall")
-# What must be the same in all runs, and the keys that change it when they are what is compared.
+# What must be the same in all runs, and the groups that change it when they are compared.
 SAME = {
     "data": ("data", "tokenizer", "packing", "task", "model"),
     "commit": (),
@@ -36,7 +36,7 @@ class Design:
 
     Attributes:
         cells: label to seed to run.
-        labels: the baseline first, then as they are called.
+        labels: the baseline first, then by name.
         chosen: how the baseline was chosen.
     """
 
@@ -51,6 +51,10 @@ class Design:
     @property
     def baseline(self) -> str:
         return self.labels[0]
+
+    @property
+    def runs(self) -> list[Run]:
+        return [run for row in self.cells.values() for run in row.values()]
 
     @property
     def seeds(self) -> list[int]:
@@ -92,23 +96,19 @@ def design(
     metric: str | None = None,
     better: str | None = None,
 ) -> Design:
-    """Sort runs into variants and seeds. Raises ValueError, in one line, where they do not fit."""
+    """Sort runs into variants and seeds; arguments as in `write.Wanted`.
+
+    Raises ValueError, in one line, for runs that are no such table.
+    """
     comparison = comparisons[0] if len(comparisons) == 1 else Comparison()
     if by and list(by) != comparison.by:
-        comparison = Comparison()  # what it says goes by other labels
+        comparison = Comparison()  # its labels are others
     keys = tuple(by or comparison.by or _swept(runs))
     cells: dict[str, dict[int, Run]] = defaultdict(dict)
     for run in runs:
         label = _label(run, keys, comparison)
-        other = cells[label].setdefault(run.seed, run)
-        if other is not run:
-            changed = _first_difference(other, run)
-            raise ValueError(
-                f"{other.folder} and {run.folder} are both {label} with seed={run.seed}"
-                + (f" and differ in {changed}; add it to --by" if changed else "; leave one out")
-            )
-    for label, row in cells.items():
-        _check_alike(label, list(row.values()))
+        _check_fits(run, label, cells[label])
+        cells[label][run.seed] = run
     chosen, how = _baseline(cells, keys, baseline, comparison)
     name = metric or comparison.metric
     _check_metric(name, runs)
@@ -118,31 +118,27 @@ def design(
     )
 
 
-def _check_alike(label: str, runs: Sequence[Run]) -> None:
-    for run in runs[1:]:
-        changed = [key for key in differences(runs[0], run) if key != "init_seed"]
-        if changed:
-            raise ValueError(
-                f"{runs[0].folder} and {run.folder} are both {label} and differ in {changed[0]}; "
-                "add it to --by"
-            )
+def _check_fits(run: Run, label: str, row: Mapping[int, Run]) -> None:
+    """Runs of a variant have different seeds and no other difference."""
+    other = row.get(run.seed) or next(iter(row.values()), run)
+    both = f"{other.folder} and {run.folder} are both {label}"
+    for key in differences(other, run):
+        if key != "init_seed" or run.seed in row:
+            raise ValueError(f"{both} and differ in {key}; add it to `by`")
+    if run.seed in row:
+        raise ValueError(f"{both} with seed={run.seed}; leave one out")
 
 
 def _swept(runs: Sequence[Run]) -> list[str]:
-    """The keys that were typed and differ, in the order of their first use."""
-    typed = dict.fromkeys(key for run in runs for key in run.overrides)
+    """The overridden keys that differ, in the order of their first use."""
     found = []
-    for key in typed:
+    for key in dict.fromkeys(key for run in runs for key in run.overrides):
         values = {run.overrides.get(key) for run in runs}
-        if None in values:  # typed in some runs only
-            values = {run.value(key) for run in runs if _has(run, key)}
+        if None in values:  # overridden in some runs only
+            values = {run.value(key) for run in runs if run.has(key)}
         if len(values) > 1:
             found.append(key)
     return found
-
-
-def _has(run: Run, key: str) -> bool:
-    return key in run.overrides or key in run.result.choices or key in run.config
 
 
 def _label(run: Run, keys: Sequence[str], comparison: Comparison) -> str:
@@ -159,7 +155,7 @@ def _baseline(
 ) -> tuple[str, str]:
     if asked is not None:
         if asked not in cells:
-            raise ValueError(f"--baseline {asked} is not one of {'; '.join(sorted(cells))}")
+            raise ValueError(f"baseline {asked} is not one of {'; '.join(sorted(cells))}")
         return asked, "as asked"
     if comparison.baseline:
         label = ",".join(f"{key}={comparison.baseline.get(key)}" for key in keys)
@@ -178,18 +174,18 @@ def _baseline(
 def _check_metric(metric: str, runs: Sequence[Run]) -> None:
     known = sorted({name for run in runs for name in run.result.metrics})
     if known and metric not in known:
-        raise ValueError(f"--metric {metric} is in none of the runs; they have {', '.join(known)}")
+        raise ValueError(f"metric {metric} is in none of the runs; they have {', '.join(known)}")
 
 
 def _lower_is_better(metric: str, better: str | None) -> bool:
     if better is not None:
         return better == "lower"
     name = metric.rsplit("/", 1)[-1]
-    if any(word in name for word in HIGHER):
+    if any(part in name for part in HIGHER):
         return False
-    if any(word in name for word in LOWER):
+    if any(part in name for part in LOWER):
         return True
-    raise ValueError(f"--metric {metric}: say --better lower or --better higher")
+    raise ValueError(f"metric {metric} needs the option `better`: lower or higher")
 
 
 # What must not be mixed
@@ -209,16 +205,12 @@ def identity(run: Run) -> dict[str, str]:
 
 
 def mixed(runs: Iterable[Run], by: Sequence[str], comparison: Comparison) -> dict[str, list[str]]:
-    """What differs between runs: name to the values; without what was swept or matched."""
-    seen: dict[str, dict[str, int]] = {name: defaultdict(int) for name in SAME}
-    for run in runs:
-        if run.result.status not in ("finished",):
-            continue
-        for name, value in identity(run).items():
-            seen[name][value] += 1
+    """What differs between finished runs: name to values; without what was swept or matched."""
+    known = [identity(run) for run in runs if run.result.status == "finished"]
     found = {}
-    for name, values in seen.items():
-        swept = any(key.split(".")[0] in SAME[name] for key in by)
+    for name, groups in SAME.items():
+        values = Counter(one[name] for one in known)
+        swept = any(key.split(".")[0] in groups for key in by)
         matched = name == "tokens" and comparison.match.axis in ("flops", "time")
         if len(values) > 1 and not swept and not matched:
             found[name] = [f"{v} ({n} runs)" for v, n in sorted(values.items())]
@@ -230,8 +222,8 @@ def refuse_mixed(found: dict[str, list[str]]) -> None:
     if found:
         name, values = next(iter(found.items()))
         raise ValueError(
-            f"the runs differ in {name}: {', '.join(values[:4])}; --split writes a report for "
-            "each, --force one with a warning"
+            f"the runs differ in {name}: {', '.join(values[:4])}; the option `force` compares them "
+            "with a warning, `split` of the command line writes a report for each"
         )
 
 
@@ -242,7 +234,7 @@ def differences(baseline: Run, run: Run) -> dict[str, tuple[Any, Any]]:
     """Every key of the configuration that differs: key to (in the baseline, here).
 
     A component is copied to where it is used (`norm` to `block.norm`, `model.block.norm`, ..), so a
-    key that another one ends with, with the same values, is not told again.
+    key that ends with another one of the same values is left out.
     """
     keys = {**baseline.config, **run.config}
     ours = {
@@ -260,7 +252,3 @@ def differences(baseline: Run, run: Run) -> dict[str, tuple[Any, Any]]:
 def _is_copy(key: str, pair: tuple[str, str], ours: dict[str, tuple[str, str]]) -> bool:
     parts = key.split(".")
     return any(ours.get(".".join(parts[i:])) == pair for i in range(1, len(parts)))
-
-
-def _first_difference(one: Run, other: Run) -> str | None:
-    return next(iter(differences(one, other)), None)

@@ -18,7 +18,7 @@ from lightning_transformer.compare.report.statistics import (
     holm,
     lr_sensitivity,
     mean_interval,
-    paired_t,
+    paired_p,
 )
 
 
@@ -41,11 +41,7 @@ def factors(design: Design, compared: Mapping[str, list[int]]) -> Factors | None
     base = (of(design.baseline)[a], of(design.baseline)[b])
     rows = sorted({x for x, _ in grid}, key=lambda x: (x != base[0], x))
     columns = sorted({y for _, y in grid}, key=lambda y: (y != base[1], y))
-    if (
-        len(rows) < 2
-        or len(columns) < 2
-        or any(pair not in grid for pair in product(rows, columns))
-    ):
+    if min(len(rows), len(columns)) < 2 or len(grid) < len(rows) * len(columns):
         return None
     y = {pair: np.array(values_of(design, label, compared[label])) for pair, label in grid.items()}
     found = []
@@ -64,7 +60,7 @@ def _interaction(row: str, column: str, d: np.ndarray) -> Interaction:
     low = high = p = None
     if len(d) > 1:
         low, high = map(float, mean_interval(d))
-        p = paired_t(d)[2]
+        p = paired_p(d)
     return Interaction(row, column, float(d.mean()), low, high, p, None)
 
 

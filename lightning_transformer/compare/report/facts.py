@@ -15,9 +15,7 @@ from lightning_transformer.compare.report.design import Design
 def warnings_of(design: Design, rows: Sequence[VariantRow]) -> list[str]:
     """What makes the numbers doubtful, one sentence each."""
     found = []
-    devices = sorted(
-        {run.result.device or "" for row in design.cells.values() for run in row.values()}
-    )
+    devices = sorted({run.result.device or "" for run in design.runs})
     if len(devices) > 1:
         found.append(f"Times are of several machines: {'; '.join(devices)}.")
     for row in rows:
@@ -27,9 +25,7 @@ def warnings_of(design: Design, rows: Sequence[VariantRow]) -> list[str]:
                 f"{row.verdict}: something is wrong, or the noise is larger than it seems. "
                 "Do not trust this report."
             )
-    dirty = {run.result.commit for row in design.cells.values() for run in row.values()
-             if (run.result.commit or "").endswith("-dirty")}  # fmt: skip
-    if dirty:
+    if any((run.result.commit or "").endswith("-dirty") for run in design.runs):
         found.append("The code had changes that were not committed.")
     return found
 
@@ -71,7 +67,7 @@ def _same_samples(design: Design) -> bool:
 
 def facts(design: Design) -> list[Fact]:
     """What all runs share, as text."""
-    some = [run for row in design.cells.values() for run in row.values()]
+    runs = design.runs
 
     def all_of(name: str, values: Iterable[str | None]) -> Fact:
         found = sorted({str(value) for value in values if value not in (None, "")})
@@ -82,14 +78,14 @@ def facts(design: Design) -> list[Fact]:
         "fixed": "not tuned per variant",
     }
     return [
-        all_of("data", (run.result.data.get("name") for run in some)),
-        all_of("data sha256", (str(run.result.data.get("sha256", ""))[:12] for run in some)),
-        all_of("commit", ((run.result.commit or "")[:7] for run in some)),
+        all_of("data", (run.result.data.get("name") for run in runs)),
+        all_of("data sha256", (str(run.result.data.get("sha256", ""))[:12] for run in runs)),
+        all_of("commit", ((run.result.commit or "")[:7] for run in runs)),
         Fact("learning rate", policy.get(design.comparison.lr.policy, "not tuned per variant")),
-        all_of("precision", (run.result.precision for run in some)),
-        all_of("device", (run.result.device for run in some)),
-        all_of("python", (run.result.versions.get("python") for run in some)),
-        all_of("torch", (run.result.versions.get("torch") for run in some)),
+        all_of("precision", (run.result.precision for run in runs)),
+        all_of("device", (run.result.device for run in runs)),
+        all_of("python", (run.result.versions.get("python") for run in runs)),
+        all_of("torch", (run.result.versions.get("torch") for run in runs)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Runs as their folders tell them, with the configuration of each; never slow, never torch."""
+"""Runs as recorded in their folders, each with its configuration; without torch."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from lightning_transformer.compare.report.comparison import (
 from lightning_transformer.runs.result import RunResult, find_results, read, read_history
 
 APART = ("screening", "logs")  # what `compare run` keeps beside the runs that it reports
-WHERE = ("seed", "sweep", "resume")  # they say where and how a run is done, not what it compares
+WHERE = ("seed", "sweep", "resume")  # where and how a run is done, not what it compares
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Run:
 
     @property
     def overrides(self) -> dict[str, str]:
-        """What was typed, key to value, without what only says where a run is done."""
+        """Overrides of the command line, key to value, without those of where a run is done."""
         pairs = (text.lstrip("+~").partition("=") for text in self.result.overrides)
         return {
             key: value
@@ -41,22 +41,26 @@ class Run:
             if key not in WHERE and not key.startswith(("hydra.", "callbacks.pause."))
         }
 
+    def has(self, key: str) -> bool:
+        """Whether the run has a value for a group or key."""
+        return key in self.overrides or key in self.result.choices or key in self.config
+
     def value(self, key: str) -> str:
-        """The value of a key: as typed, or as chosen by default."""
-        typed = self.overrides.get(key)
-        return typed if typed is not None else self.default(key)
+        """The value of a group or key: as overridden, or as chosen by default."""
+        overridden = self.overrides.get(key)
+        return overridden if overridden is not None else self.default(key)
 
     def default(self, key: str) -> str:
-        """The value of a key without what was typed; raises ValueError for one it does not have."""
+        """The value of a key without overrides; raises ValueError for one it does not have."""
         if key in self.result.choices:
             return str(self.result.choices[key])
         if key in self.config:
             return plain(self.config[key])
-        raise ValueError(f"{self.folder} has no key {key}; --by takes groups and keys of the runs")
+        raise ValueError(f"{self.folder} has no key {key}; `by` takes groups and keys of the runs")
 
 
 def plain(value: Any) -> str:
-    """A value of a configuration as one types it."""
+    """A value of a configuration as on the command line."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)

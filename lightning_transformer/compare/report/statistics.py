@@ -1,8 +1,8 @@
-"""How sure a difference is: variants with equal seeds, so that each seed is a block.
+"""How certain a difference is: variants with equal seeds, so that each seed is a block.
 
 y_vs is the metric of variant v at seed s, v = 0 the baseline; d_vs = y_vs - y_0s. A seed gives all
-variants the same samples and, where shapes agree, the same weights and dropout, which takes most of
-its share out of d. What a rule costs and how often it errs is simulated: docs/design/statistics.md.
+variants the same samples and, where shapes agree, the same weights and dropout, which removes most
+of the seed's variance from d. docs/design/statistics.md has the simulated error rates.
 """
 
 import math
@@ -22,12 +22,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Effect:
-    """One variant against the baseline.
+    """One variant against the baseline; in a report, numbers that are not finite are None.
 
     Attributes:
         delta: mean difference, in units of the metric.
         se: its standard error; nan with one seed.
-        df: degrees of freedom of that.
+        df: its degrees of freedom.
         low, high: 95 % interval of delta.
         p: two-sided, for this comparison alone.
         p_holm: the same, adjusted for all comparisons of the table.
@@ -39,12 +39,12 @@ class Effect:
     """
 
     delta: float
-    se: float
+    se: float | None
     df: float
-    low: float
-    high: float
-    p: float
-    p_holm: float
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
     n: int
     method: str
     n_needed: int | None
@@ -54,59 +54,45 @@ class Effect:
 def effects(y: Any, *, margin: float, lower_is_better: bool = True) -> list[Effect]:
     """Compare each row of y (k, n) with the first; columns are seeds.
 
-    A t-test of d for each row: SE = sd(d) / sqrt(n), n - 1 degrees of freedom (Student 1908). Noise
-    is not pooled over variants: where the baseline's is larger than the others', which no fallback
-    notices, a pool errs three times as often as it says.
+    A t-test of d for each row: SE = sd(d) / sqrt(n), n - 1 degrees of freedom (Student 1908). The
+    variance is not pooled over variants: if the baseline's is larger than the others', the error
+    rate of a pooled test is three times its level.
 
     margin: differences up to here, in units of the metric, are of no interest (Kruschke 2018); a
     variant is better or worse if p_holm < 0.05 and |delta| > margin, equal if two one-sided tests
-    say that it is within margin. Raises ValueError for less than two rows or values not finite.
+    place it within margin. Raises ValueError for less than two rows or values not finite.
     """
     table = np.asarray(y, dtype=float)
     if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 1:
         raise ValueError(f"y of shape {table.shape} must be (variants, seeds), at least (2, 1)")
     if not np.isfinite(table).all():
-        raise ValueError("y must be finite; leave out what diverged, and count it")
+        raise ValueError("y must be finite; leave out runs that diverged")
     if not margin >= 0:
         raise ValueError(f"margin={margin} must be >= 0, for example 0.005")
     d = table[1:] - table[0]
     delta, n = d.mean(axis=1), table.shape[1]
     if n == 1:
-        return [_of_one_seed(float(x)) for x in delta]
+        nan, inf = math.nan, math.inf
+        unknown = (nan, 0.0, -inf, inf, nan, nan, 1, "none", None, "no inference")
+        return [Effect(x, *unknown) for x in delta.tolist()]
     se, df = d.std(axis=1, ddof=1) / math.sqrt(n), n - 1.0
-    half = half_width(se, n)
     p = _two_sided(delta, se, df)
-    p_holm = holm(p)
+    columns = (delta, se, half_width(se, n), p, holm(p))
     found = []
-    for v in range(len(delta)):
-        x, error, adjusted = float(delta[v]), float(se[v]), float(p_holm[v])
+    for x, error, half, raw, adjusted in zip(*(c.tolist() for c in columns), strict=True):
         within = equivalent(x, error, df, margin)
         verdict = _verdict(x, adjusted, within, n, margin, lower_is_better)
-        undecided = verdict == "unresolved"
-        effect = Effect(
-            delta=x,
-            se=error,
-            df=df,
-            low=x - float(half[v]),
-            high=x + float(half[v]),
-            p=float(p[v]),
-            p_holm=adjusted,
-            n=n,
-            method="paired",
-            n_needed=_needed(error * math.sqrt(n), x, margin, n) if undecided else None,
-            verdict=verdict,
+        needed = None
+        if verdict == "unresolved":
+            needed = _needed(error * math.sqrt(n), x, margin, n)
+        found.append(
+            Effect(x, error, df, x - half, x + half, raw, adjusted, n, "paired", needed, verdict)
         )
-        found.append(effect)
     return found
 
 
-def _of_one_seed(delta: float) -> Effect:
-    nan, inf = math.nan, math.inf
-    return Effect(delta, nan, 0.0, -inf, inf, nan, nan, 1, "none", None, "no inference")
-
-
-def _two_sided(delta: Array, se: Array, df: float) -> Array:
-    """p of delta = 0; where nothing varies, 1 for no difference and 0 for any."""
+def _two_sided(delta: Any, se: Any, df: float) -> Array:
+    """p of delta = 0; without variance, 1 for no difference and 0 for any."""
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(delta == 0.0, 0.0, np.abs(delta) / se)
     return np.asarray(2 * stdtr(df, -t), dtype=float)
@@ -139,11 +125,11 @@ def half_width(se: Any, n: int) -> Any:
 
 
 def mean_interval(d: Any) -> tuple[Array, Array]:
-    """95 % interval of the mean over the first axis, of two values at least."""
+    """95 % interval of the mean over the first axis, which has at least two values."""
     values = np.asarray(d, dtype=float)
     n = len(values)
     if n < 2:
-        raise ValueError(f"{n} value: an interval needs two at least")
+        raise ValueError(f"{n} value: an interval needs at least two")
     center = values.mean(axis=0)
     half = half_width(values.std(axis=0, ddof=1) / math.sqrt(n), n)
     return np.asarray(center - half), np.asarray(center + half)
@@ -159,50 +145,44 @@ def holm(p: Any) -> Array:
     return adjusted
 
 
-def paired_t(d: Any) -> tuple[float, float, float]:
-    """t, degrees of freedom and two-sided p of a mean difference of zero (Student 1908)."""
+def paired_p(d: Any) -> float:
+    """Two-sided p of a mean difference of zero, of two values at least (Student 1908)."""
     values = np.asarray(d, dtype=float)
     n = len(values)
     if n < 2:
-        raise ValueError(f"{n} difference: a t-test needs two at least")
-    delta, se = values.mean(), values.std(ddof=1) / math.sqrt(n)
-    p = _two_sided(np.array([delta]), np.array([se]), n - 1.0)[0]
-    return (0.0 if delta == 0.0 else float(np.divide(delta, se))), n - 1.0, float(p)
+        raise ValueError(f"{n} difference: a t-test needs at least two")
+    return float(_two_sided(values.mean(), values.std(ddof=1) / math.sqrt(n), n - 1.0))
 
 
 def equivalent(delta: float, se: float, df: float, margin: float) -> bool:
-    """Whether the 90 % interval of delta is within +-margin: two one-sided tests.
-
-    Schuirmann 1987.
-    """
+    """Whether the 90 % interval of delta is within +-margin: two one-sided tests (1987)."""
     return bool(abs(delta) + stdtrit(df, 1 - ALPHA) * se < margin) or delta == se == 0.0
 
 
 def seeds_needed(sd: float, delta: float) -> int:
     """Seeds for a power of 80 %: (2.8 sd / delta)^2, sd that of differences (Lehr 1992)."""
     if delta == 0.0:
-        raise ValueError("delta=0.0 would need infinitely many seeds; ask about another difference")
+        raise ValueError("delta=0.0 needs infinitely many seeds; it must differ from 0, e.g. 0.01")
     return max(2, math.ceil((2.8 * sd / abs(delta)) ** 2))
 
 
 def minimal_detectable_effect(sd: float, n: int) -> float:
     """The difference that n seeds find with a power of 80 %; sd that of the differences.
 
-    sd / sqrt(n) times the non-centrality at which t, with n - 1 degrees of freedom, passes its 5 %
-    bar four times in five (Cohen 1988).
+    sd / sqrt(n) times the non-centrality at which t, with n - 1 degrees of freedom, exceeds its
+    critical value of 5 % with a probability of 80 % (Cohen 1988).
     """
     if n < 2:
-        raise ValueError(f"n={n} must be >= 2: one seed says nothing of noise")
-    bar = stdtrit(n - 1, 1 - ALPHA / 2)
-    return float(nctdtrinc(n - 1, 1 - POWER, bar) * sd / math.sqrt(n))
+        raise ValueError(f"n={n} must be >= 2: one seed has no variance")
+    critical = stdtrit(n - 1, 1 - ALPHA / 2)
+    return float(nctdtrinc(n - 1, 1 - POWER, critical) * sd / math.sqrt(n))
 
 
 def bootstrap(differences: Any, n_resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
     """95 % interval of the loss difference per token, over other test documents (Koehn 2004).
 
-    differences: (n_documents, 2): the difference of summed losses, its mean over seeds, and the
-    tokens of each document. Documents are drawn with replacement, and the ratio of the sums taken.
-    It answers "on other text?"; seeds answer "would it win again?".
+    differences: (n_documents, 2): difference of summed losses, averaged over seeds, and tokens of
+    each document. Documents are drawn with replacement; the statistic is the ratio of the sums.
     """
     pairs = np.asarray(differences, dtype=float)
     if pairs.ndim != 2 or pairs.shape[1] != 2 or not len(pairs):
@@ -228,29 +208,32 @@ def divergence_p(n_diverged: int, n: int, n_diverged_baseline: int, n_baseline: 
             raise ValueError(f"{name}={part} must be from 0 to {total}")
     from scipy.stats import fisher_exact  # only here, because it takes a second
 
-    table = [
-        [n_diverged, n - n_diverged],
-        [n_diverged_baseline, n_baseline - n_diverged_baseline],
-    ]
-    return float(fisher_exact(table)[1])
+    rows = ((n_diverged, n), (n_diverged_baseline, n_baseline))
+    return float(fisher_exact([[part, total - part] for part, total in rows])[1])
 
 
 def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float:
-    """Agreement of two rankings, tau-b: 1 the same, -1 the reverse, nan if all are tied (1938)."""
+    """Agreement of two rankings, tau-b: 1 the same, -1 the reverse, nan if all are tied (1938).
+
+    (concordant - discordant pairs) / sqrt(pairs not tied in a * pairs not tied in b). Not scipy's,
+    whose `scipy.stats` takes a second to import, as long as all other numbers of a report together.
+    """
     if len(a) != len(b):
         raise ValueError(f"rankings of {len(a)} and {len(b)} must be of one length")
-    from scipy.stats import kendalltau
-
-    return float(kendalltau(a, b)[0])
+    first, second = np.triu_indices(len(a), 1)
+    x, y = (np.sign(np.take(values, first) - np.take(values, second)) for values in (a, b))
+    with np.errstate(invalid="ignore"):
+        tau = (x @ y) / np.sqrt(np.count_nonzero(x)) / np.sqrt(np.count_nonzero(y))
+    return float(np.clip(tau, -1.0, 1.0))  # against rounding
 
 
 def lr_sensitivity(losses_by_lr: Mapping[float, float | None], loss_at_init: float) -> float:
     """Mean over learning rates of min(loss, loss at init) - best loss (Wortsman et al. 2023).
 
-    None or a loss that is not finite diverged, and counts as the loss at init; nan if all did.
+    A loss of None or not finite (diverged) counts as the loss at init; nan if all diverged.
     """
     if not losses_by_lr:
-        raise ValueError("losses_by_lr is empty: name a loss for each learning rate that was tried")
+        raise ValueError("losses_by_lr is empty; it maps each learning rate to its loss")
     capped = [
         loss_at_init if x is None or not math.isfinite(x) else min(x, loss_at_init)
         for x in losses_by_lr.values()

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from statistics import mean, stdev
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from lightning_transformer.compare.report.statistics import (
     holm,
     mean_interval,
     minimal_detectable_effect,
-    paired_t,
+    paired_p,
 )
 
 LOSSES = "document_losses.npy"  # of a run: (loss, count) of each test example
@@ -97,24 +96,22 @@ def _effect(
     """The effect as reported; of a variant that diverged, the difference of its other runs."""
     if effect is None and not d:
         return None
-    known = asdict(effect) if effect else _without_verdict(d)
+    known = effect or _without_verdict(d)
     base = mean(base_values) if base_values else 0.0
     detectable = None
     if len(d) > 1 and len(set(d)) > 1:
         detectable = minimal_detectable_effect(stdev(d), len(d))
-    percent = 100 * known["delta"] / abs(base) if base else None
-    return VariantEffect(**known, delta_percent=percent, detectable=detectable)
+    percent = 100 * known.delta / abs(base) if base else None
+    return VariantEffect(**asdict(known), delta_percent=percent, detectable=detectable)
 
 
-def _without_verdict(d: Sequence[float]) -> dict[str, Any]:
-    """The difference of the runs that did not diverge: shown, and no verdict drawn from it."""
-    n = len(d)
-    low, high = map(float, mean_interval(d)) if n > 1 else (None, None)
-    return {
-        "delta": mean(d), "se": stdev(d) / math.sqrt(n) if n > 1 else None, "df": n - 1,
-        "low": low, "high": high, "p": paired_t(d)[2] if n > 1 else None, "p_holm": None, "n": n,
-        "method": "paired", "n_needed": None, "verdict": "diverged",
-    }  # fmt: skip
+def _without_verdict(d: Sequence[float]) -> Effect:
+    """The difference of the runs that did not diverge: shown, but no verdict is based on it."""
+    n, se, low, high, p = len(d), None, None, None, None
+    if n > 1:
+        se, p = stdev(d) / math.sqrt(n), paired_p(d)
+        low, high = map(float, mean_interval(d))
+    return Effect(mean(d), se, n - 1, low, high, p, None, n, "paired", None, "diverged")
 
 
 def _other_text(design: Design, label: str, seeds: Sequence[int]) -> list[float] | None:

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +13,7 @@ from lightning_transformer.compare.report.design import design, identity, mixed,
 from lightning_transformer.compare.report.load import Run, load
 from lightning_transformer.compare.report.render.html import page
 from lightning_transformer.compare.report.render.markdown import markdown
-from lightning_transformer.compare.report.render.plots.files import (
-    all_plots,
-    draw,
-    javascript,
-)
+from lightning_transformer.compare.report.render.plots.files import all_plots, draw, javascript
 from lightning_transformer.compare.report.render.terminal import as_csv, terminal
 from lightning_transformer.compare.report.report import Report
 from lightning_transformer.runs.atomic import write_atomically
@@ -26,10 +21,10 @@ from lightning_transformer.runs.atomic import write_atomically
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a report is asked for.
+    """Which report to write.
 
     Attributes:
-        better: ``lower`` or ``higher``, for metrics whose name does not tell.
+        better: ``lower`` or ``higher``, for a metric whose name does not show it.
         margin_percent: of the baseline's mean; differences up to here do not matter.
         mixing: ``refuse``, ``split`` or ``force``, for runs that differ in what must be equal.
         page_only: leave out plots as files, Markdown and CSV.
@@ -106,7 +101,7 @@ def report_of(
 
 
 def _groups(runs: Sequence[Run], wanted: Wanted) -> list[list[Run]]:
-    """One group, or for split one of each kind of what must be equal; others join by data."""
+    """All runs as one group, or, for split, a group for each `identity` without its tokens."""
     if wanted.mixing != "split":
         return [list(runs)]
     groups: dict[tuple[str, ...], list[Run]] = defaultdict(list)
@@ -118,7 +113,7 @@ def _groups(runs: Sequence[Run], wanted: Wanted) -> list[list[Run]]:
 
 
 def _place(paths: Sequence[Path]) -> Path:
-    """Beside the runs; of several folders in one called after them all."""
+    """Where a report goes: beside the runs, or in a folder named after several."""
     first = paths[0] if paths[0].is_dir() else paths[0].parent
     if len(paths) == 1:
         return first
@@ -130,15 +125,12 @@ def files(report: Report, folder: Path, *, page_only: bool = False) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "report.json", report.to_json())
     plots = all_plots(report)
-    with ThreadPoolExecutor(1) as thread:  # the script takes as long as all the rest
-        script = thread.submit(javascript)
-        if not page_only:
-            pictures = folder / "report"
-            pictures.mkdir(exist_ok=True)
-            for name, plot in plots.items():
-                svg, pdf, png = draw(plot)
-                for end, picture in (("svg", svg), ("pdf", pdf), ("png", png)):
-                    write_atomically(pictures / f"{name}.{end}", picture)
-            write_atomically(folder / "report.md", markdown(report, list(plots)))
-            write_atomically(folder / "report.csv", as_csv(report))
-        write_atomically(folder / "report.html", page(report, plots, script.result()))
+    if not page_only:
+        pictures = folder / "report"
+        pictures.mkdir(exist_ok=True)
+        for name, plot in plots.items():
+            for end, picture in draw(plot)._asdict().items():
+                write_atomically(pictures / f"{name}.{end}", picture)
+        write_atomically(folder / "report.md", markdown(report, list(plots)))
+        write_atomically(folder / "report.csv", as_csv(report))
+    write_atomically(folder / "report.html", page(report, plots, javascript()))

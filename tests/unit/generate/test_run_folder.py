@@ -53,7 +53,7 @@ def test_no_run_names_the_newest_one(tmp_path: Path) -> None:
     ("status", "error", "said"),
     [
         ("failed", "ConfigError: data.path is missing", "failed with ConfigError: data.path is"),
-        ("running", None, "has not got to its first validation"),
+        ("running", None, "has not reached its first validation"),
         ("stopped", None, "the run is stopped"),
     ],
 )

@@ -1,15 +1,15 @@
-"""The report as one page that needs nothing else: no request, light and dark."""
+"""The report as one page without requests, light and dark."""
 
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Template
 from markupsafe import Markup
 
 from lightning_transformer.compare.report.contents import Contents
 from lightning_transformer.compare.report.render import numbers
-from lightning_transformer.compare.report.render.markdown import TEMPLATES
+from lightning_transformer.compare.report.render.markdown import environment
 from lightning_transformer.compare.report.render.palette import (
     DARK,
     LIGHT,
@@ -17,49 +17,35 @@ from lightning_transformer.compare.report.render.palette import (
     variables,
 )
 from lightning_transformer.compare.report.render.plots.style import MOST, Specification
-from lightning_transformer.compare.report.render.terminal import interval
 
 
 def page(report: Contents, plots: dict[str, Specification], javascript: str) -> str:
-    """The whole page. A number carries its place in report.json as data-path.
+    """The page. A number carries its place in report.json as data-path.
 
     plots: name to specification. javascript: Vega, Vega-Lite and Vega-Embed.
     """
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            report=report,
-            plots=plots,
-            light=variables(LIGHT),
-            dark=variables(DARK),
-            plots_json=_script(json.dumps(plots, ensure_ascii=False, allow_nan=False)),
-            dark_json=_script(json.dumps(dark_for_light())),
-            javascript=_script(javascript),
-        )
+    return _template("report.html.j2").render(
+        report=report,
+        plots=plots,
+        light=variables(LIGHT),
+        dark=variables(DARK),
+        plots_json=_script(json.dumps(plots, ensure_ascii=False, allow_nan=False)),
+        dark_json=_script(json.dumps(dark_for_light())),
+        javascript=_script(javascript),
+        heat=_heat(report),
     )
 
 
 def notebook(report: Contents, pictures: Sequence[str]) -> str:
     """The answer, the table of variants and pictures (SVG), for a notebook."""
-    template = _environment().get_template("notebook.html.j2")
+    template = _template("notebook.html.j2")
     return template.render(report=report, pictures=[Markup(svg) for svg in pictures])
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-    )
-    environment.globals |= {
-        "numbers": numbers, "interval": interval, "num": number_at, "text": text_at,
-        "heat": _heat, "MOST": MOST,
-    }  # fmt: skip
-    return environment
+def _template(name: str) -> Template:
+    found = environment(autoescape=True)
+    found.globals |= {"num": number_at, "text": text_at, "MOST": MOST}
+    return found.get_template(name)
 
 
 def number_at(place: str, value: Any, form: Callable[[Any], str] = numbers.number) -> str | Markup:
@@ -71,15 +57,19 @@ def number_at(place: str, value: Any, form: Callable[[Any], str] = numbers.numbe
 
 def text_at(place: str, text: Any) -> Markup:
     """Text with its place in report.json."""
-    return Markup('<span data-path="{}" data-words>{}</span>').format(place, text)
+    return Markup('<span data-path="{}" data-text>{}</span>').format(place, text)
 
 
-def _heat(report: Contents, difference: float) -> str:
-    """Background of a cell: blue is better, orange worse, stronger for a larger difference."""
-    most = max(abs(d) for row in report.variants for d in row.differences.values()) or 1.0
-    colour = "s1" if (difference < 0) == (report.better == "lower") else "s2"
-    share = round(45 * abs(difference) / most)
-    return f"background:color-mix(in srgb,var(--{colour}) {share}%,var(--paper))"
+def _heat(report: Contents) -> Callable[[float], str]:
+    """Background of a difference: blue is better, orange worse, stronger for a larger one."""
+    most = max((abs(d) for row in report.variants for d in row.differences.values()), default=0.0)
+
+    def background(difference: float) -> str:
+        colour = "s1" if (difference < 0) == (report.better == "lower") else "s2"
+        share = round(45 * abs(difference) / (most or 1.0))
+        return f"background:color-mix(in srgb,var(--{colour}) {share}%,var(--paper))"
+
+    return background
 
 
 def _script(text: str) -> Markup:

@@ -7,25 +7,27 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lightning_transformer.compare.report.contents import Contents
 from lightning_transformer.compare.report.render import numbers
-from lightning_transformer.compare.report.render.terminal import interval
-
-TEMPLATES = Path(__file__).with_name("templates")
 
 
 def markdown(report: Contents, pictures: Sequence[str] = ()) -> str:
-    """The whole report; pictures: names of the plots that lie in report/."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
+    """The report; pictures: names of the plots in report/."""
+    found = environment(autoescape=False)  # of HTML: `cell` escapes the bars of a table
+    found.filters |= {"cell": _cell}
+    return found.get_template("report.md.j2").render(report=report, pictures=pictures)
+
+
+def environment(*, autoescape: bool) -> Environment:
+    """What reads the templates of a report."""
+    found = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates"), encoding="utf-8"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # of HTML: Markdown escapes the bars of a table by `cell`
+        autoescape=autoescape,
     )
-    environment.globals |= {"numbers": numbers, "interval": interval}
-    environment.filters |= {"cell": _cell}
-    template = environment.get_template("report.md.j2")
-    return template.render(report=report, pictures=pictures)
+    found.globals |= {"numbers": numbers}
+    return found
 
 
 def _cell(text: object) -> str:

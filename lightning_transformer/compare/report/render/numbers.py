@@ -1,6 +1,12 @@
-"""Numbers and verdicts as a reader sees them, the same in page, Markdown and terminal."""
+"""Numbers and verdicts as text, the same in page, Markdown and terminal."""
 
-from lightning_transformer.compare.report.contents import Contents, Equality, VariantRow
+from lightning_transformer.compare.report.contents import (
+    Contents,
+    Equality,
+    Interaction,
+    VariantEffect,
+    VariantRow,
+)
 
 NOTHING = "–"
 NOT_TESTED = "not tested (needs at least 3 seeds)"
@@ -42,11 +48,8 @@ def short(value: float | None) -> str:
         return NOTHING
     for unit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
-            return (
-                f"{value / unit:.3g}{letter}"
-                if abs(value) / unit < 999.5
-                else f"{value / unit:.0f}{letter}"
-            )
+            scaled = value / unit
+            return f"{scaled:{'.3g' if abs(scaled) < 999.5 else '.0f'}}{letter}"
     return f"{value:.3g}"
 
 
@@ -55,8 +58,15 @@ def p_value(value: float | None) -> str:
     return NOTHING if value is None else "<0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
+def interval(effect: VariantEffect | Interaction | None) -> str:
+    """−0.0123 … +0.0045"""
+    if effect is None or effect.low is None:
+        return NOTHING
+    return f"{signed(effect.low)} … {signed(effect.high)}"
+
+
 def verdict(row: VariantRow) -> str:
-    """The verdict of a variant, in words."""
+    """The verdict of a variant as text."""
     if row.verdict == "unresolved":
         needed = row.effect.n_needed if row.effect else None
         return "no significant difference" + (f" (needs about {needed} seeds)" if needed else "")
@@ -72,11 +82,12 @@ def verdict(row: VariantRow) -> str:
 def sentences(report: Contents) -> list[str]:
     """The answer, one sentence per verdict."""
     base = report.variants[0].short
-    seeds = _counted(len(report.blocks.used), "seed")
+    n = len(report.blocks.used)
+    seeds = "1 seed" if n == 1 else f"{n} seeds"
     groups: dict[str, list[str]] = {}
     for row in report.variants[1:]:
-        word = "withheld" if row.verdict == "no inference" else row.verdict
-        groups.setdefault(word, []).append(row.short)
+        key = "withheld" if row.verdict == "no inference" else row.verdict
+        groups.setdefault(key, []).append(row.short)
     texts = {
         "better": f"{{}}: better than {base} ({seeds}).",
         "worse": f"{{}}: worse than {base} ({seeds}).",
@@ -88,8 +99,9 @@ def sentences(report: Contents) -> list[str]:
         "stopped": "{}: stopped early.",
         "no finished run": "{}: no finished run.",
     }
-    return [text.replace("{}", _listed(groups[word])) for word, text in texts.items()
-            if word in groups]  # fmt: skip
+    return [
+        text.replace("{}", _listed(groups[key])) for key, text in texts.items() if key in groups
+    ]
 
 
 def equality(one: Equality) -> str:
@@ -98,10 +110,6 @@ def equality(one: Equality) -> str:
         return "equal" if one.equal else "not equal"
     percent = f"{one.worst_percent:.3g}" if one.worst_percent >= 0.005 else "0"
     return f"equal (max. deviation {percent} %)" if one.equal else f"differs by up to {percent} %"
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _listed(names: list[str]) -> str:

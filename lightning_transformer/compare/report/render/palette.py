@@ -1,4 +1,4 @@
-"""Colours of a report, light and dark, told apart by colour-blind eyes (Okabe and Ito 2008)."""
+"""Colours of a report, light and dark, distinct for colour-blind eyes (Okabe and Ito 2008)."""
 
 LIGHT = {
     "ink": "#1d2126", "quiet": "#666d76", "rule": "#dfe2e6", "paper": "#ffffff", "band": "#eef1f4",

@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from lightning_transformer.compare.report.contents import Contents, Interaction, VariantEffect
+from lightning_transformer.compare.report.contents import Contents
 from lightning_transformer.compare.report.render import numbers
 
 COLOURS = {"better": "blue", "worse": "yellow", "diverged": "yellow", "equal": "green"}
@@ -22,15 +22,15 @@ def terminal(report: Contents) -> Group:
     table.add_column("verdict", overflow="fold")
     for row in report.variants:
         colour = COLOURS.get(row.verdict)
-        word = escape(numbers.verdict(row))
+        verdict = escape(numbers.verdict(row))
         table.add_row(
             escape(row.short),
             numbers.number(row.mean),
             numbers.number(row.sd),
             numbers.signed(row.effect.delta if row.effect else None),
-            interval(row.effect),
+            numbers.interval(row.effect),
             numbers.p_value(row.effect.p_holm if row.effect else None),
-            f"[{colour}]{word}[/]" if colour else word,
+            f"[{colour}]{verdict}[/]" if colour else verdict,
         )
     lines = [f"[red]warning[/]   {escape(text)}" for text in report.warnings]
     lines += [
@@ -40,13 +40,6 @@ def terminal(report: Contents) -> Group:
     base = report.baseline
     lines.append(f"baseline  {escape(base.variant)} ({escape(base.chosen)})")
     return Group(*lines, "", table, "", *map(escape, numbers.sentences(report)))
-
-
-def interval(effect: VariantEffect | Interaction | None) -> str:
-    """−0.0123 … +0.0045"""
-    if effect is None or effect.low is None:
-        return numbers.NOTHING
-    return f"{numbers.signed(effect.low)} … {numbers.signed(effect.high)}"
 
 
 def as_csv(report: Contents) -> str:

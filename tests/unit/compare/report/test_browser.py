@@ -73,6 +73,21 @@ def test_a_click_on_a_name_hides_its_line_and_another_shows_it(report: Path, pag
     page.wait(f"{lines} === 3")
 
 
+def test_a_click_on_a_name_of_the_forest_hides_the_variant_there(report: Path, page: Page) -> None:
+    page.open(report / "report.html")
+    marks = "document.querySelectorAll('[data-plot=forest] g.mark-symbol path').length"
+    shown = page.js(marks)
+    hidden = 2 + 5  # of `none`: the mean, the transparent point that has its tooltip, five seeds
+    name = "[data-plot=forest] g.role-axis-label text"
+    page.click(*center(page, name, "none"))
+    page.wait(f"{marks} === {shown - hidden}")
+    page.click(*center(page, name, "layernorm"))
+    page.wait(f"{marks} === {shown - 2 * hidden}")
+    page.click(*center(page, name, "none"))
+    page.wait(f"{marks} === {shown - hidden}")
+    assert page.js(f"document.querySelectorAll('[data-plot=loss_tokens] {LINE}').length") == 3
+
+
 def test_the_loss_axis_becomes_logarithmic(report: Path, page: Page) -> None:
     page.open(report / "report.html")
     path = f"document.querySelector('[data-plot=loss_tokens] {LINE}').getAttribute('d')"
@@ -89,7 +104,7 @@ def test_it_fits_and_asks_for_nothing(report: Path, page: Page, width: int, dark
     wide = "[...document.querySelectorAll('.plot svg')].filter(s => s.getBoundingClientRect()"
     assert page.js(f"{wide}.right > innerWidth).length") == 0
     assert page.js("getComputedStyle(document.querySelector('td')).position") == "sticky"
-    lines = "[...document.querySelectorAll('td.words')].map(e => e.getClientRects().length)"
+    lines = "[...document.querySelectorAll('td.text')].map(e => e.getClientRects().length)"
     assert set(page.js(lines)) == {1}
     paper = page.js("document.querySelector('.plot svg').style.backgroundColor")
     assert paper == page.js("getComputedStyle(document.documentElement).backgroundColor")

@@ -69,7 +69,7 @@ def test_every_number_of_the_page_stands_in_report_json(tmp_path: Path) -> None:
     made_sweep(tmp_path / "s", MEANS)
     content = report(tmp_path / "s", "--baseline", "norm=rmsnorm")
     page = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
-    shown = re.findall(r'<span data-path="([^"]+)"( data-words)?>([^<]*)</span>', page)
+    shown = re.findall(r'<span data-path="([^"]+)"( data-text)?>([^<]*)</span>', page)
     assert len(shown) > 80
     for place, words, text in shown:
         value = at(content, place)

@@ -3,10 +3,12 @@
 import json
 import math
 import re
+from importlib.metadata import version
 from typing import NamedTuple
 
 import altair as alt
 import vl_convert
+from altair.utils.schemapi import debug_mode
 
 from lightning_transformer.compare.report.contents import Contents
 from lightning_transformer.compare.report.render.plots.cost import COSTS, pareto
@@ -14,8 +16,10 @@ from lightning_transformer.compare.report.render.plots.curves import difference_
 from lightning_transformer.compare.report.render.plots.forest import forest
 from lightning_transformer.compare.report.render.plots.ranks import rank_lines
 from lightning_transformer.compare.report.render.plots.rates import learning_rates
-from lightning_transformer.compare.report.render.plots.style import Specification
+from lightning_transformer.compare.report.render.plots.style import HOVER, Specification
+from lightning_transformer.data.cache import cached
 
+SCRIPT = "window.vegaEmbed = vegaEmbed;"
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 
 
@@ -29,32 +33,35 @@ class Pictures(NamedTuple):
 
 def all_plots(report: Contents) -> dict[str, Specification]:
     """File name to specification, of the plots that have data."""
-    found = {
-        "forest": forest(report),
-        "loss_tokens": loss_curves(report, "tokens"),
-        "loss_seconds": loss_curves(report, "seconds"),
-        "difference_tokens": difference_curves(report, "tokens"),
-        "difference_seconds": difference_curves(report, "seconds"),
-        **{f"pareto_{key}": pareto(report, key, caption) for key, caption in COSTS},
-        "learning_rates": learning_rates(report),
-        "ranks": rank_lines(report),
-    }
+    with debug_mode(False):  # tests validate the specifications; each run would pay for it
+        found = {
+            "forest": forest(report),
+            "loss_tokens": loss_curves(report, "tokens"),
+            "loss_seconds": loss_curves(report, "seconds"),
+            "difference_tokens": difference_curves(report, "tokens"),
+            "difference_seconds": difference_curves(report, "seconds"),
+            **{f"pareto_{key}": pareto(report, key, caption) for key, caption in COSTS},
+            "learning_rates": learning_rates(report),
+            "ranks": rank_lines(report),
+        }
     return {name: plot for name, plot in found.items() if plot is not None}
 
 
 def draw(plot: Specification) -> Pictures:
     """SVG is made once; PDF and PNG are made from it."""
-    svg = to_svg(without_clips(plot))
+    svg = to_svg(still(plot))
     return Pictures(svg, vl_convert.svg_to_pdf(svg), vl_convert.svg_to_png(svg, scale=2))
 
 
-def without_clips(plot: Specification) -> Specification:
-    """The same plot with its data cut to the drawn range, which no picture leaves by zooming.
+def still(plot: Specification) -> Specification:
+    """The plot without what only a page needs: clip paths, and the points that the mouse finds.
 
-    PNG takes fifteen times as long with a clip path on each line.
+    No picture leaves the drawn range by zooming, so its data are cut to it instead: PNG takes
+    fifteen times as long with a clip path on each line.
     """
     found: Specification = json.loads(json.dumps(plot).replace('"clip": true', '"clip": false'))
-    rows = found["datasets"]
+    chart, rows = found.get("spec", found), found["datasets"]
+    chart["layer"] = [layer for layer in chart["layer"] if layer.get("name") != HOVER]
     low, high = found.get("usermeta", {}).get("range", (-math.inf, math.inf))
     if "lines" in rows:
         rows["lines"] = [row for row in rows["lines"] if low <= row["mean"] <= high]
@@ -75,6 +82,9 @@ def to_svg(plot: Specification) -> str:
 
 
 def javascript() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
-    found: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
-    return found
+    """Vega, Vega-Lite and Vega-Embed as one script; cached, because making it takes seconds."""
+    return cached(
+        "vega_embed",
+        f"{version('vl-convert-python')}-{VEGA_LITE}",
+        lambda: vl_convert.javascript_bundle(SCRIPT, vl_version=VEGA_LITE),
+    )

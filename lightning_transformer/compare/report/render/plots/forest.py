@@ -25,13 +25,15 @@ SHORT = {
 FAR = 20.0  # times the next variant's difference: not on the same scale
 DIFFERENCE = "+.4f"
 GAP = "\u00a0" * 8  # plain spaces are drawn as one
+HIDDEN = "indexof(hidden, {}) >= 0"
 NARROW = 330  # pixels: below, there is no room for the verdict beside the number
 
 
 def forest(report: Contents) -> Specification | None:
     """The large dot is the mean, the bar its interval, small dots are seeds, the band the margin.
 
-    What lies beyond the drawn range is drawn at its edge, the mean as an arrow.
+    What lies beyond the drawn range is drawn at its edge, the mean as an arrow. On the page a click
+    on a name hides it (page.js).
     """
     rows = [(row, row.effect) for row in report.variants if row.effect]
     if not rows:
@@ -41,6 +43,7 @@ def forest(report: Contents) -> Specification | None:
     effects = [_effect(row, effect, low, high) for row, effect in rows]
     chart = alt.layer(*_layers(effects, (low, high), _title(report, more)))
     chart = chart.resolve_axis(y="independent").properties(width=560, height=32 * len(rows))
+    chart = chart.add_params(alt.param(name="hidden", value=[]))
     return specification(
         chart,
         f"Difference in {report.metric} from the baseline",
@@ -67,7 +70,7 @@ def _effect(row: VariantRow, effect: VariantEffect, low: float, high: float) -> 
     return {
         "name": row.short, "variant": row.variant, "delta": effect.delta, "low": effect.low,
         "high": effect.high, "p_holm": effect.p_holm, "n": effect.n, "verdict": verdict(row),
-        "word": SHORT.get(row.verdict, row.verdict), "colour": _colour(row), "beyond": beyond,
+        "label": SHORT.get(row.verdict, row.verdict), "colour": _colour(row), "beyond": beyond,
         "other_low": other_low, "other_high": other_high,
     }  # fmt: skip
 
@@ -119,8 +122,11 @@ def _layers(
         return alt.Y("name:N", scale=alt.Scale(domain=order), axis=axis)
 
     colour = alt.Color("colour:N", scale=None, legend=None)
-    margin, seeds = alt.Chart(data("margin")), alt.Chart(data("seeds"))
-    chart = alt.Chart(data("effects"))
+    margin = alt.Chart(data("margin"))
+    chart, seeds = (
+        alt.Chart(data(name)).transform_filter(f"!({HIDDEN.format('datum.name')})")
+        for name in ("effects", "seeds")
+    )
     known = chart.transform_filter("isValid(datum.low)")
     other = chart.transform_filter("isValid(datum.other_low)")
     inside = chart.transform_filter("!isValid(datum.beyond)")
@@ -134,7 +140,7 @@ def _layers(
         margin.mark_rule(color=LIGHT["quiet"]).encode(x=alt.datum(0.0)),
         other.mark_rule(**rule).encode(x=x("other_low"), x2="other_high:Q", y=y(), color=colour),
         known.mark_rule(strokeWidth=2.2).encode(x=x("low"), x2="high:Q", y=y(), color=colour),
-        seeds.mark_circle(size=40, opacity=0.45).encode(
+        seeds.mark_circle(size=40, opacity=1, fillOpacity=0.45).encode(
             x=x("delta"), y=y(), color=colour, tooltip=seed_tips
         ),
         inside.mark_circle(size=110, opacity=1).encode(
@@ -164,20 +170,18 @@ def _tooltips() -> tuple[list[alt.Tooltip], list[alt.Tooltip]]:
     return mean, seed
 
 
-def _names() -> alt.Axis:
+def _names(orient: Any = "left", label: Any = alt.Undefined) -> alt.Axis:
+    """Variants on the y axis; label: an expression for what to write instead of the name."""
+    pale = {"condition": {"test": HIDDEN.format("datum.value"), "value": 0.35}, "value": 1}
     return alt.Axis(
-        title=None, orient="left", labelColor=LIGHT["ink"], labelFontSize=13, grid=False,
-        domain=False, ticks=False, labelPadding=12,
+        title=None, orient=orient, labelColor=LIGHT["ink"], labelFontSize=13, labelOpacity=pale,
+        grid=False, domain=False, ticks=False, labelPadding=12, labelExpr=label,
     )  # fmt: skip
 
 
 def _numbers(effects: list[dict[str, Any]]) -> alt.Axis:
     """Difference and verdict, as the labels of an axis at the right."""
     number = {row["name"]: signed(row["delta"]) for row in effects}
-    text = {row["name"]: f"{number[row['name']]}\u00a0\u00a0{row['word']}" for row in effects}
+    text = {row["name"]: f"{number[row['name']]}\u00a0\u00a0{row['label']}" for row in effects}
     long, short = (json.dumps(found, ensure_ascii=False) for found in (text, number))
-    return alt.Axis(
-        title=None, orient="right", labelColor=LIGHT["ink"], labelFontSize=13, grid=False,
-        domain=False, ticks=False, labelPadding=12,
-        labelExpr=f"width < {NARROW} ? {short}[datum.value] : {long}[datum.value]",
-    )  # fmt: skip
+    return _names("right", f"width < {NARROW} ? {short}[datum.value] : {long}[datum.value]")

@@ -12,8 +12,10 @@ from lightning_transformer.compare.report.render.palette import LIGHT, SERIES
 Specification = dict[str, Any]  # of Vega-Lite
 
 MOST = 40  # variants, the best, that plots show
-HALF = 440  # width of a plot that stands beside another
+HOVER = "hover"  # name of a layer of transparent points with tooltips
+HALF = 440  # width of a plot that has another beside it
 DASHES = ([1, 0], [5, 3], [2, 2])
+LEGEND = alt.Legend(title=None)
 SHAPES = ("circle", "square", "diamond")
 
 CONFIG: dict[str, Any] = {
@@ -47,24 +49,17 @@ class Series:
     shapes: list[str]
 
     def colour(self, *, by_click: bool = True) -> alt.Color:
-        legend = alt.Legend(title=None) if by_click else None
-        return alt.Color(
-            "name:N", scale=alt.Scale(domain=self.names, range=self.colours), legend=legend
-        )
+        legend = LEGEND if by_click else None
+        return alt.Color("name:N", scale=self._scale(self.colours), legend=legend)
 
     def dash(self) -> alt.StrokeDash:
-        return alt.StrokeDash(
-            "name:N",
-            scale=alt.Scale(domain=self.names, range=self.dashes),
-            legend=alt.Legend(title=None),
-        )
+        return alt.StrokeDash("name:N", scale=self._scale(self.dashes), legend=LEGEND)
 
     def shape(self) -> alt.Shape:
-        return alt.Shape(
-            "name:N",
-            scale=alt.Scale(domain=self.names, range=self.shapes),
-            legend=alt.Legend(title=None),
-        )
+        return alt.Shape("name:N", scale=self._scale(self.shapes), legend=LEGEND)
+
+    def _scale(self, marks: Sequence[Any]) -> alt.Scale:
+        return alt.Scale(domain=self.names, range=marks)
 
     def visible(self) -> alt.Parameter:
         """A click on a name of the legend hides it, a second one shows it again."""
@@ -114,6 +109,11 @@ def specification(chart: Any, description: str, **rows: list[dict[str, Any]]) ->
     found["config"] = CONFIG
     found["datasets"] = rows
     return found
+
+
+def hover_points(chart: alt.Chart) -> alt.Chart:
+    """Transparent points, which are easier to meet with the mouse than a line."""
+    return chart.mark_point(clip=True, opacity=0, size=80, filled=True).properties(name=HOVER)
 
 
 def zoom() -> alt.Parameter:

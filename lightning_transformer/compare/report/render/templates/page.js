@@ -29,7 +29,24 @@ async function draw(figure) {
   const options = {actions: false, renderer: "svg", tooltip: {theme: dark.matches ? "dark" : "light"}};
   const logarithmic = figure.classList.contains("logarithmic");
   if (views[name]) views[name].finalize();
+  if (name === "forest") options.patch = withClicks;
   views[name] = await vegaEmbed(figure.querySelector(".plot"), fitted(name, logarithmic), options);
+  if (name === "forest") views[name].view.addEventListener("click", hide);
+}
+
+// Vega-Lite binds a click to a legend, but not to the names on an axis.
+function withClicks(vega) {
+  for (const {orient, encode} of vega.axes)
+    if (orient === "left")
+      Object.assign(encode.labels, {interactive: true}).update.cursor = {value: "pointer"};
+  return vega;
+}
+
+function hide(event, item) {
+  if (item?.mark.role !== "axis-label") return;
+  const {view} = views.forest, hidden = view.signal("hidden"), name = item.datum.value;
+  const others = hidden.filter(one => one !== name);
+  view.signal("hidden", others.length < hidden.length ? others : [...hidden, name]).run();
 }
 
 const figures = [...document.querySelectorAll("[data-plot]")];
