@@ -213,18 +213,12 @@ def divergence_p(n_diverged: int, n: int, n_diverged_baseline: int, n_baseline: 
 
 
 def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float:
-    """Agreement of two rankings, tau-b: 1 the same, -1 the reverse, nan if all are tied (1938).
-
-    (concordant - discordant pairs) / sqrt(pairs not tied in a * pairs not tied in b). Not scipy's,
-    whose `scipy.stats` takes a second to import, as long as all other numbers of a report together.
-    """
+    """Agreement of two rankings, tau-b: 1 the same, -1 the reverse, nan if all are tied (1938)."""
     if len(a) != len(b):
         raise ValueError(f"rankings of {len(a)} and {len(b)} must be of one length")
-    first, second = np.triu_indices(len(a), 1)
-    x, y = (np.sign(np.take(values, first) - np.take(values, second)) for values in (a, b))
-    with np.errstate(invalid="ignore"):
-        tau = (x @ y) / np.sqrt(np.count_nonzero(x)) / np.sqrt(np.count_nonzero(y))
-    return float(np.clip(tau, -1.0, 1.0))  # against rounding
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(a, b)[0])
 
 
 def lr_sensitivity(losses_by_lr: Mapping[float, float | None], loss_at_init: float) -> float:
