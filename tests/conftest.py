@@ -20,6 +20,7 @@ from lightning_transformer.config.compose import composed, composer, register
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.paths import CONF
+from tests.helpers.refusals import companions
 
 torch.set_num_threads(1)
 MOST_WORKERS = 8  # a gigabyte each
@@ -33,13 +34,6 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 TINY = ("model.d_model=32", "data.seq_len=16", "data.batch_size=4")
 LABELS = ("one", "two", "three")
-
-
-# What an option is refused without, of groups whose default it does not go with.
-COMPANIONS = {
-    ("attention", "softcap"): {"kernel": "eager"},
-    ("attention", "talking_heads"): {"kernel": "eager"},
-}
 
 
 def options(group: str) -> list[str]:
@@ -72,12 +66,12 @@ def compose_config(*overrides: str) -> DictConfig:
 def exchanged(cfg: DictConfig, **choices: str) -> DictConfig:
     """A copy in which groups without defaults of their own have other options.
 
-    The same as composing with group=option, a hundred times as fast. What an option cannot do
-    without comes with it.
+    The same as composing with group=option, a hundred times as fast. Where an option is refused
+    beside one of the configuration, that one is exchanged too.
     """
     cfg = copy.deepcopy(cfg)
     for choice in tuple(choices.items()):
-        choices = COMPANIONS.get(choice, {}) | choices
+        choices = companions(cfg, *choice) | choices
     for group, option in choices.items():
         content = OmegaConf.load(CONF / group / f"{option}.yaml")
         assert "defaults" not in content, f"{group}={option} has to be composed"

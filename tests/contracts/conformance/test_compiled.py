@@ -13,8 +13,9 @@ from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn.stack import Stack
 from lightning_transformer.training.callbacks.compile_blocks import CompileBlocks
 from tests.conftest import options, tiny
-from tests.contracts.conformance.design import every_option, refused
+from tests.contracts.conformance.design import every_option
 from tests.contracts.conformance.models import IDS, features, made, near
+from tests.helpers.refusals import refused
 from tests.unit.tasks.drawn import drawn_batch
 
 KIND = "decoder_only"
