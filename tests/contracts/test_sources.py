@@ -14,7 +14,7 @@ import pytest
 from lightning_transformer.build import build
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.encode import NO_TAG
-from lightning_transformer.data.examples import Labelled, Pair, Tagged, Tokens
+from lightning_transformer.data.examples import Example, Labelled, Pair, Tagged, Tokens
 from lightning_transformer.data.sources import _stdlib
 from tests.conftest import compose_config, options
 from tests.helpers.variants import small
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     files = _stdlib.source_files()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIGHTNING_TRANSFORMER_CACHE", str(path / "cache"))
-        patch.setattr(_stdlib, "source_files", lambda: files[::6])
+        patch.setattr(_stdlib, "source_files", lambda: files[::10])
         yield path
 
 
@@ -104,14 +104,18 @@ def test_examples_fit_the_model_and_the_vocabulary(name: str, prepared: Prepared
                 assert example.label != NO_TAG
 
 
+def length(example: Example) -> int:
+    return max(map(len, example)) if isinstance(example, Pair) else len(example[0])
+
+
 @each
 def test_lengths_are_those_of_the_examples(name: str, prepared: Prepared) -> None:
     for split in prepared(name).splits.values():
-        indices = range(0, len(split), max(1, len(split) // 20))
-        found = [max(map(len, e)) if isinstance(e, Pair) else len(e[0])
-                 for e in (split.get(index, 0) for index in indices)]  # fmt: skip
+        # Without the last one: the rest of a text fills no row.
+        indices = range(0, len(split) - 1, max(1, len(split) // 20))
+        found = [length(split.get(index, 0)) for index in indices]
         if split.lengths is None:
-            assert len(set(found)) == 1
+            assert set(found) <= {SEQ_LEN + 1}
         else:
             assert len(split.lengths) == len(split)
             assert found == [split.lengths[index] for index in indices]
