@@ -13,12 +13,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.build import build_model
 from lightning_transformer.config.compose import composed, composer, register
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.models.base import Transformer
+from lightning_transformer.nn.attention.kernels.base import LimitedTraining
 from lightning_transformer.paths import CONF
 from tests.helpers.refusals import companions
 
@@ -43,7 +45,18 @@ def options(group: str) -> list[str]:
 
 def training_kernels() -> list[str]:
     """The kernels with gradients on a CPU; that others refuse is part of their contract."""
-    return [option for option in options("kernel") if option != "flex"]
+    return [option for option in options("kernel") if _trains_on_cpu(option)]
+
+
+@cache
+def _trains_on_cpu(option: str) -> bool:
+    kernel = instantiate(OmegaConf.load(CONF / "kernel" / f"{option}.yaml"))
+    try:
+        if isinstance(kernel, LimitedTraining):
+            kernel.check_training("cpu", 0.0)
+    except ValueError:
+        return False
+    return True
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -39,8 +39,9 @@ def run(folder: Path, *command: str) -> str:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """One in which the package of a checkout is imported, and pytest is no worker of another."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    """One in which the package of a checkout is imported; pytest and git are those of no other."""
+    others = ("PYTEST_", "GIT_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(others)}
     return {**kept, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
 
 
