@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightning_transformer.data.tokenizers.file import load_vocabulary
@@ -33,6 +33,7 @@ def test_round_trip_and_ids_of_text_only(vocabulary):
 
 
 @every
+@settings(deadline=None)
 @given(text=st.text())
 def test_any_text_without_unknown_parts_round_trips(vocabulary, text):
     ids = vocabulary.encode(text)
