@@ -13,13 +13,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.build import build_model
 from lightning_transformer.config.compose import composed, composer, register
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.models.base import Transformer
+from lightning_transformer.nn.attention.kernels.base import LimitedTraining
 from lightning_transformer.paths import CONF
+from tests.helpers.refusals import companions
 
 torch.set_num_threads(1)
 MOST_WORKERS = 8  # a gigabyte each
@@ -35,13 +38,6 @@ TINY = ("model.d_model=32", "data.seq_len=16", "data.batch_size=4")
 LABELS = ("one", "two", "three")
 
 
-# What an option is refused without, of groups whose default it does not go with.
-COMPANIONS = {
-    ("attention", "softcap"): {"kernel": "eager"},
-    ("attention", "talking_heads"): {"kernel": "eager"},
-}
-
-
 def options(group: str) -> list[str]:
     """The options of a config group, by the files that are there."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
@@ -49,7 +45,18 @@ def options(group: str) -> list[str]:
 
 def training_kernels() -> list[str]:
     """The kernels with gradients on a CPU; that others refuse is part of their contract."""
-    return [option for option in options("kernel") if option != "flex"]
+    return [option for option in options("kernel") if _trains_on_cpu(option)]
+
+
+@cache
+def _trains_on_cpu(option: str) -> bool:
+    kernel = instantiate(OmegaConf.load(CONF / "kernel" / f"{option}.yaml"))
+    try:
+        if isinstance(kernel, LimitedTraining):
+            kernel.check_training("cpu", 0.0)
+    except ValueError:
+        return False
+    return True
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -72,12 +79,12 @@ def compose_config(*overrides: str) -> DictConfig:
 def exchanged(cfg: DictConfig, **choices: str) -> DictConfig:
     """A copy in which groups without defaults of their own have other options.
 
-    The same as composing with group=option, a hundred times as fast. What an option cannot do
-    without comes with it.
+    The same as composing with group=option, a hundred times as fast. Where an option is refused
+    beside one of the configuration, that one is exchanged too.
     """
     cfg = copy.deepcopy(cfg)
     for choice in tuple(choices.items()):
-        choices = COMPANIONS.get(choice, {}) | choices
+        choices = companions(cfg, *choice) | choices
     for group, option in choices.items():
         content = OmegaConf.load(CONF / group / f"{option}.yaml")
         assert "defaults" not in content, f"{group}={option} has to be composed"

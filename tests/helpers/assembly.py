@@ -5,6 +5,7 @@ Composing takes longer than all that is then done with a model this small.
 
 from __future__ import annotations
 
+import inspect
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,15 @@ from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.models.decoder_only import DecoderOnly
 from lightning_transformer.models.encoder_decoder import EncoderDecoder
-from lightning_transformer.models.encoder_only import EncoderOnly
 from lightning_transformer.nn.init.normal import Normal
 from lightning_transformer.paths import CONF
-from lightning_transformer.tasks.causal_lm import CausalLM
-from lightning_transformer.tasks.masked_lm import MaskedLM
-from lightning_transformer.tasks.seq2seq import Seq2Seq
-from tests.conftest import compose_config, exchanged
+from tests.conftest import compose_config, exchanged, options
+from tests.helpers.variants import built_class
 
 MAX_LEN = 9
 # So that short rows and two layers see what they change.
 SMALLER = {"window": 3, "n_local": 1, "n_rope": 1, "n_prefix": 3, "block_len": 3}
 SMALLER |= {"chunk_size": 4, "n_first": 1}  # several chunks; both parts of a hybrid
-TASKS = {DecoderOnly: CausalLM, EncoderOnly: MaskedLM, EncoderDecoder: Seq2Seq}
 WORDS = ByteVocabulary()
 
 
@@ -39,11 +36,26 @@ def built(group: str, option: str) -> Any:
         cfg = compose_config(f"{group}={option}")
     else:
         cfg = exchanged(compose_config(), **{group: option})
+    shrink(cfg[group])
+    return build(cfg, group)
+
+
+def shrink(option: DictConfig) -> None:
+    """Set the sizes of an option, and of others in it, to those of short rows and two layers."""
     for key, value in SMALLER.items():
-        for node in (cfg[group], *cfg[group].values()):
+        for node in (option, *option.values()):
             if isinstance(node, DictConfig) and key in node:
                 node[key] = value
-    return build(cfg, group)
+
+
+@cache
+def _task_of(kind: type[Transformer]) -> Any:
+    """The first task of an architecture that has an output over the vocabulary."""
+    for task in (built_class("task", name) for name in options("task")):
+        over_vocabulary = "tie_embeddings" in inspect.signature(task).parameters
+        if over_vocabulary and (task.causal, task.needs_source) == (kind.causal, kind.has_source):
+            return task
+    raise AssertionError(f"no option of conf/task goes with {kind.__name__}")
 
 
 def _with(factory: Any, parts: dict[str, Any], file: Path) -> Any:
@@ -92,7 +104,7 @@ def assemble(
         layer_sharing=chosen("layer_sharing", "none"),
         stochastic_depth=0.0,
         init=init,
-        task=TASKS[kind](loss=built("loss", "cross_entropy"), tie_embeddings=tied),
+        task=_task_of(kind)(loss=built("loss", "cross_entropy"), tie_embeddings=tied),
         optimizer=None,
         schedule=None,
         vocabulary=WORDS,

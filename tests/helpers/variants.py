@@ -109,6 +109,12 @@ def model_of(task: str) -> str:
     return fits[0]
 
 
+def without_scores() -> list[str]:
+    """The kinds of attention on which no pattern, rotation or bias can act."""
+    kinds = {name: built_class("attention", name) for name in options("attention")}
+    return [name for name, kind in kinds.items() if not getattr(kind, "has_scores", True)]
+
+
 def source_of(example: type, *, own_files: bool = True) -> str:
     """A data source of a kind of example, one of the user's own files or one that needs none."""
     fits = [

@@ -7,11 +7,10 @@ which `make docs` writes (see `learn`); a test holds that they are refused, and 
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from tests.conftest import options
+from tests.helpers.refusals import parsed, refused
 
 GROUPS = (
     "attention",
@@ -28,21 +27,8 @@ GROUPS = (
     "embedding",
     "init",
 )
-REFUSED = Path(__file__).with_name("refused.json")
 
 Choice = tuple[str, str]  # group, option
-
-
-def refused() -> dict[str, dict[str, str]]:
-    """Per model: "group=option" or "group=option group=option" -> what is said."""
-    content = json.loads(REFUSED.read_text(encoding="utf-8"))
-    assert isinstance(content, dict)
-    return content
-
-
-def parsed(text: str) -> dict[str, str]:
-    """What "group=option group=option" chooses."""
-    return dict(part.split("=") for part in text.split())  # type: ignore[misc]
 
 
 def every_option() -> dict[str, list[str]]:

@@ -17,9 +17,10 @@ from collections.abc import Iterable, Mapping
 import torch
 
 from lightning_transformer.cards.refusals import FILE
-from tests.contracts.conformance.design import GROUPS, REFUSED, every_option, parsed, refused, rows
+from tests.contracts.conformance.design import GROUPS, every_option, rows
 from tests.contracts.conformance.models import KINDS
 from tests.helpers.assembly import assemble
+from tests.helpers.refusals import REFUSED, parsed, refused
 
 
 def why(kind: str, choices: dict[str, str]) -> str | None:
@@ -102,7 +103,7 @@ def _key(pair: Iterable[tuple[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    before = refused() if REFUSED.exists() else {}
+    before = refused()
     content = {kind: dict(sorted(learn(kind, before.get(kind, ())).items())) for kind in KINDS}
     REFUSED.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     lines = lines_of_cards(content)

@@ -11,17 +11,12 @@ import torch
 from torch import Tensor
 
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.models.decoder_only import DecoderOnly
-from lightning_transformer.models.encoder_decoder import EncoderDecoder
-from lightning_transformer.models.encoder_only import EncoderOnly
 from lightning_transformer.tasks.base import Batch
+from tests.conftest import options
 from tests.helpers.assembly import MAX_LEN, WORDS, assemble
+from tests.helpers.variants import built_class
 
-KINDS = {
-    "decoder_only": DecoderOnly,
-    "encoder_only": EncoderOnly,
-    "encoder_decoder": EncoderDecoder,
-}
+KINDS = {name: built_class("model", name) for name in options("model")}
 EXACT = 1e-10  # between two orders of the same float64 arithmetic
 LENGTHS = (MAX_LEN, 5)
 IDS = torch.randint(0, 256, (2, MAX_LEN), generator=torch.Generator().manual_seed(0))

@@ -207,24 +207,11 @@ def weights_follow_the_seed(kind: str, choices: Mapping[str, str], model: Any) -
     assert torch.equal(features(twin, IDS), features(model, IDS)), "state dict is not all of it"
 
 
-Check = Callable[[Transformer], None]
-OF_KIND: dict[str, tuple[Check, ...]] = {
-    "decoder_only": (
-        no_leak,
-        row_is_alone,
-        padding_changes_nothing,
-        cache_is_exact,
-        documents_are_alone,
-    ),
-    "encoder_only": (sees_both_sides, row_is_alone, padding_changes_nothing, documents_are_alone),
-    "encoder_decoder": (
-        no_leak,
-        row_is_alone,
-        padding_changes_nothing,
-        cache_is_exact,
-        source_is_read,
-    ),
-}
+def promises(model: Transformer) -> list[Callable[[Transformer], None]]:
+    """What a model keeps, by whether it is causal and whether it reads a source."""
+    of_direction = [no_leak, cache_is_exact] if model.causal else [sees_both_sides]
+    of_source = [source_is_read] if model.has_source else [documents_are_alone]
+    return [*of_direction, row_is_alone, padding_changes_nothing, *of_source]
 
 
 def check(kind: str, choices: Mapping[str, str]) -> None:
@@ -240,7 +227,7 @@ def check(kind: str, choices: Mapping[str, str]) -> None:
     with torch.no_grad():
         full: Tensor = features(model, IDS)
         assert full.isfinite().all(), "features are not finite"
-        for holds in OF_KIND[kind]:
+        for holds in promises(model):
             holds(model)
         kernels_agree(model, choices, kind)
         lower_precision_is_near(kind, choices)

@@ -12,9 +12,10 @@ from torch import nn
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn.stack import Stack
 from lightning_transformer.training.callbacks.compile_blocks import CompileBlocks
-from tests.conftest import options, tiny
-from tests.contracts.conformance.design import every_option, refused
+from tests.conftest import options, tiny, training_kernels
+from tests.contracts.conformance.design import every_option
 from tests.contracts.conformance.models import IDS, features, made, near
+from tests.helpers.refusals import refused
 from tests.unit.tasks.drawn import drawn_batch
 
 KIND = "decoder_only"
@@ -22,7 +23,8 @@ OPTIONS = [
     (group, option)
     for group, found in every_option().items()
     for option in found
-    if f"{group}={option}" not in refused()[KIND] and (group, option) != ("kernel", "flex")
+    if f"{group}={option}" not in refused()[KIND]
+    if group != "kernel" or option in training_kernels()
 ]
 
 

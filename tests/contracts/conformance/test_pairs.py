@@ -8,9 +8,10 @@ import json
 import pytest
 
 from lightning_transformer.cards.refusals import FILE
-from tests.contracts.conformance.design import designed, every_option, parsed, refused
+from tests.contracts.conformance.design import designed, every_option
 from tests.contracts.conformance.learn import lines_of_cards
 from tests.contracts.conformance.models import KINDS, made
+from tests.helpers.refusals import parsed, refused
 
 REFUSALS = refused()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from tests.conftest import options
 from tests.helpers.short_runs import DROPOUT, history, short, short_pairs, start
 
 FOLDER = Path(__file__).parent
@@ -25,7 +26,7 @@ COMMON = (
     "optimizer=adamw",
     *DROPOUT,
 )
-KINDS = ("decoder_only", "encoder_only", "encoder_decoder")
+KINDS = options("model")
 
 
 def typed(kind: str, folder: Path) -> list[str]:

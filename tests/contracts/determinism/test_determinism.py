@@ -14,13 +14,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.training.run import run
 from lightning_transformer.training.session import RunRequest
-from tests.conftest import compose_config, options
-from tests.contracts.determinism.reference import KINDS, N_STEPS, committed, losses
+from tests.conftest import compose_config
+from tests.contracts.determinism.reference import FOLDER, KINDS, N_STEPS, committed, losses
 from tests.helpers.short_runs import DROPOUT, difference, history, short, short_run
 
 
 def test_every_architecture_has_a_file() -> None:
-    assert set(KINDS) == set(options("model"))
+    assert {path.stem for path in FOLDER.glob("*.json")} == set(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,18 +11,13 @@ from torch import Tensor
 
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.tasks.base import Batch, Task
+from tests.conftest import options
+from tests.helpers.variants import model_of
 from tests.unit.tasks.drawn import examples
 
 EXACT = 1e-10  # between two orders of the same float64 arithmetic
 
-TASKS = {
-    "causal_lm": "decoder_only",
-    "multi_token": "decoder_only",
-    "masked_lm": "encoder_only",
-    "seq2seq": "encoder_decoder",
-    "classification": "encoder_only",
-    "tagging": "encoder_only",
-}
+TASKS = {task: model_of(task) for task in options("task")}
 
 
 def ragged(task: Task, n: int, *, seed: int = 0) -> Batch:

@@ -15,9 +15,9 @@ from lightning_transformer.decoding.decode import generate_tokens
 from lightning_transformer.decoding.sampler import choose, make_sampler
 from lightning_transformer.decoding.sampling import Sampling
 from tests.conftest import noise, options, tiny
-from tests.contracts.conformance.design import parsed, refused
 from tests.contracts.invariants.setting import EXACT
 from tests.helpers.assembly import MAX_LEN, WORDS, assemble
+from tests.helpers.refusals import parsed, refused
 
 LENGTHS = (5, 3, 4)  # at least as long as the prefix of pattern=prefix
 IDS = torch.randint(0, 256, (3, MAX_LEN), generator=torch.Generator().manual_seed(8))

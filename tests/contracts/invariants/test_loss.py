@@ -16,7 +16,7 @@ from lightning_transformer.data.tokenizers.characters import Characters
 from lightning_transformer.nn.loss.cross_entropy import CrossEntropy
 from lightning_transformer.tasks.base import IGNORE, Batch
 from lightning_transformer.tasks.causal_lm import CausalLM
-from tests.conftest import compose_config, noise, tiny
+from tests.conftest import compose_config, noise, options, tiny
 from tests.contracts.invariants.setting import (
     EXACT,
     TASKS,
@@ -204,7 +204,7 @@ def test_invariant_27_perplexity_and_bits_per_byte() -> None:
         assert abs(values["perplexity"] - float(wrong)) > 1e-2
 
 
-@pytest.mark.parametrize("kind", ["decoder_only", "encoder_only", "encoder_decoder"])
+@pytest.mark.parametrize("kind", options("model"))
 def test_invariant_37_initial_loss(kind: str) -> None:
     """Each architecture begins at ln V, at its default width.
 
@@ -217,7 +217,7 @@ def test_invariant_37_initial_loss(kind: str) -> None:
     assert abs(loss - math.log(model.task.vocabulary.size)) < 0.1
 
 
-@pytest.mark.parametrize("kind", ["decoder_only", "encoder_only", "encoder_decoder"])
+@pytest.mark.parametrize("kind", options("model"))
 def test_invariant_37_one_batch_is_learned_by_heart(kind: str) -> None:
     overrides = ("optimizer=adamw", "optimizer.lr=0.02", "optimizer.weight_decay=0.0")
     model = tiny(f"model={kind}", *overrides, "schedule.warmup_steps=10", dtype=torch.float32)

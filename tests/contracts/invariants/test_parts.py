@@ -22,6 +22,7 @@ from lightning_transformer.nn.norm.none import NoNorm
 from tests.conftest import noise, options, tiny, training_kernels
 from tests.contracts.invariants.setting import EXACT, ragged
 from tests.helpers.assembly import assemble, built
+from tests.helpers.variants import content
 
 D, H, K, T = 16, 4, 4, 5
 
@@ -64,14 +65,13 @@ def by_decay(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, fl
 
 
 @pytest.mark.parametrize("tied", ["true", "false"])
-@pytest.mark.parametrize("optimizer", [o for o in options("optimizer") if o != "adam"])
+@pytest.mark.parametrize("optimizer", options("optimizer"))
 def test_invariant_15_weight_decay_groups(optimizer: str, tied: str) -> None:
     """Matrices of the layers decay; gains, biases, tables and what is tied to one do not."""
-    own = ["optimizer.muon_weight_decay=0.25"] if optimizer in ("muon", "normuon") else []
+    own = [key for key in content("optimizer", optimizer) if key.endswith("weight_decay")]
     model = tiny(
         f"optimizer={optimizer}",
-        "optimizer.weight_decay=0.25",
-        *own,
+        *(f"optimizer.{key}=0.25" for key in own),
         "norm=layernorm",
         "position=learned",
         "attention.bias=true",

@@ -13,7 +13,7 @@ from lightning_transformer.cards.files import default_option, read_option
 from lightning_transformer.cards.page import card
 from lightning_transformer.cards.sizes import Cost, cost, difference
 from tests.conftest import options
-from tests.contracts.conformance.design import parsed, refused
+from tests.helpers.refusals import parsed, refused
 
 ROOT = Path(__file__).parents[3]
 

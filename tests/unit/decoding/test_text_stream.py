@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightning_transformer.data.tokenizers.base import Vocabulary
-from lightning_transformer.data.tokenizers.bpe import BPE
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
-from lightning_transformer.data.tokenizers.characters import Characters
 from lightning_transformer.data.tokenizers.subword import SubwordVocabulary
 from lightning_transformer.decoding.text_stream import BROKEN, TextStream
+from tests.helpers.vocabularies import trained
 
 TEXT = "Größe, 日本語 and 👩‍👩‍👧 at 5 €\n" * 3
+VOCABULARIES = trained(TEXT)
 
 
 def pieces(vocabulary: Vocabulary, ids: list[int], prompt: tuple[int, ...] = ()) -> list[str]:
@@ -32,11 +32,7 @@ def metaspace() -> SubwordVocabulary:
     return SubwordVocabulary(tokenizer)
 
 
-@pytest.mark.parametrize(
-    "vocabulary",
-    [ByteVocabulary(), BPE(vocab_size=270).train([TEXT]), Characters().train([TEXT])],
-    ids=["bytes", "bpe", "characters"],
-)
+@pytest.mark.parametrize("vocabulary", VOCABULARIES.values(), ids=VOCABULARIES.keys())
 def test_characters_come_out_whole(vocabulary: Vocabulary) -> None:
     ids = vocabulary.encode(TEXT).tolist()
     given = pieces(vocabulary, ids)

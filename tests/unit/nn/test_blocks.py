@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from lightning_transformer.nn.stack import Stack
-from tests.conftest import tiny
+from tests.conftest import options, tiny
 from tests.unit.tasks.drawn import drawn_batch
 
 DROPOUT = ("model.dropout=0.2", "residual.dropout=0.2", "attention.dropout=0.2")
-KINDS = ("decoder_only", "encoder_only", "encoder_decoder")
+KINDS = options("model")
 
 
 def stacks(model: Any) -> list[Stack]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,11 @@ from tests.unit.tasks.drawn import drawn_batch
 
 LOUD = ("init=normal", "init.std=0.4", "init.embedding_std=1.0")
 NUMBERS = [[0, 0, 0, 0, 1, 1, 1, 2], [5, 5, 6, 6, 6, 6, 6, 6]]
+
+
+def small_options(folder: Path) -> dict[str, Any]:
+    """Two tokens ahead: the four of the default take more steps to be learned by heart."""
+    return {"n_future": 2}
 
 
 def loud(n_future: int = 3, *overrides: str) -> Any:

@@ -5,21 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightning_transformer.data.tokenizers.bpe import BPE
-from lightning_transformer.data.tokenizers.bytes import Bytes
-from lightning_transformer.data.tokenizers.characters import Characters
 from lightning_transformer.data.tokenizers.file import load_vocabulary
+from tests.helpers.vocabularies import trained
 
 TEXT = "The quick brown fox — naïve façade, 12 € <s> </s> [MASK]\n\tand\r\n so on.\x00 " * 3
-OPTIONS = {
-    "bytes": Bytes(),
-    "characters": Characters(),
-    "bpe": BPE(vocab_size=300),
-}
-VOCABULARIES = {name: option.train([TEXT]) for name, option in OPTIONS.items()}
+VOCABULARIES = trained(TEXT)
 every = pytest.mark.parametrize("vocabulary", VOCABULARIES.values(), ids=VOCABULARIES.keys())
 
 
@@ -39,14 +32,24 @@ def test_round_trip_and_ids_of_text_only(vocabulary):
     assert vocabulary.decode(ids) == TEXT
 
 
-@pytest.mark.parametrize("name", ["bytes", "bpe"])
+@every
+@settings(deadline=None)
 @given(text=st.text())
-def test_any_text_round_trips_over_bytes(name, text):
-    vocabulary = VOCABULARIES[name]
+def test_any_text_without_unknown_parts_round_trips(vocabulary, text):
     ids = vocabulary.encode(text)
-    assert vocabulary.decode(ids) == text
-    assert not len(ids) or ids.max() < vocabulary.n_text
-    assert vocabulary.id_bytes[ids].sum() == len(text.encode())
+    assert set(ids[ids >= vocabulary.n_text].tolist()) <= {vocabulary.unk_id}
+    if vocabulary.unk_id not in ids:
+        assert vocabulary.decode(ids) == text
+        assert vocabulary.id_bytes[ids].sum() == len(text.encode())
+
+
+def test_some_vocabularies_know_any_text():
+    known = [
+        v
+        for v in VOCABULARIES.values()
+        if v.unk_id not in v.encode("unseen: \u03a9\u2248\u00e7 \U0001d11e")
+    ]
+    assert 1 < len(known) < len(VOCABULARIES)
 
 
 @every

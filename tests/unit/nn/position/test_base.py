@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lightning_transformer.nn.position.base import PositionEncoding
 from tests.conftest import options, tiny
+from tests.helpers.variants import without_scores
 
 SIZES = {"d_model": 8, "n_heads": 2, "head_dim": 4, "max_len": 5}
 
@@ -39,7 +40,7 @@ def test_the_hooks_say_whether_scores_are_changed(kind: type[PositionEncoding], 
     assert kind(**SIZES).acts_on_scores is acts
 
 
-@pytest.mark.parametrize("attention", ["linear", "mamba2", "gated_deltanet"])
+@pytest.mark.parametrize("attention", without_scores())
 def test_a_position_that_only_has_a_bias_is_refused_without_scores(attention: str) -> None:
     """Nothing but the hook is written, and yet the model is refused, in one line."""
     target = f"position._target_={__name__}.OnlyBias"

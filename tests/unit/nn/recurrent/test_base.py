@@ -19,10 +19,11 @@ from lightning_transformer.nn.recurrent.gated_deltanet import GatedDeltaNet
 from lightning_transformer.nn.recurrent.linear import LinearAttention
 from lightning_transformer.nn.recurrent.mamba2 import Mamba2
 from tests.conftest import noise
+from tests.helpers.variants import built_class, without_scores
 
 EXACT = 1e-10  # between two orders of the same float64 arithmetic
 D, T = 16, 11
-KINDS = (LinearAttention, Mamba2, GatedDeltaNet)
+KINDS = tuple(built_class("attention", name) for name in without_scores())
 CAUSAL = AttentionContext(is_causal=True)
 # Of two rows: pads on the left, on the right, between, all over, none; a row of pads alone.
 PADDINGS = (

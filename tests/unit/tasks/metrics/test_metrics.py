@@ -11,19 +11,13 @@ from torch import Tensor, nn
 
 from lightning_transformer.tasks.base import IGNORE, Batch, Task
 from tests.conftest import noise, options, tiny
+from tests.helpers.variants import content, model_of
 from tests.unit.tasks.drawn import examples
-
-MODEL = {
-    "causal_lm": "decoder_only",
-    "multi_token": "decoder_only",
-    "seq2seq": "encoder_decoder",
-}
 
 
 def task_of(option: str) -> Task:
-    model = MODEL.get(option, "encoder_only")
-    more = ["task.n_generated=0"] if option == "seq2seq" else []
-    return tiny(f"model={model}", f"task={option}", *more).task
+    more = ["task.n_generated=0"] if "n_generated" in content("task", option) else []
+    return tiny(f"model={model_of(option)}", f"task={option}", *more).task
 
 
 def cut(batch: Batch, first: int, last: int) -> Batch:

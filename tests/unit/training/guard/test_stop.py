@@ -11,7 +11,7 @@ from lightning_transformer.runs.result import read
 from lightning_transformer.tasks.causal_lm import CausalLM
 from lightning_transformer.training.guard import base
 from lightning_transformer.training.guard.stop import NonFinite
-from tests.conftest import compose_config
+from tests.conftest import compose_config, options
 from tests.helpers.short_runs import At, checkpoint, interrupt, short, short_run, type_in
 from tests.unit.training.guard.poison import BAD, Poison, equal, nan_gradient, nan_loss, saved
 
@@ -177,7 +177,7 @@ def test_no_step_waits(tmp_path, monkeypatch, elsewhere):
         guarding.clear()
 
     monkeypatch.setattr(base.Guard, "before_update", watched)
-    for choice in ("stop", "skip", "rewind"):
+    for choice in options("guard"):
         short_run(tmp_path / choice, *STEPS, "trainer.log_every=12", f"guard={choice}")
     assert asked == []
     assert reads
