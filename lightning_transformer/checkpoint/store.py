@@ -55,10 +55,6 @@ class Checkpoint:
         return sum(int(entry["bytes"]) for entry in self.files.values())
 
 
-def reached(point: str) -> None:
-    """Named points of the protocol of saving; does nothing. Tests crash here."""
-
-
 # -- writing ---------------------------------------------------------------------------------------
 
 
@@ -68,7 +64,6 @@ def begin(folder: Path, step: int) -> Path:
     temporary = folder / f"{TEMP_PREFIX}{_name(step)}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    reached("begun")
     return temporary
 
 
@@ -84,7 +79,6 @@ def commit(
 
     known: entries of files that have been digested while they were written, by name.
     """
-    reached("written")
     files = sorted(path for path in temporary.rglob("*") if path.is_file())
     names = [path.relative_to(temporary).as_posix() for path in files]
     with ThreadPoolExecutor(max_workers=1) as hashing:  # while the disk is at work
@@ -92,7 +86,6 @@ def commit(
         for path in files:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-        reached("synced")
         found = Checkpoint(
             temporary.parent / _name(step),
             step,
@@ -100,16 +93,11 @@ def commit(
             facts,
             dict(zip(names, entries, strict=True)),
         )
-    reached("hashed")
     _write_manifest(temporary, found)
-    reached("described")
     for path in {path.parent for path in files} | {temporary}:
         sync_folder(path)
-    reached("folder synced")
     os.rename(temporary, found.path)
-    reached("renamed")
     sync_folder(temporary.parent)
-    reached("done")
     return found
 
 
@@ -129,9 +117,7 @@ def prune(folder: Path, keep: int = KEEP) -> None:
             # A name that does not count comes first: half a checkpoint must not be found.
             removed = old.path.with_name(f"{TEMP_PREFIX}{old.path.name}.old")
             os.rename(old.path, removed)
-            reached("doomed")
             shutil.rmtree(removed)
-            reached("pruned")
 
 
 def clean(folder: Path) -> None:
