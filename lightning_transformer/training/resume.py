@@ -106,7 +106,7 @@ def _last_value(arguments: Sequence[str], key: str) -> str | None:
     return values[-1] if values else None
 
 
-def quoted(folder: Path) -> str:
+def quoted(folder: Path | str) -> str:
     """A folder as the value of an override."""
     text = str(folder).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"

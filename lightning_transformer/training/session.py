@@ -60,6 +60,7 @@ class RunRequest:
         *,
         resume: bool = False,
         in_sweep: bool = False,
+        swept: Sequence[str] = (),
     ) -> "RunRequest":
         """From what was typed and what Hydra chose; secrets among the overrides are hidden."""
         shown = redacted_overrides(overrides)
@@ -71,7 +72,7 @@ class RunRequest:
             chosen={k: v for k, v in groups.items() if any(o.startswith(f"{k}=") for o in shown)},
             resume=resume,
             in_sweep=in_sweep,
-            differing=dict(o.split("=", 1) for o in differing_overrides(shown)),
+            differing=dict(o.split("=", 1) for o in differing_overrides(shown, swept)),
         )
 
 
@@ -242,7 +243,8 @@ def _model(
     model = build_model(cfg, vocabulary=vocabulary, labels=labels, **seeds)
     with refusing(cfg, "data"):
         check_activations(cfg, model, data, vocabulary.size)
-    for line in notices(cfg, model, build(cfg, "pattern")):
+    match = request.choices.get("match", "none")
+    for line in notices(cfg, model, build(cfg, "pattern"), match):
         display.say(line)
     size = measure(model, cfg.data.seq_len)
     result.n_params, result.n_params_non_embedding = size.n_params, size.n_params_non_embedding

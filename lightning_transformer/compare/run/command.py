@@ -137,8 +137,8 @@ def read(argv: Sequence[str]) -> Request:
     """Understand what was typed."""
     config_dirs, dry_run, typed = split_flags(argv)
     config_dirs = [str(Path(folder).absolute()) for folder in config_dirs]
-    register(config_dirs)
-    with composer() as loader:
+    register()
+    with composer(config_dirs) as loader:
         return read_request(typed, loader, dry_run=dry_run, config_dirs=config_dirs)
 
 

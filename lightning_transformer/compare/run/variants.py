@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from lightning_transformer.compare.run.request import SCREENING_SEED, Request
 from lightning_transformer.config.compose import (
     chosen_groups,
+    chosen_options,
     composed,
     composer,
     groups,
@@ -26,7 +27,6 @@ INIT_SEED = "init_seed"  # changes the draw of the initial weights and nothing e
 RATES = ("optimizer.lr", "optimizer.muon_lr")
 LENGTHS = ("schedule.warmup_steps", "schedule.timescale")  # in steps, so part of the budget
 STEPS, VAL_EVERY = "trainer.max_steps", "trainer.val_every"
-NONE = "lightning_transformer.compare.run.match.none.NoMatch"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Variant:
         digest: of its configuration.
         accelerator: where its runs compute, with the number of devices of each.
         flops: of a training step, roughly; None where the sizes are not known by these names.
-        match: what is made equal (an option of the group), with the options of it that it has.
+        axis: what is made equal, an option of the group match: none, params, flops or time.
+        match: the options of it.
     """
 
     label: str
@@ -57,12 +58,8 @@ class Variant:
     accelerator: str = "auto"
     devices: int | str = 1
     flops: float | None = None
+    axis: str = "none"
     match: tuple[tuple[str, Any], ...] = ()
-
-    @property
-    def axis(self) -> str:
-        """What is made equal: none, params, flops or time."""
-        return str(dict(self.match).get("_target_", NONE)).split(".")[-2]
 
     @property
     def is_placebo(self) -> bool:
@@ -76,8 +73,9 @@ def label_of(values: Mapping[str, str]) -> str:
 
 def read_variants(asked: Request) -> list[Variant]:
     """Compose and check every variant, the baseline first; ConfigError in one line if one fails."""
-    preflight([*asked.shared, *(f"{key}={','.join(t)}" for key, t in asked.swept.items())])
-    with composer() as loader:
+    swept = [f"{key}={','.join(texts)}" for key, texts in asked.swept.items()]
+    preflight([*asked.shared, *swept], asked.config_dirs)
+    with composer(asked.config_dirs) as loader:
         options = groups(loader)
         found = [
             _variant(dict(zip(asked.swept, texts, strict=True)), asked, options)
@@ -130,6 +128,7 @@ def _variant(values: dict[str, str], asked: Request, options: dict[str, list[str
             data.get("seq_len"),
             data.get("batch_size"),
         ),
+        axis=chosen_options(typed)["match"],
         match=tuple(sorted((str(key), value) for key, value in cfg.match.items())),
     )
 

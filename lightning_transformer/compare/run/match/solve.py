@@ -18,8 +18,8 @@ from lightning_transformer.errors import ConfigError
 
 def solve(asked: dict[str, Any]) -> dict[str, Any]:
     """label -> changes and residual. Raises ConfigError in one line that names the variant."""
-    register(asked["config_dirs"])
-    with composer():
+    register()
+    with composer(asked["config_dirs"]):
         baseline = composed(asked["baseline"])
         variants = {label: composed(typed) for label, typed in asked["variants"].items()}
     found = {}

@@ -25,8 +25,7 @@ def test_the_residual_is_that_of_the_axis(tmp_path, axis, residual):
         (tmp_path / name).mkdir()
         result.write(tmp_path / name)
     one = plan()
-    target = f"lightning_transformer.runs.match.{axis}.X"
-    one.variants = [replace(v, match=(("_target_", target),)) for v in one.variants]
+    one.variants = [replace(v, axis=axis) for v in one.variants]
     found = matched(one, tmp_path, {"norm=a": "a", "norm=b": "b"})
     assert found["axis"] == axis
     expected = {} if residual is None else {"norm=b": pytest.approx(residual)}
