@@ -1,4 +1,4 @@
-"""What a run needs before its first step, and the order in which a run is refused."""
+"""What a run needs before its first step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -121,15 +121,7 @@ class Session:
 def prepare(cfg: DictConfig, request: RunRequest, result: RunResult, display: Display) -> Session:
     """Make all parts of a run, and write into the result what is known before the first step.
 
-    A run is refused (ConfigError) in this order, cheap checks first:
-
-    1. options of the data, of all components and of their combination; sizes that this machine
-       cannot hold: `check_build`, with a model that has no memory for its weights
-    2. options of the guard, the callbacks, the loggers and the trainer; its device
-    3. data that cannot be read, or are fewer than a batch
-    4. resuming: damaged checkpoints, more steps done than max_steps, other data than before
-    5. activations of a step that would not fit into memory, once the vocabulary is known
-    6. a disk without room for two checkpoints
+    Raises ConfigError in one line; see `training.preflight` for what is checked, in this order.
     """
     data = build(cfg, "data")
     assert isinstance(data, DataModule)

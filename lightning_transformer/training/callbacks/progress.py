@@ -1,4 +1,8 @@
-"""The console of a run: one quiet line that moves, or plain lines where nobody watches."""
+"""The console of a run: one line that moves in a terminal, plain lines elsewhere.
+
+Lightning's RichProgressBar counts the batches of an epoch, where a run counts optimizer steps
+("Epoch 2/-2" with max_steps), and writes nothing to a file or pipe before training has ended.
+"""
 
 import sys
 import time
@@ -11,7 +15,7 @@ from rich.text import Text
 
 
 class Display:
-    """Shows how far, how good, how fast and how long still. Contract and silent version in one."""
+    """Shows step, loss, speed and time left; this base class, the contract, shows nothing."""
 
     def start(self, step: int, total: int) -> None: ...
 
@@ -29,7 +33,7 @@ class Display:
 
 
 class ConsoleDisplay(Display):
-    """What both displays print alike."""
+    """Messages, tables and samples, the same in both displays."""
 
     def __init__(self, console: Console) -> None:
         self.console = console

@@ -25,6 +25,9 @@ class History(Logger):
     comes out of order. Only rank zero writes. Lightning's ``epoch`` is left out, because runs
     count in optimizer steps.
 
+    Lightning's CSVLogger deletes the file of an earlier start, so that a resumed run would lose its
+    rows. It writes a row per call, several for one step, and keeps up to 100 steps in memory.
+
     Args:
         folder: the run folder; rows of an earlier start are kept until `truncate`.
     """
