@@ -79,7 +79,7 @@ def main() -> None:
         if n_jobs > 1 and not flags.multirun:
             _refuse(ConfigError("several values for one key make a sweep: add -m"))
         swept = swept_keys(parse(overrides))
-    sys.argv[1:] = [*flags.rest, *overrides]
+        sys.argv[1:] = [*flags.rest, *overrides]
     name_folders(swept)
 
     def job(cfg: DictConfig) -> float | None:
