@@ -47,7 +47,7 @@ def build(cfg: DictConfig, group: str, **sizes: Any) -> Any:
 
 @contextmanager
 def refusing(cfg: DictConfig, group: str) -> Iterator[None]:
-    """Within, a ValueError is the user's to mend: a ConfigError of one line."""
+    """Within, a ValueError is a user's error: it becomes a ConfigError of one line."""
     try:
         yield
     except ValueError as error:
@@ -57,14 +57,14 @@ def refusing(cfg: DictConfig, group: str) -> Iterator[None]:
 def _line(cfg: DictConfig, group: str, error: BaseException) -> str:
     """One line that begins with the key, or at least with the group.
 
-    A component knows its options by their own names: where it says `dropout=1.0 must be`, those
-    groups are named that hold this value.
+    A component knows its options by their own names: for `dropout=1.0 must be`, those groups are
+    named that hold this value.
     """
     text = " ".join(str(error).split())
-    said = re.match(r"(\w+)=(\S+) ", text)
-    if said is None:
+    option = re.match(r"(\w+)=(\S+) ", text)
+    if option is None:
         return text if re.match(r"\w+(\.\w+)+[= ]", text) else f"{group}: {text}"
-    name, value = said.groups()
+    name, value = option.groups()
     nodes = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(nodes, dict)
     if name in nodes:  # a group, such as position=rope, or a key without one

@@ -4,7 +4,7 @@
     .metadata          which part of which tensor lies where
     rest.pt            everything else, with the names of the tensors in their places
 
-The contents are those of an ordinary checkpoint, whole or in parts. Nothing here unpickles code:
+The contents are those of an ordinary checkpoint. Nothing here unpickles code:
 torch itself would, in `.metadata`.
 """
 
@@ -59,7 +59,7 @@ def save_sharded(checkpoint: dict[str, Any], folder: Path) -> None:
 
 
 def load_sharded(folder: Path, like: Like | None = None) -> dict[str, Any]:
-    """Read a checkpoint: whole tensors on the CPU, or such as like(name, shape, dtype) gives.
+    """Read a checkpoint: full tensors on the CPU, or such as like(name, shape, dtype) gives.
 
     With like, every process has to call it. Raises ValueError for a damaged or foreign folder.
     """

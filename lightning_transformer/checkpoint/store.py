@@ -1,11 +1,11 @@
-"""Checkpoint folders that are whole or not there, and known to be undamaged.
+"""Checkpoint folders that are complete or absent, and known to be undamaged.
 
     checkpoints/step-200/           what a trainer writes: state.ckpt, a file or a folder of shards
     checkpoints/step-200/manifest.json     step, metrics, SHA-256 of every file, digests, versions
 
-A checkpoint is written beside its place under a name of its own, put on the disk, and renamed: a
-crash leaves the older ones and litter, never half of one. A step is never written over. A bit that
-flips later is found by the digests. Only the standard library, so that reading costs nothing.
+A checkpoint is written beside its place under a temporary name, synced to the disk, and renamed: a
+crash leaves the older ones and temporary files, never half of one. A step is never written over. A
+bit that flips later is found by the digests. Standard library only, so that reading costs nothing.
 """
 
 import errno
@@ -17,7 +17,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -103,7 +103,7 @@ def commit(
 
 def add_metrics(found: Checkpoint, metrics: dict[str, float]) -> Checkpoint:
     """Note the validation of a checkpoint that was written before it."""
-    later = Checkpoint(found.path, found.step, metrics, found.facts, found.files)
+    later = replace(found, metrics=metrics)
     _write_manifest(found.path, later)
     return later
 
@@ -187,7 +187,7 @@ def verify(path: Path) -> Checkpoint:
 
 
 def newest(folder: Path, say: Say) -> Checkpoint | None:
-    """The newest undamaged checkpoint; what is wrong with newer ones is said, a line each."""
+    """The newest undamaged checkpoint; says what is wrong with newer ones, a line each."""
     for step, path in _steps(folder).items():
         try:
             return verify(path)

@@ -1,4 +1,4 @@
-"""Composing configurations, and saying in one line what is wrong with what was typed.
+"""Composes configurations, and reports in one line what is wrong with what was typed.
 
 Hydra alone answers a misspelt key with advice to add it; here it names the nearest right one.
 """
@@ -32,8 +32,8 @@ from lightning_transformer.runs.naming import job_name, override_key, run_suffix
 from lightning_transformer.runs.result import config_sha256
 
 OPTIONAL_GROUPS = ("preset", "experiment", "debug")  # none of them by default
-# What Hydra says of a group, or of an option's part such as attention@attention.first, if the other
-# choices have no place for it.
+# Hydra's message for a group, or an option's part such as attention@attention.first, that no other
+# choice uses.
 UNUSED = re.compile(
     r"Could not override '([^'@]+(?='. No match in the defaults list)"
     r"|[^']+@[^']+(?='.\sDid you mean to override \w+\?$))",
@@ -160,7 +160,7 @@ def parse(arguments: Sequence[str], loader: ConfigLoader | None = None) -> list[
 
 
 def values(override: Override) -> list[str]:
-    """The one or several overrides that it stands for, as text."""
+    """The one or several overrides that a typed one means, as text."""
     if override.is_discrete_sweep():
         key = override.get_key_element()
         return [f"{key}={value}" for value in override.sweep_string_iterator()]

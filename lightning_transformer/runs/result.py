@@ -1,4 +1,4 @@
-"""What a run says about itself: `result.json`, and the CSV of its logged metrics.
+"""What a run records about itself: `result.json`, and the CSV of its logged metrics.
 
 Standard library only: `compare` and people's scripts read runs without importing torch.
 """
@@ -20,7 +20,7 @@ SCHEMA = 2  # 1: before the packages had their present names; no such run can be
 RESULT_FILE = "result.json"
 HISTORY_FILE = "metrics.csv"
 TRACEBACK_FILE = "traceback.txt"  # of a run that failed
-# How a run ends that its learning rate was too much for: the same again would end the same.
+# The error of a run whose learning rate was too high: repeating it would end the same.
 DIVERGED = re.compile(r"NonFinite: |TrainingError: .*\bspikes?\b")
 STATUSES = ("running", "finished", "failed", "stopped")
 
@@ -83,7 +83,7 @@ class RunResult:
     config_sha256: str | None = None
 
     def write(self, folder: Path) -> Path:
-        """Write ``folder/result.json`` whole or not at all, and return its path.
+        """Write ``folder/result.json`` completely or not at all, and return its path.
 
         NaN and infinity become null, which every JSON reader takes.
         """
