@@ -29,20 +29,11 @@ def build(cfg: DictConfig, group: str, **sizes: Any) -> Any:
     # Resolved first: instantiate would look up chained references in a copy that lacks their roots.
     node = OmegaConf.to_container(cfg[group], resolve=True)
     assert isinstance(node, dict)
-    try:
+    with refusing(cfg, group):
         if not sizes:
             return instantiate(node, _convert_="all")
         # Called afterwards, because instantiate copies what it is given.
         return instantiate(node | {"_partial_": True}, _convert_="all")(**sizes)
-    except InstantiationException as error:
-        cause: BaseException = error
-        while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
-            cause = cause.__cause__
-        if isinstance(cause, ValueError | ImportError):
-            raise ConfigError(_line(cfg, group, cause)) from error
-        raise cause from error
-    except ValueError as error:
-        raise ConfigError(_line(cfg, group, error)) from error
 
 
 @contextmanager
@@ -50,8 +41,13 @@ def refusing(cfg: DictConfig, group: str) -> Iterator[None]:
     """Within, a ValueError is a user's error: it becomes a ConfigError of one line."""
     try:
         yield
-    except ValueError as error:
-        raise ConfigError(_line(cfg, group, error)) from error
+    except (InstantiationException, ValueError) as error:
+        cause: BaseException = error
+        while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, ValueError | ImportError):
+            raise ConfigError(_line(cfg, group, cause)) from error
+        raise cause from error
 
 
 def _line(cfg: DictConfig, group: str, error: BaseException) -> str:

@@ -105,12 +105,9 @@ def check_node(node: Any, key: str) -> None:
 def check_component(node: DictConfig, name: str, key: str) -> None:
     """Refuse model.norm=layernorm where norm=layernorm is meant."""
     group = OmegaConf.select(node._get_root(), name)
-    if isinstance(group, DictConfig) and "_target_" in group and not _is_node(node[name]):
+    is_component = isinstance(group, DictConfig) and "_target_" in group
+    if is_component and not isinstance(node[name], DictConfig | ListConfig):
         raise ConfigError(f"{key}={node[name]} names no component: write {name}={node[name]}")
-
-
-def _is_node(value: Any) -> bool:
-    return isinstance(value, DictConfig | ListConfig)
 
 
 def check_arguments(node: DictConfig, key: str) -> None:

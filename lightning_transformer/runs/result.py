@@ -98,9 +98,7 @@ def read(path: Path) -> RunResult:
     """Read a ``result.json``, given as the file or as the folder that holds it.
 
     Keys that this version does not know are left out, so that a newer writer may add some.
-
-    Raises:
-        ValueError: when there is no such file, it is not JSON, or its schema is another one.
+    Raises ValueError when there is no such file, it is not JSON, or its schema is another one.
     """
     path = Path(path)
     file = path / RESULT_FILE if path.is_dir() else path
@@ -142,8 +140,7 @@ def _check_schema(file: Path, schema: object) -> None:
 def find_results(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield every ``result.json`` at or below the given paths, sorted, each file once.
 
-    Raises:
-        ValueError: when one of the paths does not exist.
+    Raises ValueError when one of the paths does not exist.
     """
     found: dict[Path, Path] = {}
     for path in map(Path, paths):
@@ -167,9 +164,7 @@ def read_history(path: Path) -> dict[str, list[tuple[int, float]]]:
 
     Steps are optimizer steps in ascending order; ``seconds`` is one of the series. A last line
     without its line end is what an interrupted write leaves, and is not read.
-
-    Raises:
-        ValueError: when there is no such file or a line in it does not fit the header.
+    Raises ValueError when there is no such file or a line in it does not fit the header.
     """
     path = Path(path)
     file = path / HISTORY_FILE if path.is_dir() else path

@@ -15,7 +15,13 @@ from rich.text import Text
 
 
 class Display:
-    """Shows step, loss, speed and time left; this base class, the contract, shows nothing."""
+    """Shows messages, tables and samples; a subclass shows step, loss, speed and time left too.
+
+    console: None = nothing is shown.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(quiet=True)
 
     def start(self, step: int, total: int) -> None: ...
 
@@ -23,20 +29,7 @@ class Display:
 
     def validated(self, step: int, values: Mapping[str, float]) -> None: ...
 
-    def say(self, text: str) -> None: ...
-
-    def show(self, table: Table) -> None: ...
-
-    def sample(self, given: str, output: str, expected: str) -> None: ...
-
     def stop(self) -> None: ...
-
-
-class ConsoleDisplay(Display):
-    """Messages, tables and samples, the same in both displays."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
 
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
@@ -51,7 +44,7 @@ class ConsoleDisplay(Display):
                 self.console.print(Text(shorten(text.strip())), soft_wrap=True)
 
 
-class RichDisplay(ConsoleDisplay):
+class RichDisplay(Display):
     """One moving line at the bottom of a terminal; validations scroll away above it."""
 
     def __init__(self, console: Console) -> None:
@@ -84,7 +77,7 @@ class RichDisplay(ConsoleDisplay):
             self._progress = None
 
 
-class PlainDisplay(ConsoleDisplay):
+class PlainDisplay(Display):
     """A line per interval, for logs and pipes; at least `pause` seconds apart."""
 
     def __init__(self, console: Console, pause: float = 10.0) -> None:
