@@ -1,4 +1,4 @@
-"""Lines for the user: what to know at the start of a run, and what was reached at its end."""
+"""Messages to the user at the start and at the end of a run."""
 
 import os
 import shlex

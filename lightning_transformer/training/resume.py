@@ -1,4 +1,4 @@
-"""Going on with a run: which arguments it had, and what may differ from then."""
+"""Resuming a run: the arguments it had, and what may differ now."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
