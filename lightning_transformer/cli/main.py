@@ -58,6 +58,9 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("lightning_transformer").setLevel(logging.INFO)
     register()
+    for folder in flags.config_dir:
+        if not os.path.isdir(folder):
+            _refuse(ConfigError(f"--config-dir={folder} is not a folder; name one that exists"))
     if flags.help:
         with composer(flags.config_dir) as loader:
             print(help_page(groups(loader)))
