@@ -29,42 +29,38 @@ def build(cfg: DictConfig, group: str, **sizes: Any) -> Any:
     # Resolved first: instantiate would look up chained references in a copy that lacks their roots.
     node = OmegaConf.to_container(cfg[group], resolve=True)
     assert isinstance(node, dict)
-    try:
+    with refusing(cfg, group):
         if not sizes:
             return instantiate(node, _convert_="all")
         # Called afterwards, because instantiate copies what it is given.
         return instantiate(node | {"_partial_": True}, _convert_="all")(**sizes)
-    except InstantiationException as error:
+
+
+@contextmanager
+def refusing(cfg: DictConfig, group: str) -> Iterator[None]:
+    """Within, a ValueError is a user's error: it becomes a ConfigError of one line."""
+    try:
+        yield
+    except (InstantiationException, ValueError) as error:
         cause: BaseException = error
         while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
             cause = cause.__cause__
         if isinstance(cause, ValueError | ImportError):
             raise ConfigError(_line(cfg, group, cause)) from error
         raise cause from error
-    except ValueError as error:
-        raise ConfigError(_line(cfg, group, error)) from error
-
-
-@contextmanager
-def refusing(cfg: DictConfig, group: str) -> Iterator[None]:
-    """Within, a ValueError is the user's to mend: a ConfigError of one line."""
-    try:
-        yield
-    except ValueError as error:
-        raise ConfigError(_line(cfg, group, error)) from error
 
 
 def _line(cfg: DictConfig, group: str, error: BaseException) -> str:
     """One line that begins with the key, or at least with the group.
 
-    A component knows its options by their own names: where it says `dropout=1.0 must be`, those
-    groups are named that hold this value.
+    A component knows its options by their own names: for `dropout=1.0 must be`, those groups are
+    named that hold this value.
     """
     text = " ".join(str(error).split())
-    said = re.match(r"(\w+)=(\S+) ", text)
-    if said is None:
+    option = re.match(r"(\w+)=(\S+) ", text)
+    if option is None:
         return text if re.match(r"\w+(\.\w+)+[= ]", text) else f"{group}: {text}"
-    name, value = said.groups()
+    name, value = option.groups()
     nodes = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(nodes, dict)
     if name in nodes:  # a group, such as position=rope, or a key without one

@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from lightning_transformer.api.overrides import check_overrides
-from lightning_transformer.config.compose import composed, composer
+from lightning_transformer.config.compose import chosen_options, composed, composer
 from lightning_transformer.errors import ConfigError, Stopped
 from lightning_transformer.runs.naming import RUNS, check_place, run_suffix
 from lightning_transformer.runs.result import RESULT_FILE, RunResult, read
@@ -64,7 +62,7 @@ def train(
         raise ConfigError(f"{place} holds a run already; choose another folder")
     with composer():
         cfg = composed(overrides)
-        request = RunRequest.of(place, overrides, _choices(overrides))
+        request = RunRequest.of(place, overrides, chosen_options(overrides))
     hidden = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
     with hidden:
         try:
@@ -84,14 +82,3 @@ def _new_folder(overrides: Sequence[str]) -> Path:
         number += 1
         place = Path(f"{name}~{number}")
     return place
-
-
-def _choices(overrides: Sequence[str]) -> dict[str, str | None]:
-    """Group -> option, as Hydra chose them. Call within composer()."""
-    from hydra import compose
-
-    chosen = OmegaConf.to_container(
-        compose("config", list(overrides), return_hydra_config=True).hydra.runtime.choices
-    )
-    assert isinstance(chosen, dict)
-    return {str(key): option for key, option in chosen.items()}

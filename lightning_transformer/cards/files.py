@@ -3,14 +3,16 @@
 import inspect
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from lightning_transformer.config.compose import composer, groups, register
+import yaml
+
+from lightning_transformer.config.compose import chosen_options, composer, groups, register
 from lightning_transformer.config.signatures import UnknownTarget, docstring
 from lightning_transformer.paths import CONF
 
 GROUP = re.compile(r"\$\{\w+\}")  # a value that is another group's option
-KEY = re.compile(r"^(?P<key>[a-z]\w*): *(?P<value>[^#]*?) *(?:# *(?P<text>.+))?$")
 
 
 @dataclass(frozen=True)
@@ -43,25 +45,40 @@ def all_groups() -> dict[str, list[str]]:
 
 def default_option(group: str) -> str | None:
     """What the default run has of a group."""
-    for file in ("config.yaml", "model/decoder_only.yaml"):
-        text = (CONF / file).read_text(encoding="utf-8")
-        found = re.search(rf"^  - (?:/{group}@_global_.)?{group}: (\w+)", text, re.MULTILINE)
-        if found and found[1] != "null":
-            return found[1]
-    return None
+    return _default_options().get(group)
+
+
+@cache
+def _default_options() -> dict[str, str]:
+    register()
+    with composer():
+        return chosen_options([])
 
 
 def read_option(group: str, name: str) -> Option:
     """Read the file of an option. Raises FileNotFoundError for those of plug-ins."""
-    lines = Path(CONF / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    text = Path(CONF / group / f"{name}.yaml").read_text(encoding="utf-8")
+    lines = text.splitlines()
     title = next((x[1:].strip() for x in lines if x.startswith("# ") and "@package" not in x), "")
-    target = next((x.split(":", 1)[1].strip() for x in lines if x.startswith("_target_:")), "")
-    keys = []
-    for line in lines:
-        found = KEY.match(line)
-        if found and found["key"] != "defaults" and not GROUP.match(found["value"]):
-            keys.append(Key(found["key"], found["value"], found["text"] or ""))
+    root = yaml.compose(text, yaml.SafeLoader)
+    target, keys = "", []
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else []:
+        if key.value == "_target_":
+            target = value.value
+        elif key.value != "defaults" and not key.value.startswith("_"):
+            found = _key(lines[key.end_mark.line], key, value)
+            if not GROUP.match(found.default):
+                keys.append(found)
     return Option(group, name, title, target, tuple(keys), _doc(target))
+
+
+def _key(line: str, key: yaml.Node, value: yaml.Node) -> Key:
+    """A key with its default as written, "" for a node of several lines, and the line's comment."""
+    end, default = key.end_mark.column, ""
+    if value.end_mark.line == key.end_mark.line:
+        end = value.end_mark.column
+        default = line[value.start_mark.column : end]
+    return Key(key.value, default, line[end:].partition("#")[2].strip())
 
 
 def _doc(target: str) -> str:

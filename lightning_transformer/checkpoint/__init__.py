@@ -1,1 +1,1 @@
-"""Checkpoints on disk: folders with a manifest of digests, written whole or not at all."""
+"""Checkpoints on disk: folders with a manifest of digests, written completely or not at all."""

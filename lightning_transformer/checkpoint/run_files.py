@@ -72,7 +72,7 @@ def read_state(path: Path) -> dict[str, Any]:
         if is_sharded(path):
             return load_sharded(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError:  # torch's own words recommend to load it all the same
+    except UnpicklingError:  # torch's message recommends to load it all the same
         raise ValueError(
             f"{path} cannot be read (it is damaged, or holds more than tensors and plain "
             "values; nothing in it was run)"

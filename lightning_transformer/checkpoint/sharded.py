@@ -4,7 +4,7 @@
     .metadata          which part of which tensor lies where
     rest.pt            everything else, with the names of the tensors in their places
 
-The contents are those of an ordinary checkpoint, whole or in parts. Nothing here unpickles code:
+The contents are those of an ordinary checkpoint. Nothing here unpickles code:
 torch itself would, in `.metadata`.
 """
 
@@ -44,11 +44,11 @@ def save_sharded(checkpoint: dict[str, Any], folder: Path) -> None:
     """Write a checkpoint whose tensors may be DTensors; to be called on every process."""
     tensors: dict[str, Tensor] = {}
     rest = {
-        key: _taken_out(value, key, tensors) if key in _PARTS else value
+        key: _extract_tensors(value, key, tensors) if key in _PARTS else value
         for key, value in checkpoint.items()
     }
     folder.mkdir(parents=True, exist_ok=True)
-    with _one_process_will_do():
+    with _without_warning():
         writer = dcp.FileSystemWriter(folder)
         dcp.save(tensors, storage_writer=writer, no_dist=not dist.is_initialized())
     if not dist.is_initialized() or dist.get_rank() == 0:
@@ -59,7 +59,7 @@ def save_sharded(checkpoint: dict[str, Any], folder: Path) -> None:
 
 
 def load_sharded(folder: Path, like: Like | None = None) -> dict[str, Any]:
-    """Read a checkpoint: whole tensors on the CPU, or such as like(name, shape, dtype) gives.
+    """Read a checkpoint: full tensors on the CPU, or such as like(name, shape, dtype) gives.
 
     With like, every process has to call it. Raises ValueError for a damaged or foreign folder.
     """
@@ -74,13 +74,14 @@ def load_sharded(folder: Path, like: Like | None = None) -> dict[str, Any]:
     }
     alone = like is None or not dist.is_initialized()
     try:
-        with _one_process_will_do():
+        with _without_warning():
             dcp.load(tensors, storage_reader=_Reader(folder), no_dist=alone)
-    except CheckpointException as error:  # no Exception: it would pass by all who catch those
+    except CheckpointException as error:  # derives from BaseException only
         first = str(next(iter(error.failures.values()), error)).splitlines()[0]
         raise ValueError(f"{folder} cannot be read ({first})") from None
     return {
-        key: _put_back(value, tensors) if key in _PARTS else value for key, value in rest.items()
+        key: _insert_tensors(value, tensors) if key in _PARTS else value
+        for key, value in rest.items()
     }
 
 
@@ -113,8 +114,8 @@ def read_metadata(folder: Path) -> Metadata:
 
 
 @contextmanager
-def _one_process_will_do() -> Iterator[None]:
-    """DCP warns where there is but one, which is what is wanted then."""
+def _without_warning() -> Iterator[None]:
+    """Within, DCP does not warn that there is only one process, which is intended here."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.distributed is disabled.*")
         yield
@@ -156,35 +157,37 @@ class _Records(pickle.Unpickler):
             "PurePosixPath",
             "WindowsPath",
         ):
-            return PurePosixPath  # where it was written, which nobody asks
+            return PurePosixPath  # where it was written, which is not used
         is_dtype = module == "torch" and isinstance(getattr(torch, name, None), torch.dtype)
         if not is_dtype and (module, name) not in self._allowed:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}; nothing in it was run")
         return super().find_class(module, name)
 
 
-def _taken_out(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+def _extract_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """The value with each tensor replaced by its name, under which it is in tensors."""
     if isinstance(value, Tensor):
         tensors[name] = value
         return _MARK + name
     if isinstance(value, dict):
-        return {key: _taken_out(item, f"{name}/{key}", tensors) for key, item in value.items()}
+        return {
+            key: _extract_tensors(item, f"{name}/{key}", tensors) for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return type(value)(_taken_out(v, f"{name}/{i}", tensors) for i, v in enumerate(value))
+        return type(value)(_extract_tensors(v, f"{name}/{i}", tensors) for i, v in enumerate(value))
     return value
 
 
-def _put_back(value: Any, tensors: dict[str, Tensor]) -> Any:
+def _insert_tensors(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, str) and value.startswith(_MARK):
         name = value.removeprefix(_MARK)
         if name not in tensors:
             raise ValueError(f"the checkpoint lacks {name}")
         return tensors[name]
     if isinstance(value, dict):
-        return {key: _put_back(item, tensors) for key, item in value.items()}
+        return {key: _insert_tensors(item, tensors) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_put_back(item, tensors) for item in value)
+        return type(value)(_insert_tensors(item, tensors) for item in value)
     return value
 
 

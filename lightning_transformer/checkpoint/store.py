@@ -1,11 +1,11 @@
-"""Checkpoint folders that are whole or not there, and known to be undamaged.
+"""Checkpoint folders that are complete or absent, and known to be undamaged.
 
     checkpoints/step-200/           what a trainer writes: state.ckpt, a file or a folder of shards
     checkpoints/step-200/manifest.json     step, metrics, SHA-256 of every file, digests, versions
 
-A checkpoint is written beside its place under a name of its own, put on the disk, and renamed: a
-crash leaves the older ones and litter, never half of one. A step is never written over. A bit that
-flips later is found by the digests. Only the standard library, so that reading costs nothing.
+A checkpoint is written beside its place under a temporary name, synced to the disk, and renamed: a
+crash leaves the older ones and temporary files, never half of one. A step is never written over. A
+bit that flips later is found by the digests. Standard library only, so that reading costs nothing.
 """
 
 import errno
@@ -17,7 +17,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -55,10 +55,6 @@ class Checkpoint:
         return sum(int(entry["bytes"]) for entry in self.files.values())
 
 
-def reached(point: str) -> None:
-    """Named points of the protocol of saving; does nothing. Tests crash here."""
-
-
 # -- writing ---------------------------------------------------------------------------------------
 
 
@@ -68,7 +64,6 @@ def begin(folder: Path, step: int) -> Path:
     temporary = folder / f"{TEMP_PREFIX}{_name(step)}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    reached("begun")
     return temporary
 
 
@@ -84,7 +79,6 @@ def commit(
 
     known: entries of files that have been digested while they were written, by name.
     """
-    reached("written")
     files = sorted(path for path in temporary.rglob("*") if path.is_file())
     names = [path.relative_to(temporary).as_posix() for path in files]
     with ThreadPoolExecutor(max_workers=1) as hashing:  # while the disk is at work
@@ -92,7 +86,6 @@ def commit(
         for path in files:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-        reached("synced")
         found = Checkpoint(
             temporary.parent / _name(step),
             step,
@@ -100,22 +93,17 @@ def commit(
             facts,
             dict(zip(names, entries, strict=True)),
         )
-    reached("hashed")
     _write_manifest(temporary, found)
-    reached("described")
     for path in {path.parent for path in files} | {temporary}:
         sync_folder(path)
-    reached("folder synced")
     os.rename(temporary, found.path)
-    reached("renamed")
     sync_folder(temporary.parent)
-    reached("done")
     return found
 
 
 def add_metrics(found: Checkpoint, metrics: dict[str, float]) -> Checkpoint:
     """Note the validation of a checkpoint that was written before it."""
-    later = Checkpoint(found.path, found.step, metrics, found.facts, found.files)
+    later = replace(found, metrics=metrics)
     _write_manifest(found.path, later)
     return later
 
@@ -129,9 +117,7 @@ def prune(folder: Path, keep: int = KEEP) -> None:
             # A name that does not count comes first: half a checkpoint must not be found.
             removed = old.path.with_name(f"{TEMP_PREFIX}{old.path.name}.old")
             os.rename(old.path, removed)
-            reached("doomed")
             shutil.rmtree(removed)
-            reached("pruned")
 
 
 def clean(folder: Path) -> None:
@@ -201,7 +187,7 @@ def verify(path: Path) -> Checkpoint:
 
 
 def newest(folder: Path, say: Say) -> Checkpoint | None:
-    """The newest undamaged checkpoint; what is wrong with newer ones is said, a line each."""
+    """The newest undamaged checkpoint; says what is wrong with newer ones, a line each."""
     for step, path in _steps(folder).items():
         try:
             return verify(path)

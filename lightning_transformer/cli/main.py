@@ -26,8 +26,11 @@ from lightning_transformer.config.compose import (
     check_match,
     composer,
     groups,
+    name_folders,
+    parse,
     preflight,
     register,
+    swept_keys,
 )
 from lightning_transformer.config.help import help_page
 from lightning_transformer.config.validate import plain
@@ -36,7 +39,13 @@ from lightning_transformer.errors import ConfigError, Stopped, TrainingError
 from lightning_transformer.paths import CONF
 from lightning_transformer.runs.naming import check_place
 from lightning_transformer.runs.result import RESULT_FILE, TRACEBACK_FILE, RunResult, read
-from lightning_transformer.training.resume import AUTO, check_same, resumed_arguments, saved_config
+from lightning_transformer.training.resume import (
+    AUTO,
+    check_same,
+    quoted,
+    resumed_arguments,
+    saved_config,
+)
 
 # Hydra's own flags that only print something.
 PASSED_ON = ("--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
@@ -48,28 +57,38 @@ def main() -> None:
     flags, overrides = _split(arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("lightning_transformer").setLevel(logging.INFO)
-    register([os.path.abspath(folder) for folder in flags.config_dir])
+    register()
+    for folder in flags.config_dir:
+        if not os.path.isdir(folder):
+            _refuse(ConfigError(f"--config-dir={folder} is not a folder; name one that exists"))
     if flags.help:
-        with composer() as loader:
+        with composer(flags.config_dir) as loader:
             print(help_page(groups(loader)))
         return
     if flags.version:
         print(__version__)
         return
+    swept: list[str] = []
     if not any(a.split("=")[0] in PASSED_ON for a in arguments):
         if flags.unknown:
             _refuse(ConfigError(f"unknown flag {flags.unknown[0]}; see --help"))
         try:
             overrides = resumed_arguments(overrides)
-            n_jobs = preflight(overrides)
-            check_match(overrides, several=flags.multirun)
+            n_jobs = preflight(overrides, flags.config_dir)
+            check_match(overrides, several=flags.multirun, folders=flags.config_dir)
             check_place(overrides, several=flags.multirun)
         except ConfigError as error:
             _refuse(error)
         if n_jobs > 1 and not flags.multirun:
             _refuse(ConfigError("several values for one key make a sweep: add -m"))
+        swept = swept_keys(parse(overrides))
         sys.argv[1:] = [*flags.rest, *overrides]
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(_job)()
+    name_folders(swept)
+
+    def job(cfg: DictConfig) -> float | None:
+        return _job(cfg, swept)
+
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
 
 
 def _split(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -84,8 +103,10 @@ def _split(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     flags.rest = [a for a in others if a.startswith("-")]
     flags.unknown = [a for a in flags.rest if a.split("=")[0] not in (*PASSED_ON, "--run", "-r")]
     flags.rest += ["--multirun"] if flags.multirun else []
-    for folder in flags.config_dir:
-        flags.rest += ["--config-dir", folder]
+    flags.config_dir = [os.path.abspath(folder) for folder in flags.config_dir]
+    if flags.config_dir:  # Hydra's own flag takes but one
+        folders = ",".join(quoted(f"file://{folder}") for folder in flags.config_dir)
+        flags.rest.append(f"hydra.searchpath=[{folders}]")
     return flags, overrides
 
 
@@ -98,8 +119,11 @@ class Action(Enum):
     SKIP = "skip"
 
 
-def _job(cfg: DictConfig) -> float | None:
-    """One job: skip, resume or start its run. Returns the validation loss."""
+def _job(cfg: DictConfig, swept: Sequence[str]) -> float | None:
+    """One job: skip, resume or start its run. Returns the validation loss.
+
+    swept: the keys with several values in a sweep.
+    """
     info = HydraConfig.get()
     folder = Path(info.runtime.output_dir)
     in_sweep = info.mode == RunMode.MULTIRUN
@@ -112,7 +136,8 @@ def _job(cfg: DictConfig) -> float | None:
             return read(folder).metrics.get("val/loss")
         if action is Action.START_ANEW:
             set_aside(folder)
-        return _train(cfg, info, resume=action is Action.RESUME).metrics.get("val/loss")
+        result = _train(cfg, info, swept, resume=action is Action.RESUME)
+        return result.metrics.get("val/loss")
     except (KeyboardInterrupt, Stopped) as error:
         sys.exit(exit_code(error))
     except Exception as error:
@@ -148,7 +173,7 @@ def decide(folder: Path, cfg: DictConfig, *, in_sweep: bool) -> Action:
     return Action.START_ANEW  # refused, or failed before its first checkpoint
 
 
-def _train(cfg: DictConfig, info: Any, *, resume: bool) -> RunResult:
+def _train(cfg: DictConfig, info: Any, swept: Sequence[str], *, resume: bool) -> RunResult:
     limit_spinning()
     # Not at the top: torch takes seconds to import, and what is refused does not need it.
     from lightning_transformer.training.run import run
@@ -160,6 +185,7 @@ def _train(cfg: DictConfig, info: Any, *, resume: bool) -> RunResult:
         info.runtime.choices,
         resume=resume,
         in_sweep=info.mode == RunMode.MULTIRUN,
+        swept=swept,
     )
     return run(cfg, request)
 

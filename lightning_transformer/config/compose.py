@@ -1,4 +1,4 @@
-"""Composing configurations, and saying in one line what is wrong with what was typed.
+"""Composes configurations, and reports in one line what is wrong with what was typed.
 
 Hydra alone answers a misspelt key with advice to add it; here it names the nearest right one.
 """
@@ -6,10 +6,12 @@ Hydra alone answers a misspelt key with advice to add it; here it names the near
 import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
@@ -30,8 +32,8 @@ from lightning_transformer.runs.naming import job_name, override_key, run_suffix
 from lightning_transformer.runs.result import config_sha256
 
 OPTIONAL_GROUPS = ("preset", "experiment", "debug")  # none of them by default
-# What Hydra says of a group, or of an option's part such as attention@attention.first, if the other
-# choices have no place for it.
+# Hydra's message for a group, or an option's part such as attention@attention.first, that no other
+# choice uses.
 UNUSED = re.compile(
     r"Could not override '([^'@]+(?='. No match in the defaults list)"
     r"|[^']+@[^']+(?='.\sDid you mean to override \w+\?$))",
@@ -45,42 +47,36 @@ MAX_CHECKED = 200  # jobs of a sweep that are composed before the first one star
 class InstalledConfigs(SearchPathPlugin):
     """Adds the folders of packages with an entry point `lightning_transformer.conf`."""
 
-    folders: Sequence[str] = ()  # from --config-dir
-
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         for entry in entry_points(group="lightning_transformer.conf"):
             search_path.append(provider=entry.name, path=f"pkg://{entry.value}")
-        for folder in self.folders:
-            search_path.append(provider="command-line", path=f"file://{folder}")
 
 
-def register(folders: Sequence[str] = ()) -> None:
-    """Make Hydra find plug-ins' folders and know the resolvers that name run folders."""
-    InstalledConfigs.folders = folders
+def register() -> None:
+    """Make Hydra find the options of installed packages."""
     Plugins.instance().register(InstalledConfigs)
+
+
+def name_folders(swept: Sequence[str]) -> None:
+    """Give Hydra the names of run folders; call once, before hydra.main.
+
+    swept: the keys with several values. A sweep's jobs are named by these: what differs.
+    """
     OmegaConf.register_new_resolver("run_suffix", _run_suffix, replace=True)
-    name_jobs_by([])
+    job_folder = partial(_job_folder, swept)
+    OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
 
 
-_swept: list[str] = []  # the keys with several values on the command line
-
-
-def name_jobs_by(swept: Sequence[str]) -> None:
-    """Name the folders of a sweep's jobs by these keys: what differs, and no more."""
-    _swept[:] = swept
-    OmegaConf.register_new_resolver("job_folder", _job_folder, replace=True)
-
-
-def differing_overrides(overrides: Sequence[str]) -> list[str]:
+def differing_overrides(overrides: Sequence[str], swept: Sequence[str] = ()) -> list[str]:
     """Those of a job's overrides that tell it from others: the swept ones, or else all."""
-    said = [
+    own = [
         o for o in overrides if "=" in o and not is_hydra(o) and override_key(o) not in NOT_IDENTITY
     ]
-    return [o for o in said if override_key(o) in _swept] or said
+    return [o for o in own if override_key(o) in swept] or own
 
 
-def _job_folder(*, _root_: DictConfig) -> str:
-    name = job_name(differing_overrides(_root_.hydra.overrides.task))
+def _job_folder(swept: Sequence[str], *, _root_: DictConfig) -> str:
+    name = job_name(differing_overrides(_root_.hydra.overrides.task, swept))
     return sweep_folder(Path(_root_.hydra.sweep.dir), name, config_sha256(plain(_root_))).name
 
 
@@ -89,11 +85,14 @@ def _run_suffix(*, _root_: DictConfig) -> str:
 
 
 @contextmanager
-def composer() -> Iterator[ConfigLoader]:
-    """Within, hydra.compose works on our configuration folders."""
+def composer(folders: Sequence[str] = ()) -> Iterator[ConfigLoader]:
+    """Within, hydra.compose works on our configuration folders and on these further ones."""
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        loader = GlobalHydra.instance().config_loader()
-        assert loader is not None
+        loader: Any = GlobalHydra.instance().config_loader()
+        path = loader.get_search_path()
+        for folder in folders:  # before Hydra's own schema, which must be the last
+            path.prepend("command-line", f"file://{folder}", "schema")
+        loader.repository.initialize_sources(path)
         yield loader
 
 
@@ -103,38 +102,41 @@ def groups(loader: ConfigLoader) -> dict[str, list[str]]:
     return {name: loader.get_group_options(name) for name in sorted(names)}
 
 
-def preflight(arguments: Sequence[str]) -> int:
+def preflight(arguments: Sequence[str], folders: Sequence[str] = ()) -> int:
     """Check everything that was typed; return how many jobs it makes.
+
+    folders: of further options, from --config-dir.
 
     Raises ConfigError for an unknown group, option, key or type, a missing value, or a group that
     would not be used. For a sweep each swept value is checked, with the first of all others.
     """
-    with composer() as loader:
+    with composer(folders) as loader:
         overrides = parse(arguments, loader)
         options = groups(loader)
         swept = [values(override) for override in overrides]
         _check_choices(overrides, swept, options)
         _check_keys(overrides, swept, options)
-        name_jobs_by(
-            [override_key(o.get_key_element()) for o in overrides if o.is_sweep_override()]
-        )
         for job in itertools.islice(_star(swept), MAX_CHECKED):
             check(composed(job), chosen_groups(job, options))
     # A range for a sweeper that searches makes several jobs, nobody knows how many.
     return math.prod(len(texts) or 2 for texts in swept)
 
 
-def check_match(arguments: Sequence[str], *, several: bool) -> None:
+def swept_keys(overrides: Iterable[Override]) -> list[str]:
+    """The keys that were given several values."""
+    return [override_key(o.get_key_element()) for o in overrides if o.is_sweep_override()]
+
+
+def check_match(arguments: Sequence[str], *, several: bool, folders: Sequence[str] = ()) -> None:
     """Refuse match= where it would do nothing: `compare run` is what solves for it."""
     typed = [text.lstrip("+") for text in arguments]
     asked = next((t for t in typed if t.startswith(("match=", "match.")) and t != MATCH_NONE), None)
     if asked is None and several:
-        with composer() as loader:
-            swept = [o for o in parse(arguments, loader) if o.is_sweep_override()]
-            first = [texts[0] for o in parse(arguments, loader) if (texts := values(o))]
-            brought = str(composed(first).match.get("_target_", "")).split(".")[-2]
-        compared = [o for o in swept if override_key(o.get_key_element()) not in SEEDS]
-        asked = f"match={brought}" if compared and brought != "none" else None
+        with composer(folders) as loader:
+            overrides = parse(arguments, loader)
+            match = chosen_options([texts[0] for o in overrides if (texts := values(o))])["match"]
+        if match != "none" and set(swept_keys(overrides)) - set(SEEDS):
+            asked = f"match={match}"
     if asked is not None:
         raise ConfigError(
             f"{asked} is solved for by `python -m lightning_transformer.compare run`; give it what "
@@ -158,7 +160,7 @@ def parse(arguments: Sequence[str], loader: ConfigLoader | None = None) -> list[
 
 
 def values(override: Override) -> list[str]:
-    """The one or several overrides that it stands for, as text."""
+    """The one or several overrides that a typed one means, as text."""
     if override.is_discrete_sweep():
         key = override.get_key_element()
         return [f"{key}={value}" for value in override.sweep_string_iterator()]

@@ -15,8 +15,8 @@ from lightning_transformer.config.signatures import UnknownTarget, signature
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.runs.secrets import is_secret, redacted
 
-# Keys that say where and how a run is done, not what it computes. What match= solves for stands
-# in the configurations of the runs that `compare run` starts.
+# Keys that say where and how a run is done, not what it computes. What match= solves for is in
+# the configurations of the runs that `compare run` starts.
 UNCHECKED = ("hydra", "sweep", "resume")
 NOT_IDENTITY = (*UNCHECKED, "match")
 
@@ -28,11 +28,18 @@ SCALARS: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "None": (type(None),),
 }
+KIND_NAMES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "None": "null",
+}
 
 
-def nearest(word: str, among: Iterable[str]) -> str:
-    """ " (did you mean x?)", or nothing if no word is near."""
-    near = difflib.get_close_matches(word, list(among), n=1, cutoff=0.6)
+def nearest(name: str, among: Iterable[str]) -> str:
+    """ " (did you mean x?)", or nothing if no name is near."""
+    near = difflib.get_close_matches(name, list(among), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -98,12 +105,9 @@ def check_node(node: Any, key: str) -> None:
 def check_component(node: DictConfig, name: str, key: str) -> None:
     """Refuse model.norm=layernorm where norm=layernorm is meant."""
     group = OmegaConf.select(node._get_root(), name)
-    if isinstance(group, DictConfig) and "_target_" in group and not _is_node(node[name]):
+    is_component = isinstance(group, DictConfig) and "_target_" in group
+    if is_component and not isinstance(node[name], DictConfig | ListConfig):
         raise ConfigError(f"{key}={node[name]} names no component: write {name}={node[name]}")
-
-
-def _is_node(value: Any) -> bool:
-    return isinstance(value, DictConfig | ListConfig)
 
 
 def check_arguments(node: DictConfig, key: str) -> None:
@@ -134,19 +138,15 @@ def check_type(node: DictConfig, name: str, key: str, annotation: str) -> None:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from None
     allowed = tuple(cls for kind in kinds for cls in SCALARS[kind])
-    if isinstance(value, bool) and bool not in allowed:
-        wrong = True
-    else:
-        wrong = not isinstance(value, allowed)
-    if wrong:
+    # Python's bool is an int.
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         shown = "null" if value is None else value
-        words = {"int": "a whole number", "float": "a number", "bool": "true or false"}
-        wanted = " or ".join(words.get(k, {"None": "null", "str": "text"}.get(k, k)) for k in kinds)
+        wanted = " or ".join(KIND_NAMES[kind] for kind in kinds)
         raise ConfigError(f"{key}={shown} must be {wanted}")
 
 
 def check_used(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
-    """Refuse a chosen group that nothing refers to: it would be ignored without a word."""
+    """Refuse a chosen group that nothing refers to: it would be ignored silently."""
     used = set(_reachable(cfg))
     for group, option in chosen.items():
         if group in cfg and group not in used:

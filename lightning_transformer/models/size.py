@@ -1,4 +1,8 @@
-"""How big a model is and what a token costs, counted on the model itself."""
+"""How big a model is and what a token costs, counted on the model itself.
+
+torch's FlopCounterMode needs a forward pass, counts every pair of query and key, whatever the mask
+hides, and counts no fused attention at all on a CPU; tests hold the counts here against it.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable

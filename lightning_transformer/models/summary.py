@@ -1,4 +1,8 @@
-"""A model as a table that a person can read."""
+"""A model as a table that a person can read.
+
+Lightning's ModelSummary has a row for each of the equal blocks of a stack, or for none, counts a
+tied table again in its head, and knows shapes and FLOPs only from a forward pass of an example.
+"""
 
 from rich.table import Table
 from torch import nn

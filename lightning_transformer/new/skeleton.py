@@ -59,118 +59,94 @@ class NewFile:
     text: str
 
 
-@dataclass(frozen=True)
-class Start:
-    """The option that is copied, and the names that its copy must not keep."""
-
-    group: str
-    name: str
-    target: str  # dotted path of what it builds, "" for a set of overrides
-
-    @property
-    def module(self) -> Path:
-        return PACKAGE.joinpath(*self.target.split(".")[1:-1]).with_suffix(".py")
-
-    @property
-    def built(self) -> str:
-        return self.target.rpartition(".")[2]
-
-
 def skeleton(group: str, name: str) -> list[NewFile]:
     """The YAML file of a new option and, where its group has classes, its module and its test.
 
     Raises ValueError in one line for an unknown group, a name that is no identifier, and an option,
     a file or a class that exists already.
     """
-    start = _start(group)
+    if group not in START:
+        raise ValueError(
+            f"unknown group {group}{nearest(group, START)} (groups: {', '.join(START)})"
+        )
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         raise ValueError(
             f"name={name} must be a Python identifier of lower-case letters, digits and _, "
             "such as my_norm"
         )
-    yaml = CONF / group / f"{name}.yaml"
-    paths = [yaml]
-    if start.target:
-        module = start.module.with_name(f"{name}.py")
-        paths = [module, yaml, _test_of(module)]
-    for path in paths:
+    start = START[group]
+    target = read_option(group, start).target
+    copies = {
+        source: source.with_name(source.name.replace(start, name))
+        for source in _files(group, start, target)
+    }
+    for path in copies.values():
         if path.exists():
             raise ValueError(f"{group}={name}: {_shown(path)} exists already; choose another name")
-    return [NewFile(path, _renamed(_source(path, start), start, name)) for path in paths]
+    for source in copies:
+        if not source.is_file():
+            raise ValueError(
+                f"{_shown(source)} is missing: new options are written in a checkout of the "
+                "repository; for a package of your own see docs/guides/plug_in.md"
+            )
+    rules = _rules(group, start, target, name)
+    return [
+        NewFile(path, _replaced(source.read_text(encoding="utf-8"), rules))
+        for source, path in copies.items()
+    ]
 
 
-def _start(group: str) -> Start:
-    found = sorted(path.name for path in CONF.iterdir() if path.is_dir())
-    if group not in found or group not in START:
-        raise ValueError(
-            f"unknown group {group}{nearest(group, found)} (groups: {', '.join(found)})"
-        )
-    return Start(group, START[group], read_option(group, START[group]).target)
-
-
-def _source(path: Path, start: Start) -> str:
-    """The file of the copied option that stands where the new path is."""
-    if path.suffix == ".yaml":
-        copied = path.with_name(f"{start.name}.yaml")
-    elif path.name.startswith("test_"):
-        copied = _test_of(start.module)
-    else:
-        copied = start.module
-    if not copied.is_file():
-        raise ValueError(
-            f"{_shown(copied)} is missing: new options are written in a checkout of the "
-            "repository; for a package of your own see docs/guides/plug_in.md"
-        )
-    return copied.read_text(encoding="utf-8")
-
-
-def _test_of(module: Path) -> Path:
-    folder = module.relative_to(PACKAGE).parent
-    return PACKAGE.parent / "tests" / "unit" / folder / f"test_{module.name}"
+def _files(group: str, option: str, target: str) -> list[Path]:
+    """Module, YAML file and test of an option; only YAML where it is a set of overrides."""
+    config = CONF / group / f"{option}.yaml"
+    if not target:
+        return [config]
+    module = PACKAGE.joinpath(*target.split(".")[1:-1]).with_suffix(".py")
+    tests = PACKAGE.parent / "tests" / "unit" / module.relative_to(PACKAGE).parent
+    return [module, config, tests / f"test_{module.name}"]
 
 
 def _shown(path: Path) -> str:
     return str(path.relative_to(PACKAGE.parent))
 
 
-def _renamed(text: str, start: Start, name: str) -> str:
-    """The text with the new option's name, module and classes."""
-    title = f"# {name}: a copy of {start.group}={start.name}; say here what it computes.\n"
-    text = re.sub(r"\A(?P<package># @package .*\n)?(?:#.*\n)+", rf"\g<package>{title}", text)
-    if not start.target:
-        return text
-    new = name if start.built.islower() else _camel(name)
-    public = _public(start.module.read_text(encoding="utf-8"))
-    renames = {other: _joined(new, other) for other in public} | {start.built: new}
-    taken = sorted(set(renames.values()) & set(_classes()))
-    if taken:
-        raise ValueError(f"{start.group}={name}: the class {taken[0]} exists already")
-    module = f"{start.target.rpartition('.')[0].rpartition('.')[0]}."
-    text = re.sub(rf"{re.escape(module)}{start.name}\b", f"{module}{name}", text)
-    for old, replacement in renames.items():
+def _rules(group: str, start: str, target: str, name: str) -> list[tuple[str, str]]:
+    """What is replaced in the copies, in this order: regular expressions and their replacements."""
+    title = f"# {name}: a copy of {group}={start}; say here what it computes.\n"
+    rules = [(r"\A(# @package .*\n)?(?:#.*\n)+", rf"\g<1>{title}")]
+    if not target:
+        return rules
+    module, _, built = target.rpartition(".")
+    folder = re.escape(module.removesuffix(start))
+    rules.append((rf"(?<={folder}){start}\b", name))
+    for old, new in _new_names(module, built, name).items():
+        if _is_class(new):
+            raise ValueError(f"{group}={name}: the class {new} exists already")
         # Bare, or behind its own module in a dotted path; not an attribute of something else.
-        text = re.sub(rf"(?<![\w.]){old}\b(?!=)", replacement, text)
-        text = re.sub(rf"(?<=\.{name}\.){old}\b", replacement, text)
-    text = text.replace(f"{start.group}={start.name}", f"{start.group}={name}")
-    return re.sub(rf'(?<=name = "){start.name}(?=")', name, text)
+        rules += [(rf"(?<![\w.]){old}\b(?!=)", new), (rf"(?<=\.{name}\.){old}\b", new)]
+    rules += [(f"{group}={start}", f"{group}={name}"), (rf'(?<=name = "){start}(?=")', name)]
+    return rules
 
 
-def _joined(new: str, other: str) -> str:
-    return f"{new}_{other}" if other.islower() else f"{new}{other}"
+def _replaced(text: str, rules: Iterable[tuple[str, str]]) -> str:
+    for pattern, replacement in rules:
+        text = re.sub(pattern, replacement, text)
+    return text
 
 
-def _camel(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("_") if part)
+def _new_names(module: str, built: str, name: str) -> dict[str, str]:
+    """Public class or function of the module -> its name in the copy; `built` is the component."""
+    new = name if built.islower() else "".join(part.capitalize() for part in name.split("_"))
+    file = PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    names = {built: new}
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            joined = f"{new}_{node.name}" if node.name.islower() else f"{new}{node.name}"
+            names.setdefault(node.name, joined)
+    return names
 
 
-def _public(source: str) -> list[str]:
-    """Names of the public classes and functions that a module defines."""
-    kinds = (ast.ClassDef, ast.FunctionDef)
-    names = [node.name for node in ast.parse(source).body if isinstance(node, kinds)]
-    return [name for name in names if not name.startswith("_")]
-
-
-def _classes() -> Iterable[str]:
-    """Names of all public classes of the package, of which no two may be the same."""
-    for path in PACKAGE.rglob("*.py"):
-        yield from re.findall(r"^class ([A-Z]\w*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+def _is_class(name: str) -> bool:
+    """Whether the package has a public class of this name; no two may have the same."""
+    defined = re.compile(rf"^class {name}\b", re.MULTILINE)
+    return any(defined.search(f.read_text(encoding="utf-8")) for f in PACKAGE.rglob("*.py"))

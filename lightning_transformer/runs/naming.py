@@ -1,4 +1,4 @@
-"""Where runs write: a place that can be written to, readable names for those of a sweep."""
+"""Where runs write: a folder that can be written to, readable names for those of a sweep."""
 
 import hashlib
 import os
@@ -16,23 +16,20 @@ MAX_LENGTH = 120  # characters; leaves room for `~2` and file names below the us
 RUNS = "outputs/runs"
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=,+-]")
-_SWEEP_KEYS = ("sweep", "resume")  # they say where and how a run is done, not what it computes
+_SWEEP_KEYS = ("sweep", "resume")  # where and how a run is done, not what it computes
 
 
 def job_name(overrides: Sequence[str]) -> str:
     """Name a run after its overrides: group choices, then dotted keys, then the seed.
 
     A character that may not stand in a folder name becomes ``-``, and six hex digits of the
-    original are appended, so that two runs never share a name by this.
+    original are appended, so that two runs never share a name by this. At most 120 characters of
+    ``A-Z a-z 0-9 . _ = , + -``; ``default`` without overrides.
 
-    Args:
-        overrides: Hydra's task overrides, such as ``["norm=rmsnorm", "trainer.max_steps=20"]``.
-
-    Returns:
-        At most 120 characters of ``A-Z a-z 0-9 . _ = , + -``; ``default`` without overrides.
+    overrides: Hydra's task overrides, such as ``["norm=rmsnorm", "trainer.max_steps=20"]``.
     """
     shown = redacted_overrides(overrides)
-    kept = sorted((item for item in shown if _says_what(override_key(item))), key=_order)
+    kept = sorted((item for item in shown if _names_run(override_key(item))), key=_order)
     original = ",".join(kept)
     if not original:
         return "default"
@@ -50,9 +47,7 @@ def free_folder(parent: Path, name: str, config_sha256: str) -> Path:
 
     That is ``parent/name``, or ``name~2``, ``name~3`` .. while the ``result.json`` there belongs
     to another configuration or cannot be read. A folder without ``result.json`` is free.
-
-    Raises:
-        ValueError: when ``name`` is not a plain folder name.
+    Raises ValueError when ``name`` is not a plain folder name.
     """
     if not name or _UNSAFE.search(name) or name[0] == "." or name[-1] == ".":
         raise ValueError(f"folder name {name!r} must be a plain name, for example 'norm=rmsnorm'")
@@ -97,7 +92,7 @@ def override_key(override: str) -> str:
     return override.split("=", 1)[0].lstrip("+~")
 
 
-def _says_what(key: str) -> bool:
+def _names_run(key: str) -> bool:
     return key not in _SWEEP_KEYS and not re.match(r"hydra(?:[./]|$)", key)
 
 
@@ -110,7 +105,7 @@ def _order(override: str) -> tuple[int, str]:
 def check_place(overrides: Sequence[str], *, several: bool) -> None:
     """Refuse a folder that cannot be made; Hydra would show where in its code that was noticed.
 
-    several: the folder of a sweep. One that is told by an interpolation is left to Hydra.
+    several: the folder of a sweep. An interpolation is left to Hydra.
     """
     key, place = ("hydra.sweep.dir", "outputs/sweeps") if several else ("hydra.run.dir", RUNS)
     for override in overrides:
@@ -127,6 +122,6 @@ def check_place(overrides: Sequence[str], *, several: bool) -> None:
 
 
 def run_suffix(overrides: Sequence[str]) -> str:
-    """What a single run's folder says after its date: `_` and its overrides, or nothing."""
+    """The end of a single run's folder name, after the date: `_` and its overrides, or nothing."""
     name = job_name(overrides)
     return "" if name == "default" else f"_{name}"

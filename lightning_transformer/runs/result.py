@@ -1,4 +1,4 @@
-"""What a run says about itself: `result.json`, and the CSV of its logged metrics.
+"""What a run records about itself: `result.json`, and the CSV of its logged metrics.
 
 Standard library only: `compare` and people's scripts read runs without importing torch.
 """
@@ -20,7 +20,7 @@ SCHEMA = 2  # 1: before the packages had their present names; no such run can be
 RESULT_FILE = "result.json"
 HISTORY_FILE = "metrics.csv"
 TRACEBACK_FILE = "traceback.txt"  # of a run that failed
-# How a run ends that its learning rate was too much for: the same again would end the same.
+# The error of a run whose learning rate was too high: repeating it would end the same.
 DIVERGED = re.compile(r"NonFinite: |TrainingError: .*\bspikes?\b")
 STATUSES = ("running", "finished", "failed", "stopped")
 
@@ -83,7 +83,7 @@ class RunResult:
     config_sha256: str | None = None
 
     def write(self, folder: Path) -> Path:
-        """Write ``folder/result.json`` whole or not at all, and return its path.
+        """Write ``folder/result.json`` completely or not at all, and return its path.
 
         NaN and infinity become null, which every JSON reader takes.
         """
@@ -98,9 +98,7 @@ def read(path: Path) -> RunResult:
     """Read a ``result.json``, given as the file or as the folder that holds it.
 
     Keys that this version does not know are left out, so that a newer writer may add some.
-
-    Raises:
-        ValueError: when there is no such file, it is not JSON, or its schema is another one.
+    Raises ValueError when there is no such file, it is not JSON, or its schema is another one.
     """
     path = Path(path)
     file = path / RESULT_FILE if path.is_dir() else path
@@ -142,8 +140,7 @@ def _check_schema(file: Path, schema: object) -> None:
 def find_results(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield every ``result.json`` at or below the given paths, sorted, each file once.
 
-    Raises:
-        ValueError: when one of the paths does not exist.
+    Raises ValueError when one of the paths does not exist.
     """
     found: dict[Path, Path] = {}
     for path in map(Path, paths):
@@ -167,9 +164,7 @@ def read_history(path: Path) -> dict[str, list[tuple[int, float]]]:
 
     Steps are optimizer steps in ascending order; ``seconds`` is one of the series. A last line
     without its line end is what an interrupted write leaves, and is not read.
-
-    Raises:
-        ValueError: when there is no such file or a line in it does not fit the header.
+    Raises ValueError when there is no such file or a line in it does not fit the header.
     """
     path = Path(path)
     file = path / HISTORY_FILE if path.is_dir() else path

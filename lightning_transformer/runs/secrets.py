@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 HIDDEN = "[redacted]"
-# Words of a key that say that its value is a secret. `token` alone or behind another word is one
+# Last parts of a key that mark its value as a secret. `token` alone or behind another is one
 # (`hub_token`), but not where it is a token of text (`pad_token`, `n_tokens`, `tokenizer`).
 SECRET = re.compile(
     r"(?:^|_)(?:(?<!pad_)(?<!bos_)(?<!eos_)(?<!unk_)(?<!mask_)(?<!cls_)(?<!sep_)(?<!special_)token"
@@ -23,8 +23,8 @@ VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|[^,}\]\n]+")
 
 def is_secret(key: str) -> bool:
     """Whether a key, such as `logger.api_key`, names a secret by its last part."""
-    word = CAMEL.sub("_", key.rpartition(".")[2]).replace("-", "_").lower()
-    return SECRET.search(word) is not None
+    last = CAMEL.sub("_", key.rpartition(".")[2]).replace("-", "_").lower()
+    return SECRET.search(last) is not None
 
 
 def redacted(config: Any, secret: bool = False) -> Any:

@@ -1,7 +1,7 @@
 """Which objects a file may name: a run folder is data, and data must not choose what code runs.
 
 The command line and configuration files are the user's own and trusted; what a run folder holds is
-not, for it may come from anywhere. Standard library only.
+not, for it may come from anywhere. Imports nothing but the standard library and yaml.
 """
 
 import re
@@ -14,16 +14,17 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+import yaml
+
 from lightning_transformer.paths import CONF
 from lightning_transformer.runs.secrets import HIDDEN
 
 PACKAGE = "lightning_transformer"
+_Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # the C one is ten times as fast
 PLUGINS = "lightning_transformer.conf"  # the entry point by which a package names itself
 # No part starts with an underscore: importing a __main__ runs it.
 DOTTED = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+")
-PLACED = re.compile(r" *- /(?P<group>\w+)@(?P<key>\w+):")  # in the defaults of an option file
-TARGET = re.compile(r"^(?P<indent> *)_target_: *(?P<target>[\w.]+)")
-KEY = re.compile(r"^(?P<indent> *)(?P<key>\w+):")
+PLACED = re.compile(r"/(?P<group>\w+)@(?P<key>\w+)")  # in the defaults of an option file
 
 
 def plugin_packages() -> set[str]:
@@ -36,7 +37,7 @@ def named_object(target: str, packages: set[str]) -> Any:
 
     Nothing is imported unless the path begins with one of the packages, and an object that was only
     imported there (an alias, such as `lightning_transformer.cli.main.os`) is refused.
-    Raises ValueError with what is wrong, to stand behind the name of the setting.
+    Raises ValueError with what is wrong, to follow the name of the setting.
     """
     if not DOTTED.fullmatch(target) or target.split(".")[0] not in packages:
         raise ValueError(f"is not part of {' or '.join(sorted(packages))}")
@@ -52,15 +53,29 @@ def named_object(target: str, packages: set[str]) -> Any:
     return found
 
 
-@cache
 def offered(key: str) -> set[str]:
     """Every `_target_` that an option file of this package or of a plug-in gives to a key.
 
     The key of an option file's own target is its group; a file may have other groups' options
     under keys of its own, as pattern=both has two patterns.
+    Raises ValueError for an option file that is no YAML.
     """
-    names = {key} | {group for folder in _folders() for k, group in _placed(folder) if k == key}
-    return {target for folder in _folders() for name, target in _targets(folder) if name in names}
+    return _all_offered().get(key, set())
+
+
+@cache
+def _all_offered() -> dict[str, set[str]]:
+    """key -> targets of all option files."""
+    targets: dict[str, set[str]] = {}
+    placed = set()
+    for file in (file for folder in _folders() for file in sorted(folder.glob("*/*.yaml"))):
+        content = _read_option(file)
+        for key, target in _targets(content, file.parent.name):
+            targets.setdefault(key, set()).add(target)
+        placed |= set(_placed(content))
+    for key, group in placed:
+        targets[key] = targets.get(key, set()) | targets.get(group, set())
+    return targets
 
 
 def _folders() -> list[Path]:
@@ -72,24 +87,32 @@ def _folders() -> list[Path]:
     return found
 
 
-def _placed(folder: Path) -> Iterator[tuple[str, str]]:
-    """Keys, and the groups whose options stand there."""
-    for file in folder.glob("*/*.yaml"):
-        for line in file.read_text(encoding="utf-8").splitlines():
-            if found := PLACED.match(line):
+def _read_option(file: Path) -> Any:
+    """The content of an option file: texts, lists and dicts, whatever tags it has."""
+    try:
+        with file.open(encoding="utf-8") as stream:
+            return yaml.load(stream, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{file} is not valid YAML ({reason})") from None
+
+
+def _placed(content: Any) -> Iterator[tuple[str, str]]:
+    """Keys of an option file, and the groups whose options its defaults put there."""
+    for entry in (isinstance(content, dict) and content.get("defaults")) or []:
+        for choice in entry if isinstance(entry, dict) else []:
+            if found := PLACED.fullmatch(choice):
                 yield found["key"], found["group"]
 
 
-def _targets(folder: Path) -> Iterator[tuple[str, str]]:
-    for file in folder.glob("*/*.yaml"):
-        above = {-1: file.parent.name}  # indentation -> the key whose node begins there
-        for line in file.read_text(encoding="utf-8").splitlines():
-            if target := TARGET.match(line):
-                depth = len(target["indent"])
-                yield above[max(d for d in above if d < depth)], target["target"]
-            elif key := KEY.match(line):
-                depth = len(key["indent"])
-                above = {d: name for d, name in above.items() if d < depth} | {depth: key["key"]}
+def _targets(node: Any, key: str) -> Iterator[tuple[str, str]]:
+    """(key, target) of a node, which is found under this key, and of all nodes below it."""
+    if not isinstance(node, dict):
+        return
+    if isinstance(node.get("_target_"), str):
+        yield key, node["_target_"]
+    for name, item in node.items():
+        yield from _targets(item, name)
 
 
 def check_targets(node: Any, key: str, trusted: Sequence[str] = ()) -> None:

@@ -35,7 +35,8 @@ def commit() -> str | None:
 
 
 def _git(root: Path, *args: str) -> str:
-    call = ["git", "-C", str(root), *args]
+    # Without locks: status would lock the index to refresh it, and leave the lock if it is killed.
+    call = ["git", "--no-optional-locks", "-C", str(root), *args]
     return subprocess.run(
         call, capture_output=True, text=True, check=True, timeout=10
     ).stdout.strip()

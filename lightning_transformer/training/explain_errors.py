@@ -1,4 +1,4 @@
-"""What to do about the failures that machines have: one line instead of a stack trace."""
+"""Known failures of a machine as one line with a way out, instead of a stack trace."""
 
 import errno
 import re
@@ -24,18 +24,18 @@ def explain_errors(cfg: DictConfig) -> Iterator[None]:
 
 
 def remedy(error: BaseException, cfg: DictConfig) -> str | None:
-    """One line of cause and ways out, or None for anything but the failures known here."""
-    said = " ".join(str(error).split())
-    if _is_out_of_memory(error, said):
-        asked = re.search(r"[Tt]ried to allocate ([\d.]+ ?\w+)", said)
+    """Cause and ways out in one line; None for a failure that is not known here."""
+    message = " ".join(str(error).split())
+    if _is_out_of_memory(error, message):
+        asked = re.search(r"[Tt]ried to allocate ([\d.]+ ?\w+)", message)
         what = f" ({asked[1]} more were asked for)" if asked else ""
         return f"out of memory{what}; {', or '.join(_smaller(cfg))}"
-    if worker := re.search(r"DataLoader worker \(pid\(?s?\)?[^)]*\) ([^.]*)", said):
+    if worker := re.search(r"DataLoader worker \(pid\(?s?\)?[^)]*\) ([^.]*)", message):
         return (
             f"data.num_workers={cfg.data.num_workers}: a worker {worker[1]}, often for want of "
             "memory; use data.num_workers=0"
         )
-    if "EADDRINUSE" in said or getattr(error, "errno", None) == errno.EADDRINUSE:
+    if "EADDRINUSE" in message or getattr(error, "errno", None) == errno.EADDRINUSE:
         return (
             "the port on which the processes of this run meet is taken by another program; "
             "start again with another one, for example MASTER_PORT=29511"
@@ -43,9 +43,9 @@ def remedy(error: BaseException, cfg: DictConfig) -> str | None:
     return None
 
 
-def _is_out_of_memory(error: BaseException, said: str) -> bool:
+def _is_out_of_memory(error: BaseException, message: str) -> bool:
     kinds = (torch.OutOfMemoryError, MemoryError)
-    return isinstance(error, kinds) or "can't allocate memory" in said
+    return isinstance(error, kinds) or "can't allocate memory" in message
 
 
 def _smaller(cfg: DictConfig) -> list[str]:

@@ -1,11 +1,11 @@
-"""Lightning speaks only when it has something to say to this run."""
+"""Silences messages of Lightning that do not concern this project's runs."""
 
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Lightning says these to everybody; here they are either wrong or decided on purpose.
+# Wrong here, or about something that was decided on purpose.
 NEEDLESS = (
     ".*does not have many workers.*",
     ".*exists and is not empty.*",
@@ -22,9 +22,9 @@ NEEDLESS = (
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Within, only warnings from Lightning, each once: no adverts, nothing that the display says.
+    """Within, only warnings from Lightning: no adverts, nothing that the display shows already.
 
-    Its own log handlers go for good: under Hydra every line would come twice.
+    Its log handlers are removed for good: under Hydra every line would come twice.
     """
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logger = logging.getLogger(name)

@@ -1,4 +1,4 @@
-"""Lines for the user: what to know at the start of a run, and what was reached at its end."""
+"""Messages to the user at the start and at the end of a run."""
 
 import os
 import shlex
@@ -20,11 +20,15 @@ from lightning_transformer.runs.result import RunResult
 Say = Callable[[str], None]
 
 
-def notices(cfg: DictConfig, model: Transformer, pattern: Pattern) -> Iterator[str]:
-    """One line for each. pattern: as chosen, before the architecture adds to it."""
-    axis = str(cfg.match._target_).split(".")[-2] if "match" in cfg else "none"
-    if axis != "none":
-        yield f"match={axis} changes nothing in a run by itself; compare run solves for it"
+def notices(
+    cfg: DictConfig, model: Transformer, pattern: Pattern, match: str = "none"
+) -> Iterator[str]:
+    """One line for each option of the run that does nothing, and for the kernel that is used.
+
+    pattern: as chosen, before the architecture adds to it. match: the chosen option of the group.
+    """
+    if match != "none":
+        yield f"match={match} changes nothing in a run by itself; compare run solves for it"
     layers = [m for m in model.modules() if isinstance(getattr(m, "kernel", None), Auto)]
     if layers:
         yield Auto.describe({need for layer in layers for need in getattr(layer, "needs", ())})

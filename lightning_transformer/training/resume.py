@@ -1,4 +1,4 @@
-"""Going on with a run: which arguments it had, and what may differ from then."""
+"""Resuming a run: the arguments it had, and what may differ now."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -106,7 +106,7 @@ def _last_value(arguments: Sequence[str], key: str) -> str | None:
     return values[-1] if values else None
 
 
-def quoted(folder: Path) -> str:
+def quoted(folder: Path | str) -> str:
     """A folder as the value of an override."""
     text = str(folder).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"

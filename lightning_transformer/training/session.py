@@ -1,4 +1,4 @@
-"""What a run needs before its first step, and the order in which a run is refused."""
+"""What a run needs before its first step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -60,6 +60,7 @@ class RunRequest:
         *,
         resume: bool = False,
         in_sweep: bool = False,
+        swept: Sequence[str] = (),
     ) -> "RunRequest":
         """From what was typed and what Hydra chose; secrets among the overrides are hidden."""
         shown = redacted_overrides(overrides)
@@ -71,7 +72,7 @@ class RunRequest:
             chosen={k: v for k, v in groups.items() if any(o.startswith(f"{k}=") for o in shown)},
             resume=resume,
             in_sweep=in_sweep,
-            differing=dict(o.split("=", 1) for o in differing_overrides(shown)),
+            differing=dict(o.split("=", 1) for o in differing_overrides(shown, swept)),
         )
 
 
@@ -120,15 +121,7 @@ class Session:
 def prepare(cfg: DictConfig, request: RunRequest, result: RunResult, display: Display) -> Session:
     """Make all parts of a run, and write into the result what is known before the first step.
 
-    A run is refused (ConfigError) in this order, cheap checks first:
-
-    1. options of the data, of all components and of their combination; sizes that this machine
-       cannot hold: `check_build`, with a model that has no memory for its weights
-    2. options of the guard, the callbacks, the loggers and the trainer; its device
-    3. data that cannot be read, or are fewer than a batch
-    4. resuming: damaged checkpoints, more steps done than max_steps, other data than before
-    5. activations of a step that would not fit into memory, once the vocabulary is known
-    6. a disk without room for two checkpoints
+    Raises ConfigError in one line; see `training.preflight` for what is checked, in this order.
     """
     data = build(cfg, "data")
     assert isinstance(data, DataModule)
@@ -242,7 +235,8 @@ def _model(
     model = build_model(cfg, vocabulary=vocabulary, labels=labels, **seeds)
     with refusing(cfg, "data"):
         check_activations(cfg, model, data, vocabulary.size)
-    for line in notices(cfg, model, build(cfg, "pattern")):
+    match = request.choices.get("match", "none")
+    for line in notices(cfg, model, build(cfg, "pattern"), match):
         display.say(line)
     size = measure(model, cfg.data.seq_len)
     result.n_params, result.n_params_non_embedding = size.n_params, size.n_params_non_embedding

@@ -29,7 +29,7 @@ from lightning_transformer.nn import checks
 class ModelParallel(ModelParallelStrategy):
     """Weights sharded over data_parallel_size devices, layers over tensor_parallel_size.
 
-    A checkpoint is that of one process: whole tensors, in one file, written through the trainer's
+    A checkpoint is that of one process: full tensors, in one file, written through the trainer's
     CheckpointIO by the first process. With sharded_checkpoints each process writes its part into a
     folder instead. Any strategy and any number of devices can go on from either.
     """

@@ -53,12 +53,27 @@ class TrainerOptions:
     def __post_init__(self) -> None:
         for key in AT_LEAST_ONE:
             value = getattr(self, key)
-            if value is not None and value != "auto":
+            if value is not None:
                 checks.at_least(f"trainer.{key}", value, 1)
         if self.clip is not None:
             checks.positive("trainer.clip", self.clip, 1.0)
         if self.max_minutes is not None:
             checks.positive("trainer.max_minutes", self.max_minutes, 60.0)
+            if self.max_minutes > MOST_MINUTES:
+                most = f"must be at most {MOST_MINUTES}, or null"
+                raise ValueError(f"trainer.max_minutes={self.max_minutes} {most}")
+        if not isinstance(self.plugins, list | None):
+            raise ValueError(f"trainer.plugins={self.plugins} must be a list, such as [], or null")
+        self._check_devices()
+
+    def _check_devices(self) -> None:
+        checks.between("trainer.num_nodes", self.num_nodes, 1, MOST_PROCESSES)
+        if isinstance(self.devices, int):
+            checks.between("trainer.devices", self.devices, 1, MOST_PROCESSES)
+        elif self.devices != "auto":
+            raise ValueError(
+                f"trainer.devices={self.devices} must be a whole number, such as 1, or auto"
+            )
         if self.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
             raise ValueError(
                 f"trainer.accelerator={self.accelerator} but torch sees no GPU; use cpu"
@@ -128,8 +143,10 @@ class TrainerOptions:
 
 AT_LEAST_ONE = (
     *("max_steps", "val_every", "log_every", "save_every", "accumulate"),
-    *("limit_val_batches", "limit_test_batches", "devices"),
+    *("limit_val_batches", "limit_test_batches"),
 )
+MOST_PROCESSES = 65536  # on one machine, and machines
+MOST_MINUTES = 10_000_000  # nineteen years
 
 
 def resolve_precision(precision: str, accelerator: str) -> str:

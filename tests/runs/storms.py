@@ -65,16 +65,16 @@ def child(folder: Path, overrides: tuple[str, ...], before: Callable[[], None]) 
 def dies_in_its_saves(draw: random.Random) -> Callable[[], None]:
     """Makes a process die at a random moment of one of its next saves."""
     saves, delay = draw.randint(1, 6), draw.uniform(0, 0.004)
-    seen = []
+    begin, begun = store.begin, []
 
-    def reached(point: str) -> None:
-        if point == "begun":
-            seen.append(point)
-            if len(seen) == saves:
-                kill = lambda: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
-                threading.Timer(delay, kill).start()
+    def begin_and_die(save_folder: Path, step: int) -> Path:
+        temporary = begin(save_folder, step)
+        begun.append(step)
+        if len(begun) == saves:
+            threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return temporary
 
-    return lambda: setattr(store, "reached", reached)
+    return lambda: setattr(store, "begin", begin_and_die)
 
 
 def newest_step(folder: Path) -> int:

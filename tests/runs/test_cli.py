@@ -155,6 +155,7 @@ def test_a_folder_of_ones_own_configurations_is_found(tmp_path, monkeypatch, cap
     assert "unknown option norm=own" in refused(monkeypatch, capsys, *typed)
     assert type_in(monkeypatch, *typed, *where) == 0
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["norm"]["eps"] == 0.5
+    assert "is not a folder" in refused(monkeypatch, capsys, *typed, "--config-dir", "nowhere")
     assert type_in(monkeypatch, "--help", *where) == 0
     assert re.search(r"^  norm +.*\bown\b", capsys.readouterr().out, re.MULTILINE)
 

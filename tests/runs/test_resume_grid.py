@@ -11,6 +11,7 @@ import torch
 from lightning_transformer.checkpoint import store
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.runs.result import read
+from tests.helpers.crashes import crash_after
 from tests.helpers.short_runs import DROPOUT, At, crash, difference, history, short_run
 
 # Two micro-batches to a step, three steps to an epoch, validation after steps 2, 4 and 6.
@@ -107,17 +108,18 @@ def test_killed_in_the_second_validation(tmp_path, monkeypatch, undisturbed, hoo
     assert_same(tmp_path / "run", undisturbed("plain"))
 
 
-@pytest.mark.parametrize("point", ["written", "described", "renamed", "doomed"])
-def test_killed_in_a_save(tmp_path, monkeypatch, undisturbed, point):
-    count = []
-
-    def reached(here):
-        count.append(here)
-        if here == point and (point == "doomed" or count.count(here) == 2):
-            crash()
-
+@pytest.mark.parametrize(
+    ("function", "target", "times"),
+    [
+        ("replace", "state.ckpt", 2),  # the second save has its weights
+        ("replace", "manifest.json", 2),  # and its manifest
+        ("rename", "step-4", 1),  # and its name
+        ("rename", ".step-2.old", 1),  # the first one has lost its own
+    ],
+)
+def test_killed_in_a_save(tmp_path, monkeypatch, undisturbed, function, target, times):
     with monkeypatch.context() as patch:
-        patch.setattr(store, "reached", reached)
+        crash_after(patch, function, target, times=times, crash=crash)
         patch.setattr(store, "KEEP", 1)
         patch.setattr(store.prune, "__defaults__", (1,))
         with pytest.raises(RuntimeError, match="broke"):

@@ -17,7 +17,7 @@ from tests.helpers.short_runs import ROOT, environment
     [("kill", r"100 kills, \d+ inside a save"), ("stop", r"20 stops, \d+ steps")],
 )
 def test_nothing_is_lost(tmp_path, storm, words):
-    call = [sys.executable, str(ROOT / "tests" / "storms.py"), storm, str(tmp_path)]
+    call = [sys.executable, str(ROOT / "tests" / "runs" / "storms.py"), storm, str(tmp_path)]
     done = subprocess.run(call, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(words, done.stdout)

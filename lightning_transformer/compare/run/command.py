@@ -97,8 +97,8 @@ def read(argv: Sequence[str]) -> Request:
     """The comparison that the arguments ask for."""
     config_dirs, dry_run, overrides = split_flags(argv)
     config_dirs = [str(Path(folder).absolute()) for folder in config_dirs]
-    register(config_dirs)
-    with composer() as loader:
+    register()
+    with composer(config_dirs) as loader:
         return read_request(overrides, loader, dry_run=dry_run, config_dirs=config_dirs)
 
 

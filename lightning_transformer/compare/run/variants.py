@@ -43,8 +43,8 @@ class Variant:
         digest: of its configuration.
         accelerator: of its runs, with the number of devices of each.
         flops: of a training step, roughly; None where the sizes are not known by these names.
-        axis: what is made equal: none, params, flops or time.
-        match: the options of that.
+        axis: what is made equal, an option of the group match: none, params, flops or time.
+        match: the options of it.
     """
 
     label: str
@@ -90,8 +90,9 @@ class Matched:
 
 def read_variants(request: Request) -> list[Variant]:
     """Compose and check every variant, the baseline first; ConfigError in one line if one fails."""
-    preflight([*request.shared, *(f"{key}={','.join(t)}" for key, t in request.swept.items())])
-    with composer() as loader:
+    swept = [f"{key}={','.join(texts)}" for key, texts in request.swept.items()]
+    preflight([*request.shared, *swept], request.config_dirs)
+    with composer(request.config_dirs) as loader:
         options = groups(loader)
         found = [
             _variant(dict(zip(request.swept, texts, strict=True)), request, options)

@@ -41,7 +41,7 @@ class EMA(WeightAveraging):
             self._average_model = AveragedModel(pl_module, use_buffers=False, **self._kwargs)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The model has come to its device and precision by now; the mean follows."""
+        """Move the mean to the device and precision that the model has by now."""
         assert self._average_model is not None
         pairs = zip(self._average_model.module.parameters(), pl_module.parameters(), strict=True)
         for mean, current in pairs:
@@ -59,7 +59,7 @@ class EMA(WeightAveraging):
         pass  # done already
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        pass  # the callbacks before this one have more to do
+        pass  # other callbacks still need the mean
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._swap(pl_module, False)
@@ -75,7 +75,7 @@ class EMA(WeightAveraging):
     def on_load_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        if trainer.state.fn == "fit":  # elsewhere the model is what it is to be: the mean
+        if trainer.state.fn == "fit":  # elsewhere the model of the checkpoint, the mean, is used
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
     def _swap(self, pl_module: L.LightningModule, swapped: bool) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the step, write a checkpoint, leave; at once at the second signal."""
+"""Ctrl-C and SIGTERM: finish the step, write a checkpoint, exit; a second signal exits at once."""
 
 import signal
 import threading
@@ -62,8 +62,8 @@ class GracefulStop(L.Callback):
         if trainer.world_size > 1:
             self._agreed = AgreedSignal()
         if self.installed:
-            # Lightning has put its own handler before ours just now. It talks to other processes
-            # from within the signal, and can wait for ever.
+            # Lightning has just replaced our handlers. Its own talk to other processes from within
+            # the handler, which can deadlock.
             self.install()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -78,12 +78,12 @@ class GracefulStop(L.Callback):
         batch_idx: int,
     ) -> None:
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
-            # Whoever wants to stop here waits: no checkpoint holds the gradients of half a step.
+            # Not between micro-batches: no checkpoint holds the gradients of half a step.
             trainer.should_stop = False
             return
         signum = self.signum if self._agreed is None else self._agreed.exchange(self.signum)
         if trainer.global_step >= trainer.max_steps:
-            trainer.should_stop = True  # nothing is left to do but to validate
+            trainer.should_stop = True  # Lightning then validates
         elif signum:
             self.checkpointing.save(trainer, {})
             raise Stopped(signum)

@@ -21,7 +21,7 @@ class MetricLogger(L.Callback):
 
     def __init__(self, display: Display, log_every: int) -> None:
         self.display, self.log_every = display, log_every
-        self.tokens_seen = 0  # over all ranks: this one's times their number, near enough
+        self.tokens_seen = 0  # over all ranks, estimated as this rank's times their number
         self.seconds = 0.0  # of training, validation left out, over all starts of the run
         self._started = 0.0
         self._tokens_logged, self._seconds_logged = 0, 0.0
@@ -42,7 +42,7 @@ class MetricLogger(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        # Not when validation ends: what other callbacks do then, such as samples, is no training.
+        # Not at the end of validation, when other callbacks are still at work, e.g. on samples.
         if not self._started:
             self._started = time.perf_counter()
 

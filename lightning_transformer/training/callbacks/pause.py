@@ -1,4 +1,4 @@
-"""Interrupt a run at a step, to be gone on with: the schedule stays that of the whole run."""
+"""Interrupt a run at a step and resume it later: the schedule is that of the full run."""
 
 import signal
 from typing import Any

@@ -1,4 +1,8 @@
-"""The console of a run: one quiet line that moves, or plain lines where nobody watches."""
+"""The console of a run: one line that moves in a terminal, plain lines elsewhere.
+
+Lightning's RichProgressBar counts the batches of an epoch, where a run counts optimizer steps
+("Epoch 2/-2" with max_steps), and writes nothing to a file or pipe before training has ended.
+"""
 
 import sys
 import time
@@ -11,7 +15,13 @@ from rich.text import Text
 
 
 class Display:
-    """Shows how far, how good, how fast and how long still. Contract and silent version in one."""
+    """Shows messages, tables and samples; a subclass shows step, loss, speed and time left too.
+
+    console: None = nothing is shown.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(quiet=True)
 
     def start(self, step: int, total: int) -> None: ...
 
@@ -19,20 +29,7 @@ class Display:
 
     def validated(self, step: int, values: Mapping[str, float]) -> None: ...
 
-    def say(self, text: str) -> None: ...
-
-    def show(self, table: Table) -> None: ...
-
-    def sample(self, given: str, output: str, expected: str) -> None: ...
-
     def stop(self) -> None: ...
-
-
-class ConsoleDisplay(Display):
-    """What both displays print alike."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
 
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
@@ -47,7 +44,7 @@ class ConsoleDisplay(Display):
                 self.console.print(Text(shorten(text.strip())), soft_wrap=True)
 
 
-class RichDisplay(ConsoleDisplay):
+class RichDisplay(Display):
     """One moving line at the bottom of a terminal; validations scroll away above it."""
 
     def __init__(self, console: Console) -> None:
@@ -80,7 +77,7 @@ class RichDisplay(ConsoleDisplay):
             self._progress = None
 
 
-class PlainDisplay(ConsoleDisplay):
+class PlainDisplay(Display):
     """A line per interval, for logs and pipes; at least `pause` seconds apart."""
 
     def __init__(self, console: Console, pause: float = 10.0) -> None:

@@ -1,4 +1,4 @@
-"""Learning rates that a resumed run was given anew."""
+"""Applies new learning rates to a resumed run."""
 
 import lightning as L
 from torch.optim.lr_scheduler import LambdaLR

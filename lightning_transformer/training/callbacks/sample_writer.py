@@ -1,4 +1,4 @@
-"""Something to read at every validation: what the model makes of a few validation examples."""
+"""Generated samples at every validation, of a few validation examples."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The weights that are judged, where an optimizer trains others than those."""
+"""The averaged weights of optimizer=schedule_free, in the model except while it is trained."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from lightning_transformer.optim.optimizers.schedule_free import ScheduleFreeAda
 
 
 class AveragedWeights(L.Callback):
-    """Has optimizer=schedule_free put its average into the model, but for the training itself.
+    """Puts the average of optimizer=schedule_free into the model, except while it is trained.
 
-    Validation sees the average, and so does whoever comes after the training. Checkpoints have it
-    by `averaged`, wherever they are written. With other optimizers this does nothing.
+    Validation and everything after training see the average; checkpoints have it by `averaged`.
+    With other optimizers this does nothing.
 
     Raises ConfigError where a callback averages the weights as well.
     """

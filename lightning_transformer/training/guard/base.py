@@ -1,4 +1,4 @@
-"""The contract of guards: what looks at loss and gradient before each update."""
+"""The contract of guards: callbacks that check loss and gradient before each update."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,22 +15,25 @@ from lightning_transformer.models.base import Transformer
 
 
 class Seen(NamedTuple):
-    """What was seen at one optimizer step (from 1), all on the device."""
+    """Loss and gradient of one optimizer step (from 1), all on the device."""
 
     step: int
     bad: Tensor  # 0-d bool: the update must not happen
     loss: Tensor  # 0-d, of this rank
-    norm: Tensor  # 0-d, of the whole gradient, over all ranks
-    norms: Tensor | None  # (n,), of each parameter's gradient; None where that can still be asked
+    norm: Tensor  # 0-d, of the full gradient, over all ranks
+    norms: (
+        Tensor | None
+    )  # (n,), of each parameter's gradient; None where the gradients are still there
 
 
 class Guard(L.Callback):
-    """Looks at every step between backward and update; a subclass says what is bad and what then.
+    """Checks every step between backward and update; a subclass defines what is bad and what then.
 
     A bad step's update is left out: weights and optimizer stay, the schedule goes on. On a CPU the
-    host sees it at once, and drops the gradients. On a GPU the optimizer itself leaves it out, by
-    torch's `found_inf`, and the host looks every log_every steps and before anything is kept, so
-    that no step waits. Where the optimizer cannot, each step reads one number; `say` says so once.
+    host reads the verdict at once, and drops the gradients. On a GPU the optimizer itself leaves
+    the update out, by torch's `found_inf`, and the host reads verdicts every log_every steps and
+    before anything is saved, so that no step waits. Where the optimizer cannot do that, each step
+    reads one number; `say` reports it once.
 
     counts: events so far, for result.json. must_prevent: whether a bad update is to be left out, or
     may be done because it will be undone.
@@ -47,18 +50,18 @@ class Guard(L.Callback):
         self._unread: list[Seen] = []
         self.scaled = False
 
-    # -- what a subclass says ---------------------------------------------------------------------
+    # -- for a subclass ---------------------------------------------------------------------------
 
     def judge(self, loss: Tensor, norm: Tensor) -> Tensor:
         """0-d bool on the device, without waiting: whether this update must not happen."""
         raise NotImplementedError
 
     def bad(self, seen: Seen) -> None:
-        """Told on the host of a bad step, in order; may raise to end the training."""
+        """Called on the host for a bad step, in order; may raise to end the training."""
         raise NotImplementedError
 
     def good(self, seen: Seen) -> None:
-        """Told on the host of any other step, in order."""
+        """Called on the host for any other step, in order."""
 
     # -- around the update ------------------------------------------------------------------------
 
@@ -93,7 +96,7 @@ class Guard(L.Callback):
             self.good(seen)
 
     def read(self) -> None:
-        """Wait for the device and deal with all steps since the last time."""
+        """Wait for the device and handle all steps since the last time."""
         unread, self._unread = self._unread, []
         if unread:
             for seen, bad in zip(
@@ -123,10 +126,10 @@ class Guard(L.Callback):
             pl_module.set_guard(None)
 
     def state_dict(self) -> dict[str, Any]:
-        self.read()  # nothing is kept that has not been looked at
+        self.read()  # a checkpoint holds no step that was not judged
         return {}
 
-    # -- words ------------------------------------------------------------------------------------
+    # -- for messages -----------------------------------------------------------------------------
 
     def note(self, event: str, seen: Seen) -> None:
         """Put an event into the loggers and on the display."""
@@ -144,7 +147,7 @@ class Guard(L.Callback):
         return np.array_split(loader.sample_ids(step - 1), n)[rank * n // self.trainer.world_size]
 
     def mean_over_ranks(self, loss: Tensor) -> Tensor:
-        """The loss of the whole step, from each rank's share; does not wait for the device."""
+        """The loss of the full step, from each rank's share; does not wait for the device."""
         mean = self.trainer.strategy.reduce(loss, reduce_op="mean")
         assert isinstance(mean, Tensor)
         return mean
@@ -170,7 +173,7 @@ def gradient_norms(model: Transformer) -> Tensor:
 
 
 def reading_is_free(device: torch.device) -> bool:
-    """Whether the host may look at a value without waiting for anything."""
+    """Whether the host can read a value without waiting for the device."""
     return device.type == "cpu"
 
 

@@ -27,14 +27,14 @@ class RewindAsked(Exception):
 class Rewind(Guard):
     """At a spike or a value that is not finite goes back, and leaves out data from there on.
 
-    Raises RewindAsked; who has called fit goes on from the last checkpoint that is at least `back`
+    Raises RewindAsked; the caller of fit goes on from the last checkpoint that is at least `back`
     steps before the spike, without the next `skip` steps' worth of data, and without all up to the
     spike's. After `times` of this it gives up. See Window for what a spike is.
 
     Source: Chowdhery et al. 2022 (PaLM), section 5.1.
     """
 
-    must_prevent = False  # what happens until the host sees it is undone
+    must_prevent = False  # updates done before the host reads the verdict are undone
 
     def __init__(
         self,

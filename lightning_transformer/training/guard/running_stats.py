@@ -1,4 +1,4 @@
-"""What is usual, from the last accepted steps: mean and standard deviation, kept on the device."""
+"""Mean and standard deviation of the last accepted steps, kept on the device."""
 
 from typing import Any
 
@@ -12,7 +12,8 @@ class Window:
     """The last `size` accepted pairs of values; says whether a new pair is a spike.
 
     spike = some value is not finite, or, once `after` pairs are accepted, above
-    mean + sigmas * standard deviation of its kind. A spike is not taken in. Nothing waits.
+    mean + sigmas * standard deviation of its kind. A spike does not enter the statistics. Nothing
+    here waits for the device.
     """
 
     def __init__(self, size: int, sigmas: float, after: int) -> None:
@@ -33,7 +34,7 @@ class Window:
         self._places = self._places.to(device)
 
     def judge(self, first: Tensor, second: Tensor) -> Tensor:
-        """0-d bool: whether this pair of 0-d values is a spike; if not, it is taken in."""
+        """0-d bool: whether this pair of 0-d values is a spike; if not, it is added."""
         new = torch.stack((first.detach().float(), second.detach().float()))
         held = (self._places < self._n_accepted).float()
         count = held.sum().clamp(min=1)

@@ -24,10 +24,10 @@ class StopOnNonFinite(Guard):
     """Raises NonFinite before the first update whose loss or gradient is not finite.
 
     Weights and optimizer are those of the step before. On a GPU no further update happens from that
-    step on, and it is told within log_every steps. A loss that is not finite makes the gradient so
-    (see training_step), and the gradient's norm is that of all ranks: one number tells all, and all
-    ranks alike. Under 16-mixed a gradient may overflow, which its scaler sees to; there only the
-    loss counts.
+    step on, and it is reported within log_every steps. A loss that is not finite makes the gradient
+    so (see training_step), and the gradient's norm is that of all ranks: one number is enough, the
+    same on all ranks. Under 16-mixed a gradient may overflow, which its scaler handles; there only
+    the loss counts.
     """
 
     def __init__(self, *, log_every: int, say: Callable[[str], None]) -> None:

@@ -21,9 +21,12 @@ class History(Logger):
 
     One row per step, in ascending order; a cell is empty where a metric was not logged. Numbers
     have full precision. ``seconds`` is the wall time of training, which goes on over a resume.
-    A new row is appended; the file is replaced as a whole only when a column is added or a step
+    A new row is appended; the file is rewritten only when a column is added or a step
     comes out of order. Only rank zero writes. Lightning's ``epoch`` is left out, because runs
     count in optimizer steps.
+
+    Lightning's CSVLogger deletes the file of an earlier start, so that a resumed run would lose its
+    rows. It writes a row per call, several for one step, and keeps up to 100 steps in memory.
 
     Args:
         folder: the run folder; rows of an earlier start are kept until `truncate`.
@@ -58,7 +61,7 @@ class History(Logger):
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
     ) -> None:
-        """Write nothing: the run folder holds the whole config already."""
+        """Write nothing: the run folder holds config.yaml already."""
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:

@@ -1,4 +1,7 @@
-"""What a configuration builds, tried without memory for its weights before any data is read."""
+"""Checks of what a configuration builds, on a model without memory for its weights.
+
+Pairings of model, task and data are here; the model is then checked against the machine.
+"""
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -9,6 +12,7 @@ from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.distributed.parallelize import check_parallel
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
+from lightning_transformer.nn.position.learned import Learned
 from lightning_transformer.optim.schedule.apply import check_pair
 from lightning_transformer.training.preflight.machine import check_machine
 from lightning_transformer.training.preflight.memory import check_memory
@@ -45,7 +49,7 @@ def check_build(cfg: DictConfig, data: DataModule, choices: dict[str, str]) -> N
 
 
 def check_pairing(model: Transformer, data: DataModule, choices: dict[str, str]) -> None:
-    """Model, task and data must fit each other; one line says which does not."""
+    """Raise ConfigError where model, task and data do not fit each other."""
     task, name = model.task, {k: choices.get(k, "?") for k in ("model", "task", "data")}
     if task.needs_source != model.has_source:
         better = "encoder_decoder" if task.needs_source else "decoder_only or encoder_only"
@@ -66,3 +70,9 @@ def check_pairing(model: Transformer, data: DataModule, choices: dict[str, str])
             f"task={name['task']} reads {task.example.__name__} examples, but data={name['data']} "
             f"gives {data.example.__name__}; leave data= out, or choose another task"
         )
+    for module in model.modules():
+        if isinstance(module, Learned) and data.seq_len > module.table.num_embeddings:
+            raise ConfigError(
+                f"data.seq_len={data.seq_len} is above model.max_len={module.table.num_embeddings},"
+                " all that position=learned has; raise model.max_len or use position=rope"
+            )

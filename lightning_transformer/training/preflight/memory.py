@@ -1,4 +1,4 @@
-"""Refusing, before anything is allocated, what does not fit into the memory of this machine.
+"""Checks of memory: weights in training, and what a micro-batch keeps for the backward pass.
 
 Only what is needed for certain is counted, so that nothing is refused that could have worked.
 """

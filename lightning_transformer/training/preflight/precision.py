@@ -1,4 +1,4 @@
-"""Refusing a precision that a device lacks, or that no training survives."""
+"""Checks of trainer.precision against the device."""
 
 import torch
 

@@ -15,7 +15,7 @@ from tests.unit.compare.report.made_runs import made_sweep, make_run
 
 def test_compare_gives_a_table_and_rich_output(short: list[str], tmp_path: Path) -> None:
     for norm in ("rmsnorm", "layernorm"):
-        for seed in (1, 2, 3):
+        for seed in (1, 2):
             overrides = [*short, f"norm={norm}", f"seed={seed}"]
             lt.train(overrides, tmp_path / "norms" / f"{norm}-{seed}")
     report = lt.compare(tmp_path / "norms", baseline="norm=rmsnorm")
@@ -23,9 +23,9 @@ def test_compare_gives_a_table_and_rich_output(short: list[str], tmp_path: Path)
     assert sorted(table.index) == ["norm=layernorm", "norm=rmsnorm"]
     losses = [
         json.loads((tmp_path / "norms" / f"layernorm-{s}" / RESULT_FILE).read_text())["metrics"]
-        for s in (1, 2, 3)
+        for s in (1, 2)
     ]
-    mean = sum(one["test/loss"] for one in losses) / 3
+    mean = sum(one["test/loss"] for one in losses) / 2
     assert table.loc["norm=layernorm", "mean"] == pytest.approx(mean, rel=1e-12)
     shown = report._repr_html_()
     assert "<table" in shown

@@ -13,24 +13,16 @@ from pathlib import Path
 import pytest
 
 from lightning_transformer.checkpoint import store
-from tests.helpers.short_runs import ROOT
+from tests.helpers.crashes import Crash, DiskCalls
 
-POINTS = (
-    "begun",
-    "written",
-    "synced",
-    "hashed",
-    "described",
-    "folder synced",
-    "renamed",
-    "done",
-    "doomed",
-    "pruned",
-)
-
-
-class Crash(BaseException):
-    """The end of the process, as far as the protocol can tell."""
+# What a save changes on the disk, in this order; a crash can come before each, and at the end.
+BEGIN = ["mkdir"]
+FILES = ["write", "mkdir", "write"]  # by `save` below, in place of a trainer
+MANIFEST = ["write", "fsync", "replace", "fsync"]
+COMMIT = ["fsync", "fsync", *MANIFEST, "fsync", "fsync", "rename", "fsync"]
+PRUNE = ["rename", "rmdir", "rmdir", "unlink", "unlink", "unlink"]  # removals in any order
+SAVE = [*BEGIN, *FILES, *COMMIT, *PRUNE]
+NAMED = len([*BEGIN, *FILES, *COMMIT]) - 1  # calls after which the new checkpoint has its name
 
 
 def save(folder, step, *, loss=None, content=b"state"):
@@ -102,25 +94,21 @@ def test_metrics_can_be_added_later(tmp_path):
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-@pytest.mark.parametrize("point", POINTS)
-def test_a_crash_anywhere_leaves_what_was_there(tmp_path, monkeypatch, point, elsewhere):
+@pytest.mark.parametrize("n_calls", range(len(SAVE) + 1))
+def test_a_crash_anywhere_leaves_what_was_there(tmp_path, monkeypatch, n_calls, elsewhere):
     if elsewhere:  # a folder for temporary files on another file system plays no part
         monkeypatch.setenv("TMPDIR", "/dev/shm" if Path("/dev/shm").is_dir() else "/")
     for step, loss in ((1, 1.0), (2, 2.0), (3, 3.0)):
         save(tmp_path, step, loss=loss)
-    seen = []
-
-    def crash(here):
-        seen.append(here)
-        if here == point:
-            raise Crash
-
     with monkeypatch.context() as patch:
-        patch.setattr(store, "reached", crash)
-        with pytest.raises(Crash):
+        calls = DiskCalls(patch, n_calls)
+        if n_calls == len(SAVE):
             save(tmp_path, 4, loss=4.0)
-    assert seen[-1] == point
-    there = POINTS.index(point) >= POINTS.index("renamed")
+        else:
+            with pytest.raises(Crash):
+                save(tmp_path, 4, loss=4.0)
+    assert len(calls.names) == n_calls
+    there = n_calls >= NAMED
     assert store.newest(tmp_path, nobody).step == (4 if there else 3)
     assert store.best(tmp_path).step == 1
     for found in store.listed(tmp_path):
@@ -134,14 +122,15 @@ def test_a_crash_anywhere_leaves_what_was_there(tmp_path, monkeypatch, point, el
     assert steps(tmp_path) == [5, 4, 1]
 
 
-def test_every_point_is_named_here(tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(store, "reached", seen.append)
-    for step in (1, 2, 3):
-        save(tmp_path, step)
-    assert tuple(seen[-len(POINTS) :]) == POINTS
-    source = (ROOT / "lightning_transformer/checkpoint/store.py").read_text(encoding="utf-8")
-    assert source.count('    reached("') == len(POINTS)
+def test_every_change_of_the_disk_is_named_here(tmp_path, monkeypatch):
+    for step, loss in ((1, 1.0), (2, 2.0), (3, 3.0)):
+        save(tmp_path, step, loss=loss)
+    with monkeypatch.context() as patch:
+        calls = DiskCalls(patch)
+        save(tmp_path, 4, loss=4.0)
+    kept, pruned = calls.names[: -len(PRUNE)], calls.names[-len(PRUNE) :]
+    assert kept == [*BEGIN, *FILES, *COMMIT]
+    assert [pruned[0], *sorted(pruned[1:])] == PRUNE
 
 
 def test_files_are_on_the_disk_before_they_count(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import platform
 import re
 import subprocess
@@ -49,6 +50,20 @@ def test_the_commit_says_whether_files_differ_from_it(checkout):
     assert re.fullmatch("[0-9a-f]{40}", commit)
     (checkout / "new").write_text("")
     assert environment.commit() == f"{commit}-dirty"
+
+
+def test_asking_for_the_commit_does_not_lock_the_index(checkout):
+    """A `git status` that is killed in the middle would leave index.lock behind."""
+    git(checkout, "init")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-m", "x")
+    os.utime(checkout / "lightning_transformer/training/environment.py", (1, 1))  # to be refreshed
+    (checkout / ".git" / "index.lock").write_text("")
+    assert environment.commit() is not None
+    (checkout / ".git" / "index.lock").unlink()
+    before = (checkout / ".git" / "index").read_bytes()
+    environment.commit()
+    assert (checkout / ".git" / "index").read_bytes() == before
 
 
 def test_without_git_there_is_no_commit(checkout, monkeypatch):

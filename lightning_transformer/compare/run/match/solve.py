@@ -18,8 +18,8 @@ from lightning_transformer.errors import ConfigError
 
 def solve(question: dict[str, Any]) -> dict[str, Any]:
     """label -> changes and residual. Raises ConfigError in one line that names the variant."""
-    register(question["config_dirs"])
-    with composer():
+    register()
+    with composer(question["config_dirs"]):
         baseline = composed(question["baseline"])
         variants = {label: composed(typed) for label, typed in question["variants"].items()}
     found = {}

@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from lightning_transformer.build import load_run
-from lightning_transformer.config.compose import differing_overrides, preflight, register
+from lightning_transformer.config.compose import (
+    differing_overrides,
+    parse,
+    preflight,
+    register,
+    swept_keys,
+)
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn.attention.hybrid import Hybrid
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
@@ -185,7 +191,8 @@ def test_jobs_of_a_sweep_are_named_by_the_part() -> None:
     swept = "attention@attention.first=linear,mamba2"
     typed = ["attention=hybrid", "position=none", "seed=3"]
     assert preflight([*typed, swept]) == 2
-    job = differing_overrides([*typed, "attention@attention.first=mamba2"])
+    keys = swept_keys(parse([*typed, swept]))
+    job = differing_overrides([*typed, "attention@attention.first=mamba2"], keys)
     assert job == ["attention@attention.first=mamba2"]
     assert job_name(job).startswith("attention-attention.first=mamba2-")
 

@@ -107,5 +107,5 @@ def test_a_sweep_over_seeds_and_match_none_are_fine():
 def test_a_run_says_that_a_match_of_its_experiment_does_nothing():
     cfg = compose_config("match=params")
     assert "match=params changes nothing in a run by itself" in next(
-        notices(cfg, build_tiny(cfg), pattern=None)  # type: ignore[arg-type]
+        notices(cfg, build_tiny(cfg), pattern=None, match="params")  # type: ignore[arg-type]
     )
