@@ -145,6 +145,7 @@ def _assert_came_through(option: str, cfg: DictConfig) -> None:
     assert _missing(_content(option), place, "") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", [o for o in FILES if o.split("/")[0] in ALONE])
 def test_option_composes(option: str) -> None:
     group, name = option.split("/")

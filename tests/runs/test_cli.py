@@ -146,6 +146,7 @@ def test_a_disk_without_room_for_two_checkpoints_is_refused(tmp_path, monkeypatc
     assert not (folder / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_of_ones_own_configurations_is_found(tmp_path, monkeypatch, capsys):
     (tmp_path / "mine" / "norm").mkdir(parents=True)
     option = "_target_: lightning_transformer.nn.norm.rmsnorm.RMSNorm\n_partial_: true\neps: 0.5\n"
@@ -254,6 +255,7 @@ def test_a_failure_of_the_machine_ends_with_exit_code_1(tmp_path):
     assert list((folder / "checkpoints").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_results_are_the_same_by_hand_and_by_command(tmp_path, monkeypatch):
     short_run(tmp_path / "hand")
     type_in(monkeypatch, *short(tmp_path), f"hydra.run.dir={tmp_path / 'typed'}")

@@ -102,6 +102,7 @@ def test_loaders_in_other_processes_go_on_where_they_were(tmp_path, monkeypatch,
     assert difference(tmp_path / "run", undisturbed) == 0
 
 
+@pytest.mark.slow
 def test_pairs_and_another_optimizer_resume_too(tmp_path, monkeypatch):
     typed = short_pairs(tmp_path, *DROPOUT, "optimizer=adamw", "schedule=cosine")
     start(tmp_path / "whole", typed)
@@ -257,6 +258,7 @@ def test_another_run_is_refused_with_the_difference(stopped, monkeypatch, capsys
     assert {path: path.read_bytes() for path in before} == before
 
 
+@pytest.mark.slow
 def test_other_text_under_the_same_name_is_refused(tmp_path, monkeypatch, capsys):
     typed = short(tmp_path, *COMMON, f"hydra.run.dir={tmp_path / 'run'}")
     with monkeypatch.context() as patch:
@@ -335,6 +337,7 @@ def test_auto_starts_where_there_is_nothing_to_go_on_with(tmp_path, monkeypatch,
     assert "resuming" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_auto_goes_on_where_there_is_something(tmp_path, monkeypatch, undisturbed, capsys):
     typed = [*short(tmp_path, *COMMON), "resume=auto", f"hydra.run.dir={tmp_path / 'run'}"]
     with monkeypatch.context() as patch:
@@ -373,6 +376,7 @@ def test_a_run_that_never_began_cannot_go_on(tmp_path, monkeypatch, capsys):
     )
 
 
+@pytest.mark.slow
 def test_a_folder_of_any_name_can_be_resumed(tmp_path, monkeypatch):
     folder = tmp_path / "it's a run, [norm=x] #1"
     quoted = str(folder).replace("'", "\\'")

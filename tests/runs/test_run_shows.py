@@ -17,6 +17,7 @@ from tests.helpers.short_runs import (
 )
 
 
+@pytest.mark.slow
 def test_console_without_a_terminal_is_plain_and_says_nothing_twice(tmp_path):
     done = command(*short(tmp_path), f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

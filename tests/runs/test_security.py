@@ -297,6 +297,7 @@ def test_checkpoints_are_always_read_as_plain_values():
         assert given.get("weights_only") == "True", f"{name}:{call.lineno}"
 
 
+@pytest.mark.slow
 def test_stored_files_hold_plain_values(tmp_path):
     path = tmp_path / "config.yaml"
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
@@ -405,6 +406,7 @@ NAMES = ["../x", "/etc/x", "a/../../x", "..", ".", ".hidden", "~/x", "a\\..\\x",
 NAMES += ["x" * 129, "$(touch x)", "a;b", "a\nb", "null/..", "ü"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_hostile_names_of_sweeps_are_refused_and_nothing_is_written(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)

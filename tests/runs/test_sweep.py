@@ -72,6 +72,7 @@ def test_jobs_are_named_by_what_differs_and_skipped_when_finished(sweep, folder,
     assert {name: after[name] for name in before} == before
 
 
+@pytest.mark.slow
 def test_another_configuration_of_the_same_name_gets_a_folder_of_its_own(sweep, folder):
     assert sweep("seed=1,2")[0] == 0
     before = stamps(folder)
@@ -115,6 +116,7 @@ def test_a_job_that_fails_leaves_its_reason_and_the_others_go_on(sweep, folder, 
     assert not (broken / "traceback.txt").exists()
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_goes_on_where_it_was(sweep, folder, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         At(patch, 4, interrupt)
@@ -172,6 +174,7 @@ def test_a_value_that_cannot_be_is_refused_before_the_first_job(sweep, folder):
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_without_a_name_is_named_by_the_time(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert type_in(monkeypatch, "-m", *short(tmp_path), "norm=rmsnorm") == 0

@@ -138,6 +138,7 @@ def test_best_is_the_best_of_all_validations_and_is_what_is_tested(tmp_path, mon
     assert abs(best - last) > 1e-3
 
 
+@pytest.mark.slow
 def test_a_run_without_validation_or_test_data_finishes(tmp_path):
     result = short_run(tmp_path / "no_val", "data.val_fraction=0.0")
     assert set(result.metrics) == {"test/loss", "test/perplexity", "test/bits_per_byte"}
@@ -149,6 +150,7 @@ def test_a_run_without_validation_or_test_data_finishes(tmp_path):
     assert checkpoint(tmp_path / "neither")["global_step"] == 6
 
 
+@pytest.mark.slow
 def test_time_of_training_excludes_validation_and_what_hangs_on_it(tmp_path, monkeypatch):
     clock = [1.0]
     monkeypatch.setattr(metric_logger.time, "perf_counter", lambda: clock[0])
@@ -256,6 +258,7 @@ def test_validation_does_not_change_training(tmp_path):
     assert len(read_history(tmp_path / "once")["val/loss"]) == 1
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_after_another_in_the_process(tmp_path):
     short_run(tmp_path / "alone", "model.dropout=0.1", "callbacks=default")
     short_run(tmp_path / "other", "seed=7", "norm=layernorm", "data.seq_len=24", "optimizer=adamw")

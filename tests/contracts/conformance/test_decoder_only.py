@@ -7,7 +7,13 @@ import pytest
 from tests.contracts.conformance.design import designed, name_of
 from tests.contracts.conformance.properties import check
 
+# Without a compiler kernel=flex takes two thirds of the time; its own tests are quick.
+ROWS = [
+    pytest.param(row, marks=pytest.mark.slow if row["kernel"] == "flex" else (), id=name_of(row))
+    for row in designed("decoder_only")
+]
 
-@pytest.mark.parametrize("choices", designed("decoder_only"), ids=name_of)
+
+@pytest.mark.parametrize("choices", ROWS)
 def test_keeps_what_a_transformer_promises(choices: dict[str, str]) -> None:
     check("decoder_only", choices)

@@ -52,6 +52,7 @@ def shuffled(node: Any, draw: random.Random) -> Any:
     return {key: shuffled(node[key], draw) for key in keys}
 
 
+@pytest.mark.slow
 def test_the_order_of_components_in_a_configuration_changes_nothing(tmp_path: Path) -> None:
     """Neither of groups on the command line, nor of keys in files."""
     typed = short(tmp_path, "norm=layernorm", "activation=gelu", "position=learned", *DROPOUT)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lightning_transformer.models.size import measure
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.kernels import eager, sdpa
+from lightning_transformer.nn.attention.kernels.base import ScoreMods
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 from lightning_transformer.nn.init.normal import Normal
 from lightning_transformer.nn.layer_info import LayerInfo, configure_layer
@@ -141,10 +142,15 @@ def test_invariant_18_attention_hands_no_dropout_to_its_kernel_in_evaluation(
     inner, rates = built("kernel", kernel), []
 
     def watched(
-        q: Tensor, k: Tensor, v: Tensor, context: AttentionContext, dropout: float
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        context: AttentionContext,
+        dropout: float,
+        score_mods: ScoreMods | None = None,
     ) -> Tensor:
         rates.append(dropout)
-        return inner(q, k, v, context, dropout)
+        return inner(q, k, v, context, dropout, score_mods)
 
     module = MultiHeadAttention(D, kernel=watched, qk_norm=NoNorm, dropout=0.25).double()
     x, context = noise(2, T, D), AttentionContext(is_causal=True)

@@ -84,6 +84,7 @@ def process(run: Path, *arguments: str, stdin: str = "") -> subprocess.Completed
     )
 
 
+@pytest.mark.slow
 def test_a_process_writes_text_and_nothing_else(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", "causal_lm")
     done = process(run, "--max-new-tokens", "12", stdin="the cät\n")

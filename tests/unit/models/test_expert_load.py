@@ -139,6 +139,7 @@ def test_micro_batches_and_bias_make_the_same_step(tmp_path: Path) -> None:
     assert [bool(w.any()) for w in steps] == [True]
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_one_in_one_piece(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +156,7 @@ def test_resumed_run_equals_one_in_one_piece(
     assert steps.any()
 
 
+@pytest.mark.slow
 def test_computing_blocks_again_changes_nothing(tmp_path: Path) -> None:
     for again in (False, True):
         options = ("ffn=moe_sigmoid", "ffn.aux_loss=0.1", "ffn.z_loss=0.1")

@@ -105,7 +105,12 @@ def test_one_batch_is_learned_by_heart(task: str, tmp_path: Path) -> None:
 
 def cases() -> list[Any]:
     return [
-        pytest.param(kind, group, option, id=f"{kind}-{group}={option}")
+        pytest.param(
+            *(kind, group, option),
+            id=f"{kind}-{group}={option}",
+            # An encoder's layers stand in an encoder-decoder too.
+            marks=pytest.mark.slow if kind == "encoder_only" else (),
+        )
         for kind in options("model")
         for group in GROUPS
         for option in (training_kernels() if group == "kernel" else options(group))

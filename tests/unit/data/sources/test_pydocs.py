@@ -25,6 +25,7 @@ def data() -> PyDocs:
     return data
 
 
+@pytest.mark.slow
 def test_sizes(data):
     assert data.identity.bytes > 1_500_000
     sizes = {split: s.n_tokens for split, s in data.splits.items()}

@@ -170,6 +170,7 @@ def test_what_is_typed_wrong(
     assert refused(monkeypatch, capsys, *short(tmp_path), *typed.split()).startswith(said)
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_and_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its choices are recorded, resuming composes them anew, its folder names no foreign code."""
     folder = tmp_path / "run"

@@ -163,6 +163,7 @@ def test_validation_test_and_checkpoints_have_the_average(
     assert any(among)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [2, 4])
 def test_a_stopped_run_goes_on_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int

@@ -11,6 +11,7 @@ from tests.helpers.short_runs import difference, history, short, short_run, type
 PAUSE = "+callbacks.pause._target_=lightning_transformer.training.callbacks.pause.Pause"
 
 
+@pytest.mark.slow
 def test_a_paused_run_goes_on_as_if_it_had_not(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     through = tmp_path / "through"

@@ -38,6 +38,7 @@ def by_hand(pairs: list[tuple[float, float]], size: int, sigmas: float, after: i
     return said
 
 
+@pytest.mark.slow
 def test_no_spike_in_ten_thousand_gaussian_steps():
     assert sum(judge(Window(128, 6.0, 64), gaussian(10_000, seed=0))) == 0
 

@@ -89,6 +89,7 @@ def test_a_run_without_spikes_is_the_same_run(tmp_path):
     assert equal(one["optimizer_states"], other["optimizer_states"])
 
 
+@pytest.mark.slow
 def test_its_state_survives_a_resume(tmp_path, monkeypatch):
     """The window and the counts: the resumed run leaves out the same steps and ends the same."""
     typed = short(tmp_path, *STEPS, "guard.sigmas=20", "trainer.save_every=10")

@@ -94,6 +94,7 @@ def test_the_command_says_one_line_and_ends_with_1(tmp_path, monkeypatch, capsys
     assert line.startswith("error: step 5 was not done")
 
 
+@pytest.mark.slow
 def test_what_it_says_to_do_works(tmp_path, monkeypatch):
     poison = Poison(monkeypatch, [5], nan_loss)
     run = f"hydra.run.dir={tmp_path / 'run'}"

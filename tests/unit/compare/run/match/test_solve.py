@@ -71,6 +71,7 @@ def test_a_comparison_is_planned_with_what_was_solved_for(tmp_path, monkeypatch)
     assert not list(tmp_path.rglob("result.json"))
 
 
+@pytest.mark.slow
 def test_matches_are_kept_where_a_comparison_goes_on(tmp_path, monkeypatch):
     """Solved once: measured times are others at the next start."""
     answers = iter([{"trainer.max_steps": 100}])
