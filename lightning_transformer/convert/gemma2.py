@@ -7,9 +7,9 @@ from lightning_transformer.convert.names import Rules, renamed
 
 RULES: Rules = (
     *SHARED,
-    (LAYER + r"input_layernorm\.weight", BLOCK + "attention_residual.norm_in.weight"),
+    (LAYER + r"input_layernorm\.weight", BLOCK + "attention_residual.norm.weight"),
     (LAYER + r"post_attention_layernorm\.weight", BLOCK + "attention_residual.norm_out.weight"),
-    (LAYER + r"pre_feedforward_layernorm\.weight", BLOCK + "ffn_residual.norm_in.weight"),
+    (LAYER + r"pre_feedforward_layernorm\.weight", BLOCK + "ffn_residual.norm.weight"),
     (LAYER + r"post_feedforward_layernorm\.weight", BLOCK + "ffn_residual.norm_out.weight"),
 )
 

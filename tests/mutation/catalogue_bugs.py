@@ -115,7 +115,7 @@ PART_BUGS = [
     ),
     # residual
     PartBug("nn/residual/deepnorm.py", "self.alpha * x", "x"),
-    PartBug("nn/residual/sandwich.py", "self.norm_out(f(self.norm_in(x)))", "f(self.norm_in(x))"),
+    PartBug("nn/residual/sandwich.py", "self.norm_out(f(self.norm(x)))", "f(self.norm(x))"),
     PartBug("nn/residual/layerscale.py", "torch.full((dim,), start)", "torch.ones(dim)"),
     PartBug("nn/residual/rezero.py", "torch.zeros(1)", "torch.ones(1)"),
     PartBug("nn/residual/ln_scaling.py", "** -0.5", "** 0.5"),

@@ -11,10 +11,15 @@ class Residual(nn.Module):
 
     `split_stream` turns embeddings (B, T, D) into the stream, (B, T, D) or (B, T, n, D);
     `merge_stream` turns it back after the last layer. needs_final_norm: its output is not
-    normalised.
+    normalised. Each has one norm at least, and dropout, [0, 1), of what the layer adds.
     """
 
     needs_final_norm: bool
+
+    def __init__(self, dim: int, *, norm: NormFactory, dropout: float = 0.0) -> None:
+        super().__init__()
+        checks.fraction("dropout", dropout)
+        self.norm, self.dropout = norm(dim), nn.Dropout(dropout)
 
     def split_stream(self, x: Tensor) -> Tensor:
         return x
@@ -26,12 +31,3 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, f: Sublayer) -> Tensor:
         raise NotImplementedError
-
-
-class NormedResidual(Residual):
-    """A residual with one norm, and with dropout, [0, 1), of what the layer adds."""
-
-    def __init__(self, dim: int, *, norm: NormFactory, dropout: float = 0.0) -> None:
-        super().__init__()
-        checks.fraction("dropout", dropout)
-        self.norm, self.dropout = norm(dim), nn.Dropout(dropout)

@@ -3,11 +3,11 @@
 from torch import Tensor, nn
 
 from lightning_transformer.nn.layer_info import LayerInfo
-from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import Sublayer
 
 
-class DeepNorm(NormedResidual):
+class DeepNorm(Residual):
     """norm(alpha x + f(x)): post-norm whose stream weighs more, so that deep stacks train.
 
         x --+-- f -- dropout --+-- norm -- (Wang et al. 2022)

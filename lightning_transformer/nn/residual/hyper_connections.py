@@ -5,11 +5,11 @@ from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.layer_info import LayerInfo
-from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
 
-class HyperConnections(NormedResidual):
+class HyperConnections(Residual):
     """n streams with learned weights for what a layer reads, how streams mix and where it writes.
 
         h = sum_i read_i X_i,  X_j <- sum_i mix_ij X_i + write_j f(norm(h))  (Zhu et al. 2024)

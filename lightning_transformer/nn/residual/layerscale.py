@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
 
-class LayerScale(NormedResidual):
+class LayerScale(Residual):
     """x + g * f(norm(x)), one learned factor per channel that starts small.
 
         x --+-- norm -- f -- * g -- dropout --+-- (Touvron et al. 2021, CaiT)

@@ -3,11 +3,11 @@
 from torch import Tensor, nn
 
 from lightning_transformer.nn.layer_info import LayerInfo
-from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import Sublayer
 
 
-class LNScaling(NormedResidual):
+class LNScaling(Residual):
     """x + f(norm(x) / sqrt(l)), l the number of the layer from 1: deep layers keep adding little.
 
         x --+-- norm -- / sqrt(l) -- f -- dropout --+-- (Sun et al. 2025, the curse of depth)

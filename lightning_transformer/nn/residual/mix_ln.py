@@ -23,7 +23,7 @@ class MixLN(Residual):
     def __init__(
         self, dim: int, *, norm: NormFactory, share: float = 0.25, dropout: float = 0.0
     ) -> None:
-        super().__init__()
+        super().__init__(dim, norm=norm, dropout=dropout)
         checks.fraction("share", share, 0.25)
         checks.positive("share", share, 0.25)
         self._post = PostNorm(dim, norm=norm, dropout=dropout)

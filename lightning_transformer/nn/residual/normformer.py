@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn.layer_info import LayerInfo
-from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
 
-class NormFormer(NormedResidual):
+class NormFormer(Residual):
     """Pre-norm with a norm after attention, and a learned scale of the stream beside the ffn.
 
         attention: x + norm_out(f(norm(x)))        (Shleifer et al. 2021)

@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
-from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import Sublayer
 
 
-class PostNorm(NormedResidual):
+class PostNorm(Residual):
     """norm(x + f(x)): the original order; deep stacks need warm-up to train.
 
         x --+-- f -- dropout --+-- norm -- (Vaswani et al. 2017)

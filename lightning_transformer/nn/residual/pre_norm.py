@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
-from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import Sublayer
 
 
-class PreNorm(NormedResidual):
+class PreNorm(Residual):
     """x + f(norm(x)): the stream itself is never normalised, so a final norm is due.
 
         x --+-- norm -- f -- dropout --+-- (Xiong et al. 2020)

@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
-from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import Sublayer
 
 
-class Reordered(NormedResidual):
+class Reordered(Residual):
     """x + norm(f(x)): what a layer adds is normalised, what it reads is not.
 
         x --+-- f -- norm -- dropout --+--

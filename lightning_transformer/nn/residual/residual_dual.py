@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import Sublayer
 
 
-class ResidualDual(NormedResidual):
+class ResidualDual(Residual):
     """Two streams, one of post-norm and one that is never normalised; the output is their sum.
 
         u <- norm(u + f(u)), v <- v + f(u), at the end u + final_norm(v) (Xie et al. 2023, ResiDual)

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from lightning_transformer.nn.residual.base import NormedResidual
+from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
 
-class ReZero(NormedResidual):
+class ReZero(Residual):
     """x + a f(norm(x)), a learned from 0: every layer begins as the identity.
 
         x --+-- norm -- f -- dropout -- * a --+-- (Bachlechner et al. 2020)
