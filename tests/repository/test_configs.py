@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
@@ -39,6 +40,11 @@ ON_DISK = {group: options(group) for group in GROUPS}
 def used(cfg: DictConfig) -> set[str]:
     """The groups that a run of this configuration is built from."""
     return {group for group in GROUPS if group in cfg and is_used(cfg, group)}
+
+
+@cache
+def used_by_default() -> set[str]:
+    return used(compose_config())
 
 
 def is_used(cfg: DictConfig, group: str) -> bool:
@@ -95,7 +101,7 @@ def missing(node):
 def is_alone(group):
     """Whether its options bring others along, need values, or are not used by the default run."""
     needs = any(required(group, name) for name in ON_DISK[group])
-    return sets_other_groups(group) or needs or group not in used(compose_config())
+    return sets_other_groups(group) or needs or group not in used_by_default()
 
 
 def columns():

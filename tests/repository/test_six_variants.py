@@ -1,6 +1,6 @@
 """A variant is three files: six are added to a copy of the repository, and nothing else by hand.
 
-Takes as long as the suite. To add the variants to a folder of one's own, without the suite:
+Takes some ten minutes. To add the variants to a folder of one's own, for the whole suite there:
 
     python -m tests.repository.test_six_variants FOLDER
 """
@@ -26,6 +26,8 @@ DERIVED = (
     "lightning_transformer/cards/refusals.json",
     "tests/contracts/conformance/refused.json",
 )
+# The tests that find their options on disk, and those of the new ones.
+SUITE = ("contracts", "repository", "unit/cards", "unit/config", "unit/models", "unit/new")
 LIMIT_S = 45 * 60
 
 
@@ -83,8 +85,11 @@ def changed(folder: Path) -> set[str]:
 
 
 def run_suite(folder: Path, screen: pytest.CaptureFixture[str] | None = None) -> None:
-    """Run the default tests of a checkout, with their last line shown every minute."""
+    """Run the default tests of SUITE in a checkout, with their last line shown every minute."""
+    places = [f"tests/{place}" for place in SUITE]
+    places += [path for path in sorted(changed(folder)) if path.startswith("tests/unit/")]
     command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider"]
+    command += places
     log = folder.with_name("suite.log")
     began = shown = time.monotonic()
     with log.open("w", encoding="utf-8") as out:
