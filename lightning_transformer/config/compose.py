@@ -17,6 +17,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
@@ -99,7 +100,9 @@ def composer(folders: Sequence[str] = ()) -> Iterator[ConfigLoader]:
 def groups(loader: ConfigLoader) -> dict[str, list[str]]:
     """Every group with its options."""
     names = [name for name in loader.list_groups("") if not name.startswith("hydra")]
-    return {name: loader.get_group_options(name) for name in sorted(names)}
+    # Not the loader's get_group_options, which reads all folders anew for each group.
+    repository: Any = loader.repository  # type: ignore[attr-defined]
+    return {name: repository.get_group_options(name, ObjectType.CONFIG) for name in sorted(names)}
 
 
 def preflight(arguments: Sequence[str], folders: Sequence[str] = ()) -> int:
@@ -115,9 +118,13 @@ def preflight(arguments: Sequence[str], folders: Sequence[str] = ()) -> int:
         options = groups(loader)
         swept = [values(override) for override in overrides]
         _check_choices(overrides, swept, options)
-        _check_keys(overrides, swept, options)
+        chosen = [
+            t[0] for o, t in zip(overrides, swept, strict=True) if o.key_or_group in options and t
+        ]
+        cfg = composed(chosen)
+        _check_keys(overrides, cfg, options)
         for job in itertools.islice(_star(swept), MAX_CHECKED):
-            check(composed(job), chosen_groups(job, options))
+            check(cfg if job == chosen else composed(job), chosen_groups(job, options))
     # A range for a sweeper that searches makes several jobs, nobody knows how many.
     return math.prod(len(texts) or 2 for texts in swept)
 
@@ -236,10 +243,9 @@ def _check_choices(
 
 
 def _check_keys(
-    overrides: Sequence[Override], swept: Sequence[Sequence[str]], options: dict[str, list[str]]
+    overrides: Sequence[Override], cfg: DictConfig, options: dict[str, list[str]]
 ) -> None:
-    first = [t[0] for o, t in zip(overrides, swept, strict=True) if o.key_or_group in options and t]
-    cfg = composed(first)
+    """cfg: the configuration of the options that were chosen, with no other override."""
     known = list(_keys(cfg, ""))
     for override in overrides:
         key = override.key_or_group
