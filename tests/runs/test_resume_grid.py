@@ -89,7 +89,13 @@ def test_killed_in_a_step(tmp_path, monkeypatch, undisturbed, micro_batch):
     assert_same(tmp_path / "run", undisturbed("plain"))
 
 
-@pytest.mark.parametrize("hook", ["on_validation_epoch_start", "on_validation_epoch_end"])
+@pytest.mark.parametrize(
+    "hook",
+    [
+        pytest.param("on_validation_epoch_start", marks=pytest.mark.slow),
+        "on_validation_epoch_end",
+    ],
+)
 def test_killed_in_the_second_validation(tmp_path, monkeypatch, undisturbed, hook):
     calls = []
 
@@ -111,8 +117,9 @@ def test_killed_in_the_second_validation(tmp_path, monkeypatch, undisturbed, hoo
 @pytest.mark.parametrize(
     ("function", "target", "times"),
     [
-        ("replace", "state.ckpt", 2),  # the second save has its weights
-        ("replace", "manifest.json", 2),  # and its manifest
+        # the second save has its weights
+        pytest.param("replace", "state.ckpt", 2, marks=pytest.mark.slow),
+        pytest.param("replace", "manifest.json", 2, marks=pytest.mark.slow),  # and its manifest
         ("rename", "step-4", 1),  # and its name
         ("rename", ".step-2.old", 1),  # the first one has lost its own
     ],

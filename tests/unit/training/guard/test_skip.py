@@ -43,7 +43,12 @@ class Watch:
 
 @pytest.mark.parametrize(
     ("optimizer", "disturb"),
-    [("muon", spike), ("adamw", spike), ("adamw", nan_loss), ("sgd", nan_gradient)],
+    [
+        ("muon", spike),
+        pytest.param("adamw", spike, marks=pytest.mark.slow),
+        pytest.param("adamw", nan_loss, marks=pytest.mark.slow),
+        ("sgd", nan_gradient),
+    ],
 )
 def test_a_spike_changes_nothing(tmp_path, monkeypatch, capsys, place, disturb, optimizer):
     watch = Watch(monkeypatch)
