@@ -52,7 +52,8 @@ class Clock:
 
     def __init__(self, tree: Path, overrides: Sequence[str], steps: int) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", f"--steps={steps}", *overrides],
+            # The tree's own script, which knows where its modules are.
+            [sys.executable, "benchmarks/step.py", "--serve", f"--steps={steps}", *overrides],
             env={**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
