@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_transformer.optim.torch_optimizer import check_options, torch_optimizer
+from lightning_transformer.optim.torch_optimizer import torch_optimizer
 
 
 def adamax(
@@ -18,21 +18,15 @@ def adamax(
 ) -> torch.optim.Optimizer:
     """Build Adamax: ``u = max(beta2 * u, |g| + eps)``, then ``w -= lr * m_hat / u``.
 
-    Source: Kingma and Ba 2015, section 7.1.
-
-    Args: those of `check_options`, and
-        weight_decay: added to the gradient (an L2 penalty).
-        eps: added to the size of the gradient, above 0.
-
-    Raises:
-        ValueError: when an option is out of range, or decay_all has nothing to decay with.
+    Source: Kingma and Ba 2015, section 7.1. weight_decay is added to the gradient (an L2 penalty),
+    eps to its size. Options as in `torch_optimizer`.
     """
-    check_options(adamax, lr=lr, weight_decay=weight_decay, beta1=beta1, beta2=beta2, eps=eps)
     return torch_optimizer(
+        adamax,
         torch.optim.Adamax,
         model,
         lr=lr,
         weight_decay=weight_decay,
         decay_all=decay_all,
-        options={"betas": (float(beta1), float(beta2)), "eps": eps},
+        options={"beta1": beta1, "beta2": beta2, "eps": eps},
     )
