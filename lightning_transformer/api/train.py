@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from lightning_transformer.api.overrides import check_overrides
-from lightning_transformer.config.compose import chosen_options, composed, composer
+from lightning_transformer.config.compose import composed_with_options, composer
 from lightning_transformer.errors import ConfigError, Stopped
 from lightning_transformer.runs.naming import RUNS, check_place, run_suffix
 from lightning_transformer.runs.result import RESULT_FILE, RunResult, read
@@ -61,8 +61,8 @@ def train(
     if (place / RESULT_FILE).exists():
         raise ConfigError(f"{place} holds a run already; choose another folder")
     with composer():
-        cfg = composed(overrides)
-        request = RunRequest.of(place, overrides, chosen_options(overrides))
+        cfg, options = composed_with_options(overrides)
+    request = RunRequest.of(place, overrides, options)
     hidden = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
     with hidden:
         try:

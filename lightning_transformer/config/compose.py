@@ -23,7 +23,7 @@ from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from lightning_transformer.config.validate import NOT_IDENTITY, check, nearest, plain
@@ -141,9 +141,10 @@ def check_match(arguments: Sequence[str], *, several: bool, folders: Sequence[st
     if asked is None and several:
         with composer(folders) as loader:
             overrides = parse(arguments, loader)
-            match = chosen_options([texts[0] for o in overrides if (texts := values(o))])["match"]
-        if match != "none" and set(swept_keys(overrides)) - set(SEEDS):
-            asked = f"match={match}"
+            if set(swept_keys(overrides)) - set(SEEDS):
+                first = [texts[0] for o in overrides if (texts := values(o))]
+                match = chosen_options(first)["match"]
+                asked = f"match={match}" if match != "none" else None
     if asked is not None:
         raise ConfigError(
             f"{asked} is solved for by `python -m lightning_transformer.compare run`; give it what "
@@ -178,18 +179,18 @@ def values(override: Override) -> list[str]:
 
 def composed(overrides: Sequence[str]) -> DictConfig:
     """The configuration of one job; ConfigError if it does not compose. Call within composer()."""
-    return _compose(overrides, with_hydra=False)
+    return composed_with_options(overrides)[0]
 
 
 def chosen_options(overrides: Sequence[str]) -> dict[str, str]:
     """group -> option for all groups of one job, as Hydra chose them. Call within composer()."""
-    choices = _compose(overrides, with_hydra=True).hydra.runtime.choices
-    return {str(group): str(option) for group, option in choices.items() if option}
+    return composed_with_options(overrides)[1]
 
 
-def _compose(overrides: Sequence[str], *, with_hydra: bool) -> DictConfig:
+def composed_with_options(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+    """`composed` and `chosen_options` of one job, which is composed only once for both."""
     try:
-        return compose("config", list(overrides), return_hydra_config=with_hydra)
+        cfg = compose("config", list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         unused = UNUSED.match(str(error))
         if unused:
@@ -197,6 +198,10 @@ def _compose(overrides: Sequence[str], *, with_hydra: bool) -> DictConfig:
                 f"{unused[1]} has no effect here: no other choice of this run uses it; leave it out"
             ) from None
         raise ConfigError(" ".join(str(error).split("\n")[:2])) from None
+    choices = cfg.hydra.runtime.choices
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg, {str(group): str(option) for group, option in choices.items() if option}
 
 
 def chosen_groups(overrides: Sequence[str], options: dict[str, list[str]]) -> dict[str, str]:

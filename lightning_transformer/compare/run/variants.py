@@ -11,8 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from lightning_transformer.compare.run.request import Request
 from lightning_transformer.config.compose import (
     chosen_groups,
-    chosen_options,
-    composed,
+    composed_with_options,
     composer,
     groups,
     preflight,
@@ -115,7 +114,7 @@ def _variant(values: dict[str, str], request: Request, options: dict[str, list[s
     compared = [f"{key}={value}" for key, value in values.items()]
     label, typed = ",".join(compared), [*request.shared, *compared]
     try:
-        cfg = composed(typed)
+        cfg, chosen = composed_with_options(typed)
         check(cfg, chosen_groups(typed, options))
         if request.placebo and INIT_SEED not in cfg:
             raise ConfigError(f"placebo=true needs a configuration that has {INIT_SEED}")
@@ -139,7 +138,7 @@ def _variant(values: dict[str, str], request: Request, options: dict[str, list[s
         accelerator=str(cfg.trainer.accelerator),
         devices=cfg.trainer.devices,
         flops=_flops(cfg),
-        axis=chosen_options(typed)["match"],
+        axis=chosen["match"],
         match={str(key): value for key, value in cfg.match.items()},
     )
 
