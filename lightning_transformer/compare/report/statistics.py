@@ -155,7 +155,10 @@ def paired_p(d: Any) -> float:
 
 
 def equivalent(delta: float, se: float, df: float, margin: float) -> bool:
-    """Whether the 90 % interval of delta is within +-margin: two one-sided tests (1987)."""
+    """Whether the 90 % interval of delta is within +-margin: two one-sided tests.
+
+    Schuirmann 1987.
+    """
     return bool(abs(delta) + stdtrit(df, 1 - ALPHA) * se < margin) or delta == se == 0.0
 
 
@@ -213,7 +216,7 @@ def divergence_p(n_diverged: int, n: int, n_diverged_baseline: int, n_baseline: 
 
 
 def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float:
-    """Agreement of two rankings, tau-b: 1 the same, -1 the reverse, nan if all are tied (1938)."""
+    """Kendall's tau-b of two rankings: 1 the same, -1 the reverse, nan if all are tied (1938)."""
     if len(a) != len(b):
         raise ValueError(f"rankings of {len(a)} and {len(b)} must be of one length")
     from scipy.stats import kendalltau

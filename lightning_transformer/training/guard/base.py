@@ -21,9 +21,7 @@ class Seen(NamedTuple):
     bad: Tensor  # 0-d bool: the update must not happen
     loss: Tensor  # 0-d, of this rank
     norm: Tensor  # 0-d, of the full gradient, over all ranks
-    norms: (
-        Tensor | None
-    )  # (n,), of each parameter's gradient; None where the gradients are still there
+    norms: Tensor | None  # (n,), of each parameter's gradient; None where those are still there
 
 
 class Guard(L.Callback):

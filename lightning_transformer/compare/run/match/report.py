@@ -11,6 +11,8 @@ from lightning_transformer.runs.result import RunResult, read
 def matched(plan: Plan, folder: Path, outcomes: Outcomes) -> MatchResult:
     """The residuals of what was made equal, from the first finished run of each variant."""
     axis, amounts = plan.baseline.axis, {}
+    if axis == "none":
+        return MatchResult()
     for variant in plan.variants:
         for seed in plan.request.seeds:
             job = plan.job(variant, seed, -1, 1.0)
