@@ -37,7 +37,8 @@ VALUES: list[Any] = [-1, 0, 1, 3, 7, 10**6, 10**9, 10**18, 10**30, -0.5, 0.5, 1.
 VALUES += [float("nan"), float("inf"), float("-inf"), "", "abc", None, True, False, [], [1, 2], {}]
 GROUPS = ("norm", "activation", "position", "pattern", "residual", "init", "loss", "schedule")
 GROUPS += ("optimizer", "attention", "ffn", "block", "kernel", "qk_norm", "embedding")
-SECONDS = 20  # a mutation that takes longer hangs
+SECONDS = 120  # a mutation that takes longer hangs
+MOST_PARAMS = 20_000_000  # a larger model is built without memory, and not trained
 
 
 def keys(node: Any, prefix: str = "") -> Iterator[str]:
@@ -70,7 +71,10 @@ def mutated(kind: str, draw: random.Random) -> tuple[str, DictConfig]:
 
 
 def train_a_step(cfg: DictConfig, folder: Any) -> float:
-    """What a run does up to its first update, on made-up data; the loss after it."""
+    """What a run does up to its first update, on made-up data; the loss after it.
+
+    Of a model that is too large to be quick, what a run does before it draws the weights.
+    """
     check(cfg, {})
     data = build(cfg, "data")
     check_build(cfg, data, {})
@@ -82,7 +86,12 @@ def train_a_step(cfg: DictConfig, folder: Any) -> float:
         check_batch_size(data.batch_size, 1000, *share)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    model = build_model(cfg, vocabulary=ByteVocabulary(), labels=LABELS, seed=int(cfg.seed))
+    parts = {"vocabulary": ByteVocabulary(), "labels": LABELS, "seed": int(cfg.seed)}
+    with torch.device("meta"):
+        n_params = sum(weight.numel() for weight in build_model(cfg, **parts).parameters())
+    if n_params > MOST_PARAMS:
+        return 0.0
+    model = build_model(cfg, **parts)
     batch = batch_of(model)
     optimizer = model.make_optimizer(model)
     for _ in range(2):

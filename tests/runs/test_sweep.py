@@ -194,7 +194,7 @@ def test_a_sweep_in_a_process_of_its_own_is_quiet(tmp_path):
     assert len(lines) == 2 * 5 + 3 + 2, done.stdout
     assert lines[0] == "norm=rmsnorm"
     assert lines[5] == "norm=layernorm"
-    assert lines[-1].split() == ["look", "tensorboard", "--logdir", "outputs/sweeps/own"]
+    assert lines[-1].split() == ["view", "tensorboard", "--logdir", "outputs/sweeps/own"]
     # TensorBoard's table of runs has the key that was swept, and no other that was typed.
     for norm in ("rmsnorm", "layernorm"):
         folder = tmp_path / "outputs" / "sweeps" / "own" / f"norm={norm}"
@@ -212,7 +212,7 @@ def test_a_sweep_in_a_process_of_its_own_is_quiet(tmp_path):
 def test_a_job_returns_what_a_sweeper_minimises(tmp_path, monkeypatch, folder):
     returned = []
     job = main._job
-    monkeypatch.setattr(main, "_job", lambda cfg: returned.append(job(cfg)) or returned[-1])
+    monkeypatch.setattr(main, "_job", lambda *given: returned.append(job(*given)) or returned[-1])
     monkeypatch.chdir(tmp_path)
     assert type_in(monkeypatch, "-m", *short(tmp_path, "seed=1,2", "sweep=try")) == 0
     losses = [read(folder / name).metrics["val/loss"] for name in names(folder)]
