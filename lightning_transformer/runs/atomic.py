@@ -1,6 +1,7 @@
 """Files that are written completely or not at all; the one writer of the package."""
 
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +18,17 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 def atomic_path(target: Path) -> Iterator[Path]:
     """Give a path to write a file to, which takes the target's name when the block ends.
 
-    The file is on the disk before it has the name. If the block raises, the target is as it was and
-    the temporary file is gone.
+    The file is on the disk before it has the name, with the mode of any new file (0666 less the
+    umask) whoever wrote it. If the block raises, the target is as it was and the temporary file is
+    gone.
     """
     # beside the target, because a rename is atomic only within one file system
     temporary = target.with_name(f".{target.name}.tmp-{uuid.uuid4().hex}")
     try:
+        temporary.touch()
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         yield temporary
+        temporary.chmod(mode)  # safetensors makes its files 0600
         with temporary.open("r+b") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)

@@ -32,6 +32,19 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch, call):
     assert (tmp_path / "f.json").read_text() == "old"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_a_file_has_the_mode_of_its_neighbours(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        with atomic_path(tmp_path / "f") as temporary:
+            temporary.unlink(missing_ok=True)
+            os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, 0o600))  # as safetensors does
+    finally:
+        os.umask(before)
+    assert (tmp_path / "f").stat().st_mode & 0o777 == mode
+
+
 def test_a_block_that_raises_keeps_the_old_file(tmp_path):
     write_atomically(tmp_path / "f", "old")
 
