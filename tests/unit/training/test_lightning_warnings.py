@@ -3,6 +3,8 @@ from __future__ import annotations
 import logging
 import warnings
 
+from lightning.fabric.plugins.environments import SLURMEnvironment
+
 from lightning_transformer.training.lightning_warnings import quiet_lightning
 
 
@@ -20,3 +22,16 @@ def test_adverts_and_needless_warnings_are_gone_and_others_stay(recwarn, capsys)
     assert capsys.readouterr() == ("", "something is wrong\n")
     assert warnings.filters == filters
     assert logging.getLogger("lightning.pytorch").handlers == []
+
+
+def test_slurm_may_be_installed_and_unused(tmp_path, monkeypatch, recwarn):
+    (tmp_path / "srun").write_text("#!/bin/sh\n")
+    (tmp_path / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("SLURM_NTASKS", "SLURM_JOB_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    SLURMEnvironment.detect()
+    assert "srun" in str(recwarn.pop().message)  # what Lightning says by itself
+    with quiet_lightning():
+        SLURMEnvironment.detect()
+    assert not recwarn.list
