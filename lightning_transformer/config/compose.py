@@ -18,7 +18,6 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
@@ -26,6 +25,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from lightning_transformer.config.overrides import parse, values
 from lightning_transformer.config.validate import NOT_IDENTITY, check, nearest, plain
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.paths import CONF
@@ -150,31 +150,6 @@ def check_match(arguments: Sequence[str], *, several: bool, folders: Sequence[st
             f"{asked} is solved for by `python -m lightning_transformer.compare run`; give it what "
             f"you typed here, or write {MATCH_NONE}"
         )
-
-
-def parse(arguments: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:
-    """Arguments as Hydra understands them; with the loader also norm=glob(*)."""
-    parser = OverridesParser.create(loader)
-    found = []
-    for argument in arguments:
-        try:
-            found += parser.parse_overrides([argument])
-        except HydraException:
-            raise ConfigError(
-                f"cannot read {argument!r}: write key=value, and quote values with spaces, commas "
-                "or brackets for the shell, for example 'a=[1,2]'"
-            ) from None
-    return found
-
-
-def values(override: Override) -> list[str]:
-    """The one or several overrides that a typed one means, as text."""
-    if override.is_discrete_sweep():
-        key = override.get_key_element()
-        return [f"{key}={value}" for value in override.sweep_string_iterator()]
-    if override.is_sweep_override():
-        return []  # a range for a sweeper that searches: nothing to check yet
-    return [override.input_line or ""]
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:

@@ -21,9 +21,11 @@ def check_file(path: str, key: str) -> Path:
     if not file.exists():
         folder = file.parent
         names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
-        near = difflib.get_close_matches(file.name, names, n=1, cutoff=0.0)
-        hint = f"closest existing name: {folder / near[0]}" if near else "that folder is empty"
-        if not folder.is_dir():
+        near = difflib.get_close_matches(file.name, names, n=1)
+        hint = f"nothing in {folder} has a similar name"
+        if near:
+            hint = f"closest existing name: {folder / near[0]}"
+        elif not folder.is_dir():
             hint = f"there is no folder {folder}"
         raise ValueError(f"{key}={path}: no such file (working folder {Path.cwd()}); {hint}")
     return file

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lightning_transformer.config.compose import groups, is_hydra, parse, values
+from lightning_transformer.config.compose import groups, is_hydra
+from lightning_transformer.config.overrides import parse, values
 from lightning_transformer.config.validate import NAME, nearest
 from lightning_transformer.errors import ConfigError
 

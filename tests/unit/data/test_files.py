@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightning_transformer.data.files import matching_files, read_rows, read_text
+from lightning_transformer.data.files import check_file, matching_files, read_rows, read_text
 
 KEYS = ("text", "label")
 
@@ -111,3 +111,11 @@ def test_malformed_rows_are_named_with_file_and_line(write, name, content, match
 def test_long_fields_are_read(write):
     text = "x" * 200_000
     assert read_rows(write("f.csv", f"text,label\n{text},1\n"), KEYS, key="k") == [(text, "1")]
+
+
+def test_only_a_similar_name_is_proposed_for_a_missing_file(tmp_path):
+    (tmp_path / "book.txt").write_text("text")
+    with pytest.raises(ValueError, match=r"closest existing name: .*book\.txt"):
+        check_file(str(tmp_path / "bok.txt"), "data.path")
+    with pytest.raises(ValueError, match=r"nothing in .* has a similar name"):
+        check_file(str(tmp_path / "qqqqqqqq"), "data.path")
