@@ -10,6 +10,11 @@ from hydra.errors import HydraException
 
 from lightning_transformer.errors import ConfigError
 
+RULE = (
+    "key=value, and quote values with spaces, commas or brackets for the shell, "
+    "for example 'a=[1,2]'"
+)
+
 
 def parse(arguments: Sequence[str], loader: ConfigLoader | None = None) -> list[Override]:
     """Arguments as Hydra understands them; with the loader also norm=glob(*)."""
@@ -20,12 +25,8 @@ def parse(arguments: Sequence[str], loader: ConfigLoader | None = None) -> list[
             found += parser.parse_overrides([argument])
         except HydraException:
             spelling = _quoted(argument, parser)
-            raise ConfigError(
-                f"cannot read {argument!r}: write {shlex.quote(spelling)}"
-                if spelling
-                else f"cannot read {argument!r}: write key=value, and quote values with spaces, "
-                "commas or brackets for the shell, for example 'a=[1,2]'"
-            ) from None
+            advice = shlex.quote(spelling) if spelling else RULE
+            raise ConfigError(f"cannot read {argument!r}: write {advice}") from None
     return found
 
 

@@ -22,11 +22,12 @@ def check_file(path: str, key: str) -> Path:
         folder = file.parent
         names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
         near = difflib.get_close_matches(file.name, names, n=1)
-        hint = f"nothing in {folder} has a similar name"
-        if near:
-            hint = f"closest existing name: {folder / near[0]}"
-        elif not folder.is_dir():
+        if not folder.is_dir():
             hint = f"there is no folder {folder}"
+        elif near:
+            hint = f"closest existing name: {folder / near[0]}"
+        else:
+            hint = f"nothing in {folder} has a similar name"
         raise ValueError(f"{key}={path}: no such file (working folder {Path.cwd()}); {hint}")
     return file
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightning_transformer.data.files import check_file, matching_files, read_rows, read_text
+from lightning_transformer.data.files import matching_files, read_rows, read_text
 
 KEYS = ("text", "label")
 
@@ -42,6 +42,7 @@ def test_missing_file_names_folder_and_closest(write, tmp_path):
     match = rf"data.path=corpsu.txt: no such file \(working folder {tmp_path}\).*: corpus.txt"
     refused(read_text, "corpsu.txt", key="data.path", match=match)
     refused(read_text, "no/f", key="data.path", match="there is no folder no")
+    refused(read_text, "bok.md", key="data.path", match=r"nothing in \. has a similar name")
 
 
 def test_folder_instead_of_file(tmp_path):
@@ -111,11 +112,3 @@ def test_malformed_rows_are_named_with_file_and_line(write, name, content, match
 def test_long_fields_are_read(write):
     text = "x" * 200_000
     assert read_rows(write("f.csv", f"text,label\n{text},1\n"), KEYS, key="k") == [(text, "1")]
-
-
-def test_only_a_similar_name_is_proposed_for_a_missing_file(tmp_path):
-    (tmp_path / "book.txt").write_text("text")
-    with pytest.raises(ValueError, match=r"closest existing name: .*book\.txt"):
-        check_file(str(tmp_path / "bok.txt"), "data.path")
-    with pytest.raises(ValueError, match=r"nothing in .* has a similar name"):
-        check_file(str(tmp_path / "qqqqqqqq"), "data.path")
