@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import html
 import io
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import fields
@@ -13,9 +12,12 @@ from pathlib import Path
 
 from lightning_transformer.api.overrides import check_overrides
 from lightning_transformer.config.compose import composed_with_options, composer
+from lightning_transformer.config.validate import plain
+from lightning_transformer.distributed.processes import check_started
 from lightning_transformer.errors import ConfigError, Stopped
+from lightning_transformer.runs.claim import claim, claim_new
 from lightning_transformer.runs.naming import RUNS, check_place, run_suffix
-from lightning_transformer.runs.result import RESULT_FILE, RunResult, read
+from lightning_transformer.runs.result import RESULT_FILE, RunResult, config_sha256, read
 from lightning_transformer.training.run import RunRequest, run
 
 
@@ -56,29 +58,29 @@ def train(
     for override in overrides:
         if override.lstrip("+~").startswith(("hydra.", "hydra/", "resume=")):
             raise ConfigError(f"{override} is for the command line; give folder= for the place")
-    place = _new_folder(overrides) if folder is None else Path(folder)
+    place = _named_folder(overrides) if folder is None else Path(folder)
     check_place([f"hydra.run.dir={place}"], several=False)
-    if (place / RESULT_FILE).exists():
+    if folder is not None and (place / RESULT_FILE).exists():
         raise ConfigError(f"{place} holds a run already; choose another folder")
     with composer():
         cfg, options = composed_with_options(overrides)
-    request = RunRequest.of(place, overrides, options)
+    check_started(cfg.trainer.devices, cfg.trainer.num_nodes)
+    digest = config_sha256(plain(cfg))
+    lock = claim_new(place, digest) if folder is None else claim(place, digest)
+    place = lock.folder
     hidden = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
-    with hidden:
-        try:
-            result = run(cfg, request)
-        except Stopped:  # a signal: the run ended with a checkpoint, and can go on
-            result = read(place)
+    try:
+        with hidden:
+            result = run(cfg, RunRequest.of(place, overrides, options))
+    except Stopped:  # a signal: the run ended with a checkpoint, and can go on
+        result = read(place)
+    finally:
+        lock.release()
     found = TrainingResult(**{key.name: getattr(result, key.name) for key in fields(RunResult)})
     found.folder = place
     return found
 
 
-def _new_folder(overrides: Sequence[str]) -> Path:
-    """A folder that does not exist, named after the time and the overrides."""
-    name = f"{RUNS}/{time.strftime('%Y-%m-%d_%H-%M-%S')}{run_suffix(overrides)}"
-    number, place = 1, Path(name)
-    while os.path.lexists(place):
-        number += 1
-        place = Path(f"{name}~{number}")
-    return place
+def _named_folder(overrides: Sequence[str]) -> Path:
+    """The folder of a new run, named after the time and the overrides."""
+    return Path(f"{RUNS}/{time.strftime('%Y-%m-%d_%H-%M-%S')}{run_suffix(overrides)}")

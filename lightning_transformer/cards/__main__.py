@@ -10,6 +10,7 @@ from lightning_transformer.cards.files import all_groups, default_option, read_o
 from lightning_transformer.cards.page import card, index, page
 from lightning_transformer.cards.table import write_table
 from lightning_transformer.config.validate import nearest
+from lightning_transformer.console import write_any_character
 from lightning_transformer.paths import PROGRAM
 
 # Groups that change what a model computes: their options have a cost.
@@ -23,6 +24,7 @@ PAGES = sorted((*PRICED, "init", "kernel", "loss", "optimizer", "pooling", "sche
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print cards, or write pages; return the exit status: 0, or 2 for wrong input."""
+    write_any_character()
     asked = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
     try:
         if asked.table is not None:

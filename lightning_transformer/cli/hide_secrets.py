@@ -1,4 +1,4 @@
-"""Hides secrets in the files that Hydra writes into a run folder."""
+"""The files that Hydra keeps of a run, without the secrets in them."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,10 @@ from lightning_transformer.runs.secrets import redacted, redacted_text
 
 
 class HideSecrets(Callback):
-    """Rewrites the files in .hydra, and a sweep's multirun.yaml, where they hold a secret."""
+    """Rewrites a sweep's multirun.yaml, and what Hydra writes into a run folder if it is asked to.
+
+    It is not by default: Hydra would write before the folder is known to be this run's.
+    """
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(config.hydra.runtime.output_dir)
@@ -27,6 +30,16 @@ def hide_secrets(file: Path) -> None:
     hidden = _typed(redacted(content))
     if hidden != content:
         write_atomically(file, OmegaConf.to_yaml(OmegaConf.create(hidden)))
+
+
+def write_hydra_files(folder: Path, cfg: DictConfig, hydra: Any) -> None:
+    """Write .hydra of a run folder as Hydra does: configuration, its own one, and overrides."""
+    (folder / ".hydra").mkdir(exist_ok=True)
+    contents = {"config": cfg, "hydra": {"hydra": hydra}, "overrides": hydra.overrides.task}
+    for name, content in contents.items():
+        plain = OmegaConf.to_container(OmegaConf.create(content), resolve=False)
+        text = OmegaConf.to_yaml(OmegaConf.create(_typed(redacted(plain))))
+        write_atomically(folder / ".hydra" / f"{name}.yaml", text)
 
 
 def _typed(node: Any) -> Any:

@@ -6,22 +6,15 @@ torch is imported only after a configuration has passed every check that does no
 import argparse
 import logging
 import os
-import shutil
-import signal
 import sys
-import traceback
 from collections.abc import Sequence
-from enum import Enum
-from pathlib import Path
-from typing import Any, NoReturn
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from lightning_transformer import __version__
-from lightning_transformer.checkpoint.store import FOLDER
+from lightning_transformer.cli.exits import refuse
+from lightning_transformer.cli.job import run_job
 from lightning_transformer.config.compose import (
     check_match,
     composer,
@@ -33,19 +26,11 @@ from lightning_transformer.config.compose import (
     swept_keys,
 )
 from lightning_transformer.config.help import help_page
-from lightning_transformer.config.validate import plain
-from lightning_transformer.distributed.rank_zero import is_first
-from lightning_transformer.errors import ConfigError, Stopped, TrainingError
+from lightning_transformer.console import outlive_readers, write_any_character
+from lightning_transformer.errors import ConfigError
 from lightning_transformer.paths import CONF
 from lightning_transformer.runs.naming import check_place
-from lightning_transformer.runs.result import RESULT_FILE, TRACEBACK_FILE, RunResult, read
-from lightning_transformer.training.resume import (
-    AUTO,
-    check_same,
-    quoted,
-    resumed_arguments,
-    saved_config,
-)
+from lightning_transformer.training.resume import quoted, resumed_arguments
 
 # Hydra's own flags that only print something.
 PASSED_ON = ("--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
@@ -53,6 +38,8 @@ PASSED_ON = ("--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion"
 
 def main() -> None:
     """Entry point of `python -m lightning_transformer` and of the console script."""
+    write_any_character()
+    outlive_readers()
     arguments = sys.argv[1:]
     flags, overrides = _split(arguments)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -60,7 +47,7 @@ def main() -> None:
     register()
     for folder in flags.config_dir:
         if not os.path.isdir(folder):
-            _refuse(ConfigError(f"--config-dir={folder} is not a folder; name one that exists"))
+            refuse(ConfigError(f"--config-dir={folder} is not a folder; name one that exists"))
     if flags.help:
         with composer(flags.config_dir) as loader:
             print(help_page(groups(loader)))
@@ -71,22 +58,22 @@ def main() -> None:
     swept: list[str] = []
     if not any(a.split("=")[0] in PASSED_ON for a in arguments):
         if flags.unknown:
-            _refuse(ConfigError(f"unknown flag {flags.unknown[0]}; see --help"))
+            refuse(ConfigError(f"unknown flag {flags.unknown[0]}; see --help"))
         try:
             overrides = resumed_arguments(overrides)
             n_jobs = preflight(overrides, flags.config_dir)
             check_match(overrides, several=flags.multirun, folders=flags.config_dir)
             check_place(overrides, several=flags.multirun)
         except ConfigError as error:
-            _refuse(error)
+            refuse(error)
         if n_jobs > 1 and not flags.multirun:
-            _refuse(ConfigError("several values for one key make a sweep: add -m"))
+            refuse(ConfigError("several values for one key make a sweep: add -m"))
         swept = swept_keys(parse(overrides))
         sys.argv[1:] = [*flags.rest, *overrides]
     name_folders(swept)
 
     def job(cfg: DictConfig) -> float | None:
-        return _job(cfg, swept)
+        return run_job(cfg, swept)
 
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
 
@@ -108,139 +95,3 @@ def _split(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         folders = ",".join(quoted(f"file://{folder}") for folder in flags.config_dir)
         flags.rest.append(f"hydra.searchpath=[{folders}]")
     return flags, overrides
-
-
-class Action(Enum):
-    """What to do with the folder of a job."""
-
-    START = "start"
-    START_ANEW = "set what is there aside, then start"
-    RESUME = "resume"
-    SKIP = "skip"
-
-
-def _job(cfg: DictConfig, swept: Sequence[str]) -> float | None:
-    """One job: skip, resume or start its run. Returns the validation loss.
-
-    swept: the keys with several values in a sweep.
-    """
-    info = HydraConfig.get()
-    folder = Path(info.runtime.output_dir)
-    in_sweep = info.mode == RunMode.MULTIRUN
-    if in_sweep:
-        print(f"\n{folder.name}", flush=True)
-    try:
-        action = decide(folder, cfg, in_sweep=in_sweep)
-        if action is Action.SKIP:
-            print("finished before, skipped", flush=True)
-            return read(folder).metrics.get("val/loss")
-        if action is Action.START_ANEW:
-            set_aside(folder)
-        result = _train(cfg, info, swept, resume=action is Action.RESUME)
-        return result.metrics.get("val/loss")
-    except (KeyboardInterrupt, Stopped) as error:
-        sys.exit(exit_code(error))
-    except Exception as error:
-        if not in_sweep:
-            _refuse(error, folder)
-        _record_failed_job(folder, error)
-        return None
-
-
-def decide(folder: Path, cfg: DictConfig, *, in_sweep: bool) -> Action:
-    """What to do in a folder that may hold a run already.
-
-    A job of a sweep is skipped if it has finished, started anew if it failed, else resumed. A run
-    by itself is resumed only if asked to. Raises ConfigError where it holds another run.
-    """
-    ran_before = (folder / RESULT_FILE).exists()
-    if in_sweep:
-        if not ran_before:
-            return Action.START
-        actions = {"finished": Action.SKIP, "failed": Action.START_ANEW}
-        return actions.get(read(folder).status, Action.RESUME)
-    if cfg.resume not in (None, AUTO):  # auto stays only where there is no checkpoint
-        check_same(saved_config(folder), plain(cfg))
-        return Action.RESUME
-    if not ran_before or not is_first():
-        return Action.START
-    began = (folder / FOLDER).exists() or read(folder).status != "failed"
-    if began and cfg.resume != AUTO:
-        raise ConfigError(
-            f"{folder} holds a run already: go on with resume={folder}, or choose another "
-            "hydra.run.dir"
-        )
-    return Action.START_ANEW  # refused, or failed before its first checkpoint
-
-
-def _train(cfg: DictConfig, info: Any, swept: Sequence[str], *, resume: bool) -> RunResult:
-    limit_spinning()
-    # Not at the top: torch takes seconds to import, and what is refused does not need it.
-    from lightning_transformer.training.run import run
-    from lightning_transformer.training.session import RunRequest
-
-    request = RunRequest.of(
-        Path(info.runtime.output_dir),
-        list(info.overrides.task),
-        info.runtime.choices,
-        resume=resume,
-        in_sweep=info.mode == RunMode.MULTIRUN,
-        swept=swept,
-    )
-    return run(cfg, request)
-
-
-def limit_spinning() -> None:
-    """Let idle OpenMP threads spin for a few microseconds before they sleep; call before torch.
-
-    Spinning long, the default, makes torch several times slower beside one more busy program; not
-    spinning at all makes it slower on an idle machine. A policy of the user's own is kept.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-
-
-def exit_code(error: BaseException) -> int:
-    """2 = the configuration cannot work, 1 = any other failure, 128 + number = a signal."""
-    if isinstance(error, KeyboardInterrupt):
-        return 128 + signal.SIGINT
-    if isinstance(error, Stopped):
-        return 128 + error.signum
-    return 2 if isinstance(error, ConfigError) else 1
-
-
-def _refuse(error: Exception, folder: Path | None = None) -> NoReturn:
-    """Print what is wrong, in one line if the user can do something about it, and exit."""
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        raise error
-    if isinstance(error, ConfigError | TrainingError) or folder is None:
-        print(f"error: {error}", file=sys.stderr)
-    else:
-        print(
-            f"error: {type(error).__name__}: {error}\n"
-            f"traceback in {folder / TRACEBACK_FILE}, or with HYDRA_FULL_ERROR=1 here",
-            file=sys.stderr,
-        )
-    sys.exit(exit_code(error))
-
-
-def _record_failed_job(folder: Path, error: Exception) -> None:
-    """Print the error, keep its traceback in the job's folder, and let the sweep go on."""
-    print(f"failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-    if not (folder / TRACEBACK_FILE).exists():
-        (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
-
-
-def set_aside(folder: Path) -> None:
-    """Move what a failed attempt left into a folder of its own, so that nothing of it is mixed in.
-
-    Its event files go: their numbers are in metrics.csv, and TensorBoard would show them as a run.
-    """
-    number = 1 + sum(1 for _ in folder.glob("failed-*"))
-    aside = folder / f"failed-{number}"
-    aside.mkdir()
-    for path in list(folder.iterdir()):
-        if "tfevents" in path.name or path.name == RESULT_FILE:
-            path.unlink()
-        elif path.name != ".hydra" and not path.name.startswith("failed-"):
-            shutil.move(path, aside / path.name)

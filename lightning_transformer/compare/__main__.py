@@ -9,6 +9,8 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
+from lightning_transformer.console import outlive_readers, write_any_character
+
 DESCRIPTION = """\
 Compare runs: a table here, and report.html, .md, .csv, .json and plots beside them.
 
@@ -20,8 +22,10 @@ Compare runs: a table here, and report.html, .md, .csv, .json and plots beside t
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Return the exit status: 0, 2 for bad input; `run` and `watch` have their own."""
+    write_any_character()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["run"]:
+        outlive_readers()
         from lightning_transformer.compare.run.command import main as run
 
         return run(arguments[1:])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from lightning_transformer.console import write_any_character
 from lightning_transformer.generate.arguments import GenerateRequest, parse, with_piped
 from lightning_transformer.generate.output import Output
 from lightning_transformer.generate.run_folder import check_run
@@ -15,6 +16,7 @@ from lightning_transformer.generate.run_folder import check_run
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit status: 0, 2 for wrong input, 130 if interrupted."""
+    write_any_character()
     try:
         request = parse(sys.argv[1:] if arguments is None else arguments)
         check_run(request.run, request.checkpoint)

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from lightning_transformer.console import write_any_character
 from lightning_transformer.new.skeleton import START, NewFile, skeleton
 from lightning_transformer.paths import PACKAGE, PROGRAM
 
@@ -12,6 +13,7 @@ ROOT = PACKAGE.parent
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print or write the files; return the exit status: 0, or 2 for wrong input."""
+    write_any_character()
     asked = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
     try:
         files = skeleton(asked.group, asked.name)

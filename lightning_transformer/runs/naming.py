@@ -52,7 +52,7 @@ def free_folder(parent: Path, name: str, config_sha256: str) -> Path:
     if not name or _UNSAFE.search(name) or name[0] == "." or name[-1] == ".":
         raise ValueError(f"folder name {name!r} must be a plain name, for example 'norm=rmsnorm'")
     number, folder = 1, Path(parent) / name
-    while not _is_free(folder, config_sha256):
+    while not is_free(folder, config_sha256):
         number += 1
         folder = Path(parent) / f"{name}~{number}"
     return folder
@@ -78,7 +78,8 @@ def _digest(path: Path, mtime_ns: int) -> str | None:
         return None
 
 
-def _is_free(folder: Path, config_sha256: str) -> bool:
+def is_free(folder: Path, config_sha256: str) -> bool:
+    """Whether a folder holds no run of another configuration."""
     if not (folder / RESULT_FILE).exists():
         return True
     try:

@@ -5,6 +5,7 @@ not, for it may come from anywhere. Imports nothing but the standard library and
 """
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import import_module
@@ -177,10 +178,40 @@ def check_overrides(overrides: Sequence[str], folder: Path) -> None:
         key, value = found["key"].lstrip("+~"), found["value"] or ""
         reason = _fault(key, value)
         if reason:
+            again = f"{found['key']}=..." if HIDDEN in value else override
             raise ValueError(
                 f"{folder}: {override} in result.json {reason}; if that is what you want, type "
-                f"{key}=... again beside resume="
+                f"{shlex.quote(again)} again beside resume="
             )
+
+
+def must_be_typed_again(overrides: Sequence[str]) -> list[str]:
+    """Those of a run's own overrides that `check_overrides` refuses, but for hidden secrets."""
+    found = [OVERRIDE.fullmatch(override) for override in overrides]
+    return [
+        match[0]
+        for match in found
+        if match
+        and HIDDEN not in match[0]
+        and _fault(match["key"].lstrip("+~"), match["value"] or "")
+    ]
+
+
+def foreign_packages(config: Any) -> list[str]:
+    """Packages that a configuration names code of, other than as an option that is installed."""
+    return sorted(set(_foreign(config, "")))
+
+
+def _foreign(node: Any, name: str) -> Iterator[str]:
+    if isinstance(node, list):
+        for i, item in enumerate(node):
+            yield from _foreign(item, str(i))
+    if isinstance(node, dict):
+        target = node.get("_target_")
+        if isinstance(target, str) and target not in offered(name):
+            yield target.split(".")[0]
+        for key, item in node.items():
+            yield from _foreign(item, str(key))
 
 
 def _fault(key: str, value: str) -> str:

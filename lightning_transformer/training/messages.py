@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -16,6 +16,8 @@ from lightning_transformer.nn.position.rope_nope import RoPENoPE
 from lightning_transformer.nn.stack import Stack
 from lightning_transformer.paths import PROGRAM
 from lightning_transformer.runs.result import RunResult
+from lightning_transformer.runs.trusted_targets import must_be_typed_again
+from lightning_transformer.training.request import RunRequest
 
 Say = Callable[[str], None]
 
@@ -67,19 +69,39 @@ def log_summary(result: RunResult, say: Say) -> str:
     return split
 
 
-def next_commands(result: RunResult, folder: Path, say: Say) -> None:
-    """Say how to look at the run, to use its model and to go on with it."""
-    name = escape(shlex.quote(os.path.relpath(folder)))
-    more = "" if result.status == "stopped" else f" trainer.max_steps={2 * (result.steps or 1)}"
-    if any(folder.glob("**/events.out.tfevents.*")):  # not with logger=none
-        say(f"view      tensorboard --logdir {escape(shlex.quote(_logdir(folder)))}")
-    say(f"use       {PROGRAM}.generate {name}")
-    say(f"go on     {PROGRAM} resume={name}{more}")
+def next_commands(
+    result: RunResult, request: RunRequest, packages: Sequence[str], say: Say
+) -> None:
+    """Say how to look at the run, to use its model and to go on with it, to be typed as they are.
+
+    packages: not of this project, but named by its configuration.
+    """
+    name = _typed(request.folder, request)
+    options = [f"--config-dir {shlex.quote(folder)}" for folder in request.config_dirs]
+    again = [shlex.quote(override) for override in must_be_typed_again(result.overrides)]
+    if result.status != "stopped":
+        again.append(f"trainer.max_steps={2 * (result.steps or 1)}")
+    trust = [f"--trust {package}" for package in packages]
+    lines = [
+        f"use       {' '.join([f'{PROGRAM}.generate {name}', *trust])}",
+        f"go on     {' '.join([PROGRAM, *options, f'resume={name}', *again])}",
+    ]
+    if any(request.folder.glob("**/events.out.tfevents.*")):  # not with logger=none
+        lines.insert(
+            0, f"view      tensorboard --logdir {_typed(_logdir(request.folder), request)}"
+        )
+    for line in lines:
+        say(escape(line))
 
 
-def _logdir(folder: Path) -> str:
+def _typed(folder: Path, request: RunRequest) -> str:
+    """A folder as it is typed where the run was started, quoted for the shell."""
+    return shlex.quote(os.path.relpath(folder, request.started_in))
+
+
+def _logdir(folder: Path) -> Path:
     """The folder above runs/ and sweeps/, so that TensorBoard shows this run among the others."""
     for parent in folder.parents:
         if parent.name in ("runs", "sweeps"):
-            return os.path.relpath(parent.parent)
-    return os.path.relpath(folder)
+            return parent.parent
+    return folder

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import lightning as L
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.checkpoint import store
 from lightning_transformer.checkpoint.run_files import read_state
 from lightning_transformer.checkpoint.safetensors import write_weights
 from lightning_transformer.config.validate import check, plain
-from lightning_transformer.distributed.rank_zero import is_first
+from lightning_transformer.distributed.processes import is_first
 from lightning_transformer.errors import ConfigError, Stopped
 from lightning_transformer.runs.result import (
     HISTORY_FILE,
@@ -22,6 +22,7 @@ from lightning_transformer.runs.result import (
     config_sha256,
     read,
 )
+from lightning_transformer.runs.trusted_targets import foreign_packages
 from lightning_transformer.training import environment, messages
 from lightning_transformer.training.callbacks.graceful_stop import stop_on_signals
 from lightning_transformer.training.callbacks.progress import Display, make_display
@@ -29,8 +30,9 @@ from lightning_transformer.training.explain_errors import explain_errors
 from lightning_transformer.training.guard.rewind import RewindAsked
 from lightning_transformer.training.lightning_warnings import quiet_lightning
 from lightning_transformer.training.loggers.hparams import log_end, log_start
+from lightning_transformer.training.request import RunRequest
 from lightning_transformer.training.rollback import rewind, roll_back
-from lightning_transformer.training.session import RunRequest, Session, prepare
+from lightning_transformer.training.session import Session, prepare
 
 __all__ = ["RunRequest", "run"]
 
@@ -178,4 +180,5 @@ def _log_summary(s: Session) -> None:
     if s.result.status == "finished" and s.trainer.world_size == 1:  # shards are of no use here
         example = s.data.spread(split, 1)
         s.display.sample(*s.model.task.demonstrate(s.model.eval(), example)[0])
-    messages.next_commands(s.result, s.request.folder, s.display.say)
+    packages = foreign_packages(OmegaConf.to_container(s.files.config()))
+    messages.next_commands(s.result, s.request, packages, s.display.say)

@@ -1,28 +1,26 @@
 """What a run needs before its first step."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 
 from lightning_transformer.build import build, build_model, refusing
 from lightning_transformer.checkpoint import store
 from lightning_transformer.checkpoint.run_files import RunFiles
-from lightning_transformer.config.compose import differing_overrides
 from lightning_transformer.config.validate import plain
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.loading.train_loader import check_batch_size
+from lightning_transformer.distributed.processes import check_started
 from lightning_transformer.distributed.ranks import n_data_ranks
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.models.size import measure
 from lightning_transformer.models.summary import summary
 from lightning_transformer.runs.result import RunResult
-from lightning_transformer.runs.secrets import redacted_overrides
 from lightning_transformer.training import environment
 from lightning_transformer.training.callbacks.checkpointing import Checkpointing
 from lightning_transformer.training.callbacks.graceful_stop import GracefulStop
@@ -35,45 +33,9 @@ from lightning_transformer.training.loggers.csv import History
 from lightning_transformer.training.messages import notices
 from lightning_transformer.training.preflight.build import check_build
 from lightning_transformer.training.preflight.memory import check_activations
+from lightning_transformer.training.request import RunRequest
 from lightning_transformer.training.resume import check_same_data
 from lightning_transformer.training.trainer import TrainerOptions
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """Where a run writes, and what the user typed."""
-
-    folder: Path
-    choices: dict[str, str] = field(default_factory=dict)  # group -> option
-    overrides: list[str] = field(default_factory=list)  # as typed
-    chosen: dict[str, str] = field(default_factory=dict)  # the groups among the overrides
-    resume: bool = False  # continue from the last checkpoint in the folder
-    in_sweep: bool = False  # one of several jobs in this process
-    differing: dict[str, str] = field(default_factory=dict)  # the overrides that identify the run
-
-    @classmethod
-    def of(
-        cls,
-        folder: Path,
-        overrides: Sequence[str],
-        choices: Mapping[str, str | None],
-        *,
-        resume: bool = False,
-        in_sweep: bool = False,
-        swept: Sequence[str] = (),
-    ) -> "RunRequest":
-        """From what was typed and what Hydra chose; secrets among the overrides are hidden."""
-        shown = redacted_overrides(overrides)
-        groups = {k: str(v) for k, v in choices.items() if "/" not in k and v}
-        return cls(
-            folder=folder,
-            choices=groups,
-            overrides=shown,
-            chosen={k: v for k, v in groups.items() if any(o.startswith(f"{k}=") for o in shown)},
-            resume=resume,
-            in_sweep=in_sweep,
-            differing=dict(o.split("=", 1) for o in differing_overrides(shown, swept)),
-        )
 
 
 @dataclass(frozen=True)
@@ -196,6 +158,9 @@ def _trainer(
     assert isinstance(options, TrainerOptions)
     with refusing(cfg, "trainer"):
         trainer = options.to_lightning(folder=request.folder, logger=loggers, callbacks=in_order)
+    check_started(trainer.world_size, 1)  # with trainer.devices=auto it was not known before
+    # Lightning takes it from variables that a platform may have left behind.
+    rank_zero_only.rank = trainer.global_rank  # type: ignore[attr-defined]
     if request.in_sweep and trainer.strategy.launcher is not None:
         raise ConfigError(
             f"trainer.devices={cfg.trainer.devices} in a sweep: the processes of one job would run "

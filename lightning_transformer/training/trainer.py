@@ -15,6 +15,7 @@ from lightning.pytorch.plugins.precision import DoublePrecision
 from lightning.pytorch.profilers import PassThroughProfiler
 
 from lightning_transformer.checkpoint.io import SafeCheckpointIO
+from lightning_transformer.distributed.processes import n_started
 from lightning_transformer.nn import checks
 from lightning_transformer.training.callbacks.compile_blocks import CompileBlocks
 from lightning_transformer.training.preflight.precision import device_kind, has_bf16
@@ -103,7 +104,7 @@ class TrainerOptions:
                 gradient_clip_val=self.clip,
                 **self._precision_and_plugins(),
                 accelerator=self.accelerator,
-                devices=self.devices,
+                devices=n_started(self.devices, self.num_nodes),
                 num_nodes=self.num_nodes,
                 strategy=self.strategy,
                 limit_val_batches=self.limit_val_batches,

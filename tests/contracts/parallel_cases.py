@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 
 from lightning_transformer.models.base import Transformer
+from lightning_transformer.training.request import RunRequest
 from lightning_transformer.training.run import run
-from lightning_transformer.training.session import RunRequest
 from tests.conftest import compose_config
 from tests.helpers.short_runs import ROOT, environment
 

@@ -22,8 +22,8 @@ from lightning_transformer.cli.main import main
 from lightning_transformer.errors import Stopped
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.runs.result import RunResult, read
+from lightning_transformer.training.request import RunRequest
 from lightning_transformer.training.run import run
-from lightning_transformer.training.session import RunRequest
 from tests.conftest import compose_config
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -23,8 +23,8 @@ from pathlib import Path
 from lightning_transformer.checkpoint import store
 from lightning_transformer.errors import Stopped
 from lightning_transformer.runs.result import read, read_history
+from lightning_transformer.training.request import RunRequest
 from lightning_transformer.training.run import run
-from lightning_transformer.training.session import RunRequest
 from tests.conftest import compose_config
 from tests.helpers.short_runs import DROPOUT, difference, history, short
 

@@ -21,3 +21,11 @@ def test_nothing_is_lost(tmp_path, storm, words):
     done = subprocess.run(call, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(words, done.stdout)
+
+
+@pytest.mark.slow
+def test_two_terminals_share_folders(tmp_path):
+    call = [sys.executable, str(ROOT / "tests" / "runs" / "shared_folders.py"), str(tmp_path)]
+    done = subprocess.run(call, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"23 commands, \d+ kills, \d+ finished runs", done.stdout)

@@ -211,8 +211,10 @@ def test_a_sweep_in_a_process_of_its_own_is_quiet(tmp_path):
 @pytest.mark.slow
 def test_a_job_returns_what_a_sweeper_minimises(tmp_path, monkeypatch, folder):
     returned = []
-    job = main._job
-    monkeypatch.setattr(main, "_job", lambda *given: returned.append(job(*given)) or returned[-1])
+    job = main.run_job
+    monkeypatch.setattr(
+        main, "run_job", lambda *given: returned.append(job(*given)) or returned[-1]
+    )
     monkeypatch.chdir(tmp_path)
     assert type_in(monkeypatch, "-m", *short(tmp_path, "seed=1,2", "sweep=try")) == 0
     losses = [read(folder / name).metrics["val/loss"] for name in names(folder)]

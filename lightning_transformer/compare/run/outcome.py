@@ -81,7 +81,7 @@ Outcomes = Mapping[Key, Outcome]
 def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Outcome:
     """Read the outcome of a job; until: the rung at which it pauses, None for its end.
 
-    Raises ValueError where the folder has a finished run of another configuration.
+    Raises ValueError where the folder has a run of another configuration that has not failed.
     """
     if not (folder / RESULT_FILE).exists():
         return Outcome("open")
@@ -89,11 +89,13 @@ def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Out
     error = result.error or ""
     series = history(folder)
     first = dict(series.get("train/loss", [])).get(1)
+    if result.status == "failed" and _differing(result, overrides):
+        return Outcome("open")
     if result.status == "failed":
         state = "diverged" if DIVERGED.match(error) else "failed"
         return Outcome(state, start_loss=first, error=error)
+    _check_same(folder, result, overrides)
     if result.status == "finished":
-        _check_same(folder, result, overrides)
         if until is not None:
             return Outcome("paused", dict(series.get("val/loss", [])).get(until), step=until)
         loss, steps = result.metrics.get("val/loss"), result.steps or 0
@@ -122,13 +124,21 @@ def steps_done(folder: Path) -> int:
 
 
 def _check_same(folder: Path, result: RunResult, overrides: Sequence[str]) -> None:
+    for key, then, now in _differing(result, overrides):
+        raise ValueError(
+            f"{folder} holds a run with {key}={then}, where this command has {key}={now}; choose "
+            "another name="
+        )
+
+
+def _differing(
+    result: RunResult, overrides: Sequence[str]
+) -> list[tuple[str, str | None, str | None]]:
+    """Keys that the run and this command give other values to, with both."""
     then, now = _as_dict(result.overrides), _as_dict(overrides)
-    for key in sorted({*then, *now}):
-        if then.get(key) != now.get(key):
-            raise ValueError(
-                f"{folder} holds a finished run with {key}={then.get(key)}, where this command "
-                f"has {key}={now.get(key)}; choose another name="
-            )
+    return [
+        (k, then.get(k), now.get(k)) for k in sorted({*then, *now}) if then.get(k) != now.get(k)
+    ]
 
 
 def _as_dict(overrides: Sequence[str]) -> dict[str, str]:

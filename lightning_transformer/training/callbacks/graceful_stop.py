@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the step, write a checkpoint, exit; a second signal exits at once."""
+"""Signals: finish the step, write a checkpoint, exit; a second signal exits at once."""
 
 import signal
 import threading
@@ -14,7 +14,9 @@ from torch import distributed
 from lightning_transformer.errors import Stopped
 from lightning_transformer.training.callbacks.checkpointing import Checkpointing
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Ctrl-C; a queue's end, its warning, and the end of a terminal: the last two not on Windows.
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
+SIGNALS = tuple(signal.Signals[name] for name in NAMES if name in signal.Signals.__members__)
 
 
 class AgreedSignal:
@@ -96,14 +98,19 @@ class GracefulStop(L.Callback):
         self.say("stopping after this step with a checkpoint; again to leave at once")
 
     def install(self) -> None:
-        """Install the signal handlers; possible in the main thread only."""
+        """Install the signal handlers; possible in the main thread only.
+
+        Not for a SIGHUP that is to be ignored: the run was started with `nohup`.
+        """
         for number in SIGNALS:
-            signal.signal(number, self.handle)
+            ignored = signal.getsignal(number) is signal.SIG_IGN
+            if not (ignored and number.name == "SIGHUP"):
+                signal.signal(number, self.handle)
 
 
 @contextmanager
 def stop_on_signals(stop: GracefulStop) -> Iterator[None]:
-    """Within, SIGINT and SIGTERM are handled by `stop`."""
+    """Within, signals are handled by `stop`."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python lets only the main thread handle signals
         return
@@ -115,4 +122,4 @@ def stop_on_signals(stop: GracefulStop) -> Iterator[None]:
     finally:
         stop.installed = False
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler or signal.SIG_DFL)

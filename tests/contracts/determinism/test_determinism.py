@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from lightning_transformer.training.request import RunRequest
 from lightning_transformer.training.run import run
-from lightning_transformer.training.session import RunRequest
 from tests.conftest import compose_config
 from tests.contracts.determinism.reference import FOLDER, KINDS, N_STEPS, committed, losses
 from tests.helpers.short_runs import DROPOUT, difference, history, short, short_run

@@ -19,8 +19,8 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from lightning_transformer.errors import TrainingError
+from lightning_transformer.training.request import RunRequest
 from lightning_transformer.training.run import run
-from lightning_transformer.training.session import RunRequest
 from tests.conftest import compose_config
 from tests.helpers.short_runs import ROOT, environment
 from tests.unit.training.guard.poison import Poison, nan_loss

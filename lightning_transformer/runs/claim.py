@@ -1,0 +1,60 @@
+"""The folder of a run, taken so that no two processes and no two configurations share one."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lightning_transformer.runs.lock import InUse, RunLock
+from lightning_transformer.runs.naming import is_free
+from lightning_transformer.runs.result import RESULT_FILE
+
+NUMBERED = re.compile(r"(?P<name>.*)~(?P<number>[1-9]\d*)", re.DOTALL)
+
+
+def claim(folder: Path, config_sha256: str) -> RunLock:
+    """Take this very folder. Raises InUse where a process holds it."""
+    lock = RunLock(folder, config_sha256)
+    lock.acquire()
+    return lock
+
+
+def claim_new(folder: Path, config_sha256: str) -> RunLock:
+    """Take the folder, or `folder~2`, `folder~3` .. if a run is in it: commands of one second."""
+    return _first(folder, config_sha256, lambda place: not (place / RESULT_FILE).exists())
+
+
+def claim_job(folder: Path, config_sha256: str) -> RunLock:
+    """Take the folder, or the first of `folder~2` .. that holds no run of another configuration.
+
+    Raises InUse where another process is at this very configuration.
+    """
+    return _first(
+        folder, config_sha256, lambda place: is_free(place, config_sha256), wait_for_same=True
+    )
+
+
+def _first(
+    folder: Path, config_sha256: str, fits: Callable[[Path], bool], *, wait_for_same: bool = False
+) -> RunLock:
+    for place in numbered(folder):
+        try:
+            lock = claim(place, config_sha256)
+        except InUse as busy:
+            owner = busy.owner
+            if wait_for_same and owner is not None and owner.config_sha256 == config_sha256:
+                raise
+            continue
+        if fits(place):
+            return lock
+        lock.release()
+    raise AssertionError("numbers do not end")
+
+
+def numbered(folder: Path) -> Iterator[Path]:
+    """The folder itself, then `name~2`, `name~3` .. beside it."""
+    yield folder
+    found = NUMBERED.fullmatch(folder.name)
+    name, number = (found["name"], int(found["number"])) if found else (folder.name, 1)
+    while True:
+        number += 1
+        yield folder.with_name(f"{name}~{number}")

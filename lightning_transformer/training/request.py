@@ -1,0 +1,51 @@
+"""What a run is asked to do: where it writes, and what the user typed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lightning_transformer.config.compose import differing_overrides
+from lightning_transformer.runs.secrets import redacted_overrides
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """Where a run writes, and what the user typed."""
+
+    folder: Path
+    choices: dict[str, str] = field(default_factory=dict)  # group -> option
+    overrides: list[str] = field(default_factory=list)  # as typed
+    chosen: dict[str, str] = field(default_factory=dict)  # the groups among the overrides
+    resume: bool = False  # continue from the last checkpoint in the folder
+    in_sweep: bool = False  # one of several jobs in this process
+    differing: dict[str, str] = field(default_factory=dict)  # the overrides that identify the run
+    config_dirs: tuple[str, ...] = ()  # folders of further options
+    started_in: Path = field(default_factory=Path.cwd)  # where commands are typed
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path,
+        overrides: Sequence[str],
+        choices: Mapping[str, str | None],
+        *,
+        resume: bool = False,
+        in_sweep: bool = False,
+        swept: Sequence[str] = (),
+        config_dirs: Sequence[str] = (),
+        started_in: Path | None = None,
+    ) -> "RunRequest":
+        """From what was typed and what Hydra chose; secrets among the overrides are hidden."""
+        shown = redacted_overrides(overrides)
+        groups = {k: str(v) for k, v in choices.items() if "/" not in k and v}
+        return cls(
+            folder=folder,
+            choices=groups,
+            overrides=shown,
+            chosen={k: v for k, v in groups.items() if any(o.startswith(f"{k}=") for o in shown)},
+            resume=resume,
+            in_sweep=in_sweep,
+            differing=dict(o.split("=", 1) for o in differing_overrides(shown, swept)),
+            config_dirs=tuple(config_dirs),
+            started_in=started_in or Path.cwd(),
+        )
