@@ -3,27 +3,48 @@
 Called first by every program of this package, before anything is printed or opened.
 """
 
+import codecs
 import os
 import sys
 from contextlib import suppress
 from typing import Any
 
+SPELT_OUT = "lightning_transformer.spelt_out"  # the name of a handler of encoding errors
 RAISING = ("strict", "surrogateescape")  # the latter is what LC_ALL=C gives
 
 
+# What this package prints itself, so that tables keep their columns and numbers their signs.
+PLAIN = {"−": "-", "–": "-", "…": "~", "Δ": "D", "±": "~", "×": "x", "→": ">", "←": "<"}
+
+
+def _spelt_out(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start]
+    if lacking in PLAIN:
+        return PLAIN[lacking], error.start + 1
+    one = UnicodeEncodeError(
+        error.encoding, error.object, error.start, error.start + 1, error.reason
+    )
+    return codecs.backslashreplace_errors(one)
+
+
 def write_any_character() -> None:
-    r"""Show a character that the console's encoding lacks as `\u2026`, instead of raising.
+    r"""Show a character that the console's encoding lacks as `\u03b1`, instead of raising.
+
+    A minus sign, a dash and the like are shown as their nearest ASCII character.
 
     Where standard output or error is closed, what is written goes nowhere; its file descriptor is
     taken, so that no file that is opened later is written to by mistake.
     """
+    codecs.register_error(SPELT_OUT, _spelt_out)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # started with >&- or by a service without a console
             number = os.open(os.devnull, os.O_WRONLY)
             setattr(sys, name, open(number, "w", encoding="utf-8"))  # noqa: SIM115
         elif getattr(stream, "errors", "") in RAISING and hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=SPELT_OUT)
 
 
 def outlive_readers() -> None:

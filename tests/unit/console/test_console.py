@@ -33,6 +33,15 @@ def test_a_character_that_the_console_lacks_is_spelt_out(encoding):
     assert (done.returncode, done.stdout, done.stderr) == (0, "a\\u03b1\n", "\\u03b2\n")
 
 
+def test_what_the_package_prints_itself_keeps_its_width():
+    done = run(
+        "print('\\u22120.5 \\u2026 \\u03b1\\u22121')",
+        env={"PYTHONIOENCODING": "ascii"},
+        stdout=subprocess.PIPE,
+    )
+    assert (done.returncode, done.stdout) == (0, "-0.5 ~ \\u03b1-1\n")
+
+
 def test_a_reader_that_leaves_does_not_end_the_program(tmp_path):
     """More than a pipe holds, into one that nobody reads; then the rest of the work."""
     end, start = os.pipe()
