@@ -198,5 +198,5 @@ def set_aside(folder: Path) -> None:
     for path in list(folder.iterdir()):
         if "tfevents" in path.name or path.name == RESULT_FILE:
             path.unlink()
-        elif path.name != ".hydra" and not path.name.startswith("failed-"):
+        elif not path.name.startswith((".", "failed-")):  # the lock is this process's
             shutil.move(path, aside / path.name)

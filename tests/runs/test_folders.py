@@ -11,6 +11,7 @@ import time
 import pytest
 import yaml
 
+from lightning_transformer.cli.job import set_aside
 from lightning_transformer.runs.lock import RunLock, read_owner
 from lightning_transformer.runs.result import find_results, read
 from tests.helpers.short_runs import (
@@ -131,6 +132,20 @@ def test_a_second_terminal_leaves_running_jobs_alone(here, monkeypatch, capsys, 
     process.wait()
     assert type_in(monkeypatch, *typed) == 0  # dead, so that it goes on
     assert read(folder).status == "finished"
+
+
+def test_what_failed_is_set_aside_without_the_lock(here):
+    lock = RunLock(here / "run", "x")
+    lock.acquire()
+    (here / "run" / "metrics.csv").write_text("step\n")
+    set_aside(here / "run")
+    assert (here / "run" / "failed-1" / "metrics.csv").exists()
+    assert read_owner(here / "run") == lock.owner
+    assert sorted(path.name for path in (here / "run").iterdir() if path.is_file()) == [
+        ".lock",
+        ".owner.json",
+    ]
+    lock.release()
 
 
 def test_a_run_of_python_is_locked_too(here, other):
