@@ -9,8 +9,8 @@ from pathlib import Path
 from lightning_transformer.cards.files import all_groups, default_option, read_option
 from lightning_transformer.cards.page import card, index, page
 from lightning_transformer.cards.table import write_table
+from lightning_transformer.cli.console import write_any_character
 from lightning_transformer.config.validate import nearest
-from lightning_transformer.console import write_any_character
 from lightning_transformer.paths import PROGRAM
 
 # Groups that change what a model computes: their options have a cost.

@@ -13,6 +13,7 @@ import hydra
 from omegaconf import DictConfig
 
 from lightning_transformer import __version__
+from lightning_transformer.cli.console import outlive_readers, write_any_character
 from lightning_transformer.cli.exits import refuse
 from lightning_transformer.cli.job import run_job
 from lightning_transformer.config.compose import (
@@ -26,7 +27,6 @@ from lightning_transformer.config.compose import (
     swept_keys,
 )
 from lightning_transformer.config.help import help_page
-from lightning_transformer.console import outlive_readers, write_any_character
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.paths import CONF
 from lightning_transformer.runs.naming import check_place

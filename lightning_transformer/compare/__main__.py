@@ -9,7 +9,7 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_transformer.console import outlive_readers, write_any_character
+from lightning_transformer.cli.console import outlive_readers, write_any_character
 
 DESCRIPTION = """\
 Compare runs: a table here, and report.html, .md, .csv, .json and plots beside them.
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return run(arguments[1:])
     if arguments[:1] == ["watch"]:
-        from lightning_transformer.compare.run.watch import main as watch
+        from lightning_transformer.compare.watch import main as watch
 
         return watch(arguments[1:])
     return _report(_parser().parse_args(arguments))

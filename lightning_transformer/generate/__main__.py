@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from lightning_transformer.console import write_any_character
+from lightning_transformer.cli.console import write_any_character
 from lightning_transformer.generate.arguments import GenerateRequest, parse, with_piped
 from lightning_transformer.generate.output import Output
 from lightning_transformer.generate.run_folder import check_run

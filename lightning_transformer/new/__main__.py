@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lightning_transformer.console import write_any_character
+from lightning_transformer.cli.console import write_any_character
 from lightning_transformer.new.skeleton import START, NewFile, skeleton
 from lightning_transformer.paths import PACKAGE, PROGRAM
 

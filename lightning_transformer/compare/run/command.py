@@ -8,19 +8,27 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
 
 from lightning_transformer.compare.report.comparison import Comparison
 from lightning_transformer.compare.run.machine import Machine, machine_for
 from lightning_transformer.compare.run.match.report import matched
-from lightning_transformer.compare.run.outcome import Job
+from lightning_transformer.compare.run.outcome import Job, Price
 from lightning_transformer.compare.run.plan import Plan
 from lightning_transformer.compare.run.process import Launcher, Process
-from lightning_transformer.compare.run.progress import Screen, rate_lines, show_plan
+from lightning_transformer.compare.run.progress import (
+    Screen,
+    duration,
+    rate_lines,
+    seconds_left,
+    show_plan,
+)
 from lightning_transformer.compare.run.request import Request, read_request, split_flags
 from lightning_transformer.compare.run.scheduler import Pool, Start
 from lightning_transformer.compare.run.state import comparison_of, locked, open_state
@@ -32,6 +40,7 @@ from lightning_transformer.training.resume import quoted
 
 ROOT = Path("outputs/sweeps")
 SOLVE = "lightning_transformer.compare.run.match.solve"
+CHECK = "lightning_transformer.compare.run.check"
 HELP = """\
 usage: python -m lightning_transformer.compare run KEY=A,B .. [KEY=VALUE ..] [--dry-run]
 
@@ -59,7 +68,10 @@ def main(argv: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _exit)
     try:
         return compare(argv, Console(highlight=False))
-    except (ConfigError, ValueError, OSError) as error:
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -70,8 +82,29 @@ def _exit(signum: int, frame: FrameType | None) -> None:
     sys.exit(128 + signum)
 
 
-def compare(argv: Sequence[str], console: Console, start: Start | None = None) -> int:
-    """Run a comparison; start: replaces the processes of jobs in tests."""
+Examine = Callable[[Plan, dict[str, str]], dict[str, Price]]
+
+
+def examine(plan: Plan, env: dict[str, str]) -> dict[str, Price]:
+    """How long the jobs of each variant take; ConfigError with all that cannot run, a line each."""
+    variants = {variant.label: variant.overrides for variant in plan.variants}
+    answer = _asked(CHECK, {"config_dirs": plan.request.config_dirs, "variants": variants}, env)
+    errors = [f"{label}: {error}" for label, error in answer["errors"].items()]
+    if len(errors) > 1:
+        what = f"{len(errors)} of {len(variants)} variants cannot run"
+        raise ConfigError("\n  ".join([what, *errors]))
+    if errors:
+        raise ConfigError(errors[0])
+    return from_json(dict[str, Price], answer["prices"])
+
+
+def compare(
+    argv: Sequence[str],
+    console: Console,
+    start: Start | None = None,
+    examine: Examine = examine,
+) -> int:
+    """Run a comparison; start and examine: replace processes in tests."""
     request = read(argv)
     plan = Plan(request, read_variants(request))
     folder = ROOT / request.name
@@ -82,6 +115,7 @@ def compare(argv: Sequence[str], console: Console, start: Start | None = None) -
         state.matches = state.matches or solve(plan, machine.environment(0), console)
         plan = Plan(request, [changed(v, state.matches[v.label].changes) for v in plan.variants])
     pool = Pool(plan, folder, state, machine.n_workers)
+    pool.prices = examine(plan, machine.environment(0))
     if request.dry_run:
         pool.load_outcomes()
         show_plan(console, pool, machine)
@@ -110,8 +144,17 @@ def solve(plan: Plan, env: dict[str, str], console: Console) -> dict[str, Matche
         "baseline": plan.baseline.overrides,
         "variants": {variant.label: variant.overrides for variant in plan.variants},
     }
+    answer = _asked(SOLVE, question, env)
+    if "error" in answer:
+        raise ConfigError(answer["error"])
+    found: dict[str, Matched] = from_json(dict[str, Matched], answer)
+    return found
+
+
+def _asked(module: str, question: dict[str, Any], env: dict[str, str]) -> dict[str, Any]:
+    """The answer of a program that loads torch, as JSON; the last line that it prints."""
     done = subprocess.run(
-        [sys.executable, "-m", SOLVE],
+        [sys.executable, "-m", module],
         input=json.dumps(question),
         stdout=subprocess.PIPE,
         env=env,
@@ -120,12 +163,9 @@ def solve(plan: Plan, env: dict[str, str], console: Console) -> dict[str, Matche
     )
     lines = done.stdout.splitlines()
     if done.returncode or not lines:
-        raise RuntimeError(f"solving for match= ended with {done.returncode}")
-    answer = json.loads(lines[-1])
-    if "error" in answer:
-        raise ConfigError(answer["error"])
-    found: dict[str, Matched] = from_json(dict[str, Matched], answer)
-    return found
+        raise RuntimeError(f"{module} ended with {done.returncode}")
+    answer: dict[str, Any] = json.loads(lines[-1])
+    return answer
 
 
 def _work(pool: Pool, start: Start, console: Console) -> int:
@@ -139,6 +179,7 @@ def _work(pool: Pool, start: Start, console: Console) -> int:
         console.print(line, markup=False, soft_wrap=True)
 
     write()
+    began, expected = time.monotonic(), seconds_left(pool)
     with Screen(console, pool) as screen:
 
         def job_ended(line: str) -> None:
@@ -153,6 +194,9 @@ def _work(pool: Pool, start: Start, console: Console) -> int:
         return 128 + pool.signum
     for line in rate_lines(comparison.lr):
         print_line(line)
+    if expected:
+        took = duration(time.monotonic() - began)
+        print_line(f"time      {took}; {duration(expected)} was the estimate")
     if comparison.metric == "val/loss":
         print_line("metric    val/loss, because no run has a test/loss")
     _report(pool.folder, console)

@@ -78,6 +78,15 @@ class Outcome:
 Outcomes = Mapping[Key, Outcome]
 
 
+@dataclass(frozen=True)
+class Price:
+    """Seconds of a training step, of a validation and of the test."""
+
+    step: float
+    validation: float = 0.0
+    test: float = 0.0
+
+
 def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Outcome:
     """Read the outcome of a job; until: the rung at which it pauses, None for its end.
 

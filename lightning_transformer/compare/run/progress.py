@@ -1,6 +1,7 @@
 """What `compare run` prints: the plan, its progress, the time that is left."""
 
 import time
+from dataclasses import replace
 from statistics import mean
 
 from rich.console import Console, Group
@@ -12,13 +13,12 @@ from rich.table import Table
 from lightning_transformer.compare.report.comparison import RateSearch
 from lightning_transformer.compare.run.lr_search import FACTORS, SHARE
 from lightning_transformer.compare.run.machine import Machine
-from lightning_transformer.compare.run.outcome import steps_done
+from lightning_transformer.compare.run.outcome import Job, Price, steps_done
 from lightning_transformer.compare.run.plan import Plan
 from lightning_transformer.compare.run.request import SCREENING_SEED
 from lightning_transformer.compare.run.scheduler import Pool
 
 START_UP = 3.0  # seconds that a job takes before its first step and after its last
-GUESSED_SPEED = 3e10  # FLOP/s of one core in such models, before anything is measured
 
 
 def show_plan(console: Console, pool: Pool, machine: Machine) -> None:
@@ -63,12 +63,17 @@ def plan_lines(pool: Pool, machine: Machine) -> list[str]:
     if val_every != plan.baseline.val_every:
         lines.append(f"val_every {val_every}, so that rungs are validated")
     before = f", {len(pool.outcomes)} done before" if pool.outcomes else ""
-    seconds, source = time_left(pool)
+    seconds = seconds_left(pool)
+    time_left = "not known before the first runs have finished"
+    if seconds is not None:
+        n_timed, n = len(pool.prices), len(plan.by_label)
+        some = f" of {n_timed} of {n} variants" if n_timed < n else " of every variant"
+        time_left = f"{duration(seconds)} (from a few steps{some}, timed now)"
     return [
         *lines,
         f"to do     {len(left)} jobs of {sum(job.steps for job in left):,} steps{before}",
         f"machine   {machine}",
-        f"time      {source if seconds is None else f'{duration(seconds)} ({source})'}",
+        f"time      {time_left}",
         f"folder    {pool.folder}",
     ]
 
@@ -99,35 +104,42 @@ def rate_lines(rates: RateSearch) -> list[str]:
     return lines
 
 
-def time_left(pool: Pool) -> tuple[float | None, str]:
-    """Seconds that all jobs will take from now, and how that was estimated."""
-    speeds, source = _step_seconds(pool)
-    if speeds is None:
-        return None, "not known before the first runs have finished"
-    seconds = 0.0
-    for job in pool.plan.rest(pool.outcomes):
-        seconds += START_UP + job.steps * speeds[job.label]
+def seconds_left(pool: Pool) -> float | None:
+    """Seconds that all jobs will take from now; None while nothing is known."""
+    prices = _known(pool)
+    if not prices:
+        return None
+    seconds = sum(_seconds(pool, job, prices[job.label]) for job in pool.plan.rest(pool.outcomes))
     for slot in pool.slots.values():
         spent = time.monotonic() - slot.since
-        seconds -= min(spent, START_UP + slot.job.steps * speeds[slot.job.label])
-    return seconds / pool.n_workers, source
+        seconds -= min(spent, _seconds(pool, slot.job, prices[slot.job.label]))
+    return seconds / pool.n_workers
 
 
-def _step_seconds(pool: Pool) -> tuple[dict[str, float] | None, str]:
-    """Seconds per step of each variant, and how they were estimated."""
-    if pool.step_seconds:
-        means = {label: mean(values) for label, values in pool.step_seconds.items()}
-        usual = mean(means.values())
-        source = "measured on the runs that have finished"
-        return {label: means.get(label, usual) for label in pool.plan.by_label}, source
-    guesses = {
-        variant.label: variant.flops / GUESSED_SPEED
-        for variant in pool.plan.variants
-        if variant.flops and variant.accelerator in ("cpu", "auto")
+def _seconds(pool: Pool, job: Job, price: Price) -> float:
+    """Of a job from its start; screening is tested on one batch alone."""
+    variant = pool.plan.by_label[job.label]
+    every = job.steps if job.screening else pool.plan.halving.val_every(variant)
+    tested = 0.0 if job.screening or job.until is not None else price.test
+    return START_UP + job.steps * price.step + -(-job.steps // every) * price.validation + tested
+
+
+def _known(pool: Pool) -> dict[str, Price]:
+    """Of each variant; of one that was not timed, the mean of the others."""
+    measured = {label: mean(values) for label, values in pool.step_seconds.items()}
+    known = {
+        label: replace(price, step=measured.get(label, price.step))
+        for label, price in pool.prices.items()
     }
-    if len(guesses) < len(pool.plan.variants):
-        return None, ""
-    return guesses, "a guess from the sizes, for one core per job"
+    known |= {label: Price(step) for label, step in measured.items() if label not in known}
+    if not known:
+        return {}
+    usual = Price(
+        mean(price.step for price in known.values()),
+        mean(price.validation for price in known.values()),
+        mean(price.test for price in known.values()),
+    )
+    return {label: known.get(label, usual) for label in pool.plan.by_label}
 
 
 def duration(seconds: float) -> str:
@@ -172,7 +184,7 @@ class Screen:
         self._live.update(Group(table, self._counts()), refresh=True)
 
     def _counts(self) -> str:
-        seconds, _ = time_left(self.pool)
+        seconds = seconds_left(self.pool)
         left = "" if seconds is None else f", {duration(seconds)} left"
         n_left = len(self.pool.plan.rest(self.pool.outcomes))
         return f"{len(self.pool.outcomes)} done, {n_left} to do{left}"

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Protocol
 
 from lightning_transformer.compare.report.comparison import FailedJob
-from lightning_transformer.compare.run.outcome import Job, Key, Outcome, outcome_of
+from lightning_transformer.compare.run.outcome import Job, Key, Outcome, Price, outcome_of
 from lightning_transformer.compare.run.plan import Plan
 from lightning_transformer.compare.run.process import SIGNALS
 from lightning_transformer.compare.run.state import State
@@ -47,6 +47,7 @@ class Pool:
     Attributes:
         outcomes: of the jobs that have ended, those of earlier starts included.
         failures: jobs that failed twice, or whose configuration was refused, by folder.
+        prices: label to how long its steps and evaluations take, as timed before the first job.
         step_seconds: label to the seconds per step of each of its finished runs.
         slots: worker number to its job.
         signum: the signal that ended it, 0 = none.
@@ -56,6 +57,7 @@ class Pool:
         self.plan, self.folder, self.state, self.n_workers = plan, folder, state, n_workers
         self.outcomes: dict[Key, Outcome] = {}
         self.failures: dict[str, FailedJob] = {}
+        self.prices: dict[str, Price] = {}
         self.step_seconds: dict[str, list[float]] = defaultdict(list)
         self.slots: dict[int, Slot] = {}
         self.signum = 0

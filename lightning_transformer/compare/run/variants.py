@@ -41,7 +41,6 @@ class Variant:
         lengths: of the schedule in steps, which a screening scales like the budget.
         digest: of its configuration.
         accelerator: of its runs, with the number of devices of each.
-        flops: of a training step, roughly; None where the sizes are not known by these names.
         axis: what is made equal, an option of the group match: none, params, flops or time.
         match: the options of it.
     """
@@ -56,7 +55,6 @@ class Variant:
     digest: str = ""
     accelerator: str = "auto"
     devices: int | str = 1
-    flops: float | None = None
     axis: str = "none"
     match: dict[str, Any] = field(default_factory=dict)
 
@@ -137,7 +135,6 @@ def _variant(values: dict[str, str], request: Request, options: dict[str, list[s
         digest=config_sha256(plain(cfg)),
         accelerator=str(cfg.trainer.accelerator),
         devices=cfg.trainer.devices,
-        flops=_flops(cfg),
         axis=chosen["match"],
         match={str(key): value for key, value in cfg.match.items()},
     )
@@ -180,12 +177,3 @@ def _rates(cfg: DictConfig) -> dict[str, float]:
             "or write lr=fixed"
         )
     return rates
-
-
-def _flops(cfg: DictConfig) -> float | None:
-    """6 FLOPs a token and weight, 12 d_model^2 weights a layer."""
-    d_model = cfg.model.get("d_model")
-    n_layers = cfg.model.get("n_layers") or cfg.model.get("n_encoder_layers")
-    sizes = (d_model, d_model, n_layers, cfg.data.get("seq_len"), cfg.data.get("batch_size"))
-    known = all(isinstance(size, int) for size in sizes)
-    return 6.0 * 12 * math.prod(sizes) if known else None

@@ -47,7 +47,7 @@ def check_activations(
     it is not known.
     """
     per_row = _bytes_per_row(cfg, model, data, vocab_size)
-    ranks = max(1, _processes(cfg) // _parallel_size(cfg, "tensor"))
+    ranks = max(1, n_processes(cfg) // _parallel_size(cfg, "tensor"))
     share = max(1, data.batch_size // ranks)
     rows = max(1, share // max(1, int(cfg.trainer.accumulate)))
     available = memory(str(cfg.trainer.accelerator))
@@ -97,7 +97,8 @@ def _parallel_size(cfg: DictConfig, kind: str) -> int:
     return size if isinstance(size, int) and size > 0 else 1
 
 
-def _processes(cfg: DictConfig) -> int:
+def n_processes(cfg: DictConfig) -> int:
+    """The processes of a run, over all machines."""
     devices = cfg.trainer.devices
     if not isinstance(devices, int):  # auto
         devices = (

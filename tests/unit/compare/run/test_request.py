@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from lightning_transformer.compare.run import command
+from lightning_transformer.compare.run.outcome import Price
 from lightning_transformer.compare.run.request import SCREENING_SEED
 from lightning_transformer.compare.run.variants import read_variants
 from lightning_transformer.errors import ConfigError
@@ -110,7 +111,12 @@ def typed(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "outputs" / "sweeps" / "try"
     jobs = Jobs(folder, lambda overrides, step: 2.0 - (overrides["norm"] == "rmsnorm"))
     real = command.compare
-    monkeypatch.setattr(command, "compare", lambda argv, console: real(argv, _wide(), jobs.start))
+    prices = {"norm=layernorm": Price(0.5, 1.0, 2.0)}  # of the first variant alone
+
+    def compare(argv, console):
+        return real(argv, _wide(), jobs.start, lambda plan, env: prices)
+
+    monkeypatch.setattr(command, "compare", compare)
 
     def typed(*words):
         code = command.main([*words, *TINY, "name=try"])
@@ -131,7 +137,8 @@ def test_a_dry_run_shows_the_plan_and_starts_nothing(typed):
     assert "norm=layernorm (baseline)" in out
     assert "10 jobs of 440 steps" in out
     assert "1 worker, " in out
-    assert "a guess from the sizes" in out
+    # 6 screening runs of 20 steps, 4 of 80 with a test, a validation and 3 s to start for each
+    assert "about 4 min (from a few steps of 1 of 2 variants, timed now)" in out
 
 
 def test_a_typo_in_one_variant_is_one_line_before_anything_starts(typed):

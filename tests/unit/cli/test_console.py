@@ -12,7 +12,7 @@ from tests.helpers.short_runs import environment
 
 START = (
     "import sys\n"
-    "from lightning_transformer.console import outlive_readers, write_any_character\n"
+    "from lightning_transformer.cli.console import outlive_readers, write_any_character\n"
     "write_any_character(); outlive_readers()\n"
 )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from lightning_transformer.compare import watch
 from lightning_transformer.compare.report.comparison import (
     Comparison,
     EarlyStop,
     FailedJob,
     RateSearch,
 )
-from lightning_transformer.compare.run import watch
 from lightning_transformer.runs.result import RunResult
 
 
