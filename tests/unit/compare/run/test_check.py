@@ -1,0 +1,49 @@
+"""Everything that a start would refuse is found before the first job."""
+
+from __future__ import annotations
+
+import pytest
+
+from lightning_transformer.compare.run import command
+from lightning_transformer.compare.run.check import examine
+from lightning_transformer.compare.run.outcome import Price
+from lightning_transformer.errors import ConfigError
+from tests.helpers.short_runs import short
+from tests.unit.compare.run.fake_jobs import plan
+
+
+def test_all_that_cannot_run_is_found_at_once(tmp_path):
+    typed = short(tmp_path)
+    wrong = {
+        "heads": [*typed, "attention.n_heads=5"],
+        "file": [*typed, "data.path=nowhere.txt"],
+        "batch": [*typed, "data.batch_size=100000"],
+        "device": [*typed, "trainer.devices=0"],
+        "pair": ["model=encoder_only", "task=causal_lm"],
+    }
+    answer = examine({"config_dirs": [], "variants": {"good": typed, **wrong}})
+    assert list(answer["errors"]) == list(wrong)
+    assert "attention.n_heads=5" in answer["errors"]["heads"]
+    assert "nowhere.txt" in answer["errors"]["file"]
+    assert "larger than the training split" in answer["errors"]["batch"]
+    assert "needs a causal model" in answer["errors"]["pair"]
+    assert answer["prices"] == {}  # nothing is timed for nothing
+
+
+def test_what_can_run_is_timed(tmp_path):
+    typed = short(tmp_path, "trainer.limit_test_batches=1")
+    price = Price(**examine({"config_dirs": [], "variants": {"a": typed}})["prices"]["a"])
+    assert 1e-5 < price.step < 60
+    assert price.test == pytest.approx(price.step / 3)
+    assert price.validation > price.test
+
+
+def test_errors_of_several_variants_are_a_list(monkeypatch):
+    errors = {"norm=a": "this", "norm=b": "that"}
+    monkeypatch.setattr(command, "_asked", lambda *given: {"errors": errors, "prices": {}})
+    with pytest.raises(ConfigError) as found:
+        command.examine(plan("a", "b"), {})
+    assert str(found.value) == "2 of 2 variants cannot run\n  norm=a: this\n  norm=b: that"
+    del errors["norm=b"]
+    with pytest.raises(ConfigError, match="^norm=a: this$"):
+        command.examine(plan("a", "b"), {})
