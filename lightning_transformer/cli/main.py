@@ -22,15 +22,16 @@ from omegaconf import DictConfig
 
 from lightning_transformer import __version__
 from lightning_transformer.checkpoint.store import FOLDER
+from lightning_transformer.cli.launched_jobs import FailedJob, one_line, watched_launchers
 from lightning_transformer.config.compose import (
     check_match,
     composer,
     groups,
-    name_folders,
     parse,
     preflight,
     register,
-    swept_keys,
+    shared_by_jobs,
+    shared_keys,
 )
 from lightning_transformer.config.help import help_page
 from lightning_transformer.config.validate import plain
@@ -55,8 +56,7 @@ def main() -> None:
     """Entry point of `python -m lightning_transformer` and of the console script."""
     arguments = sys.argv[1:]
     flags, overrides = _split(arguments)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    logging.getLogger("lightning_transformer").setLevel(logging.INFO)
+    show_log()
     register()
     for folder in flags.config_dir:
         if not os.path.isdir(folder):
@@ -68,7 +68,6 @@ def main() -> None:
     if flags.version:
         print(__version__)
         return
-    swept: list[str] = []
     if not any(a.split("=")[0] in PASSED_ON for a in arguments):
         if flags.unknown:
             _refuse(ConfigError(f"unknown flag {flags.unknown[0]}; see --help"))
@@ -81,14 +80,16 @@ def main() -> None:
             _refuse(error)
         if n_jobs > 1 and not flags.multirun:
             _refuse(ConfigError("several values for one key make a sweep: add -m"))
-        swept = swept_keys(parse(overrides))
-        sys.argv[1:] = [*flags.rest, *overrides]
-    name_folders(swept)
+        shared = [shared_by_jobs(parse(overrides))] if flags.multirun else []
+        sys.argv[1:] = [*flags.rest, *shared, *overrides]
+    with watched_launchers():
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(_job)()
 
-    def job(cfg: DictConfig) -> float | None:
-        return _job(cfg, swept)
 
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+def show_log() -> None:
+    """Print the messages of this package as they are, and warnings of others."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("lightning_transformer").setLevel(logging.INFO)
 
 
 def _split(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -119,11 +120,12 @@ class Action(Enum):
     SKIP = "skip"
 
 
-def _job(cfg: DictConfig, swept: Sequence[str]) -> float | None:
+def _job(cfg: DictConfig) -> float | FailedJob | None:
     """One job: skip, resume or start its run. Returns the validation loss.
 
-    swept: the keys with several values in a sweep.
+    Jobs of a sweep may be called in processes of their own.
     """
+    show_log()
     info = HydraConfig.get()
     folder = Path(info.runtime.output_dir)
     in_sweep = info.mode == RunMode.MULTIRUN
@@ -136,15 +138,14 @@ def _job(cfg: DictConfig, swept: Sequence[str]) -> float | None:
             return read(folder).metrics.get("val/loss")
         if action is Action.START_ANEW:
             set_aside(folder)
-        result = _train(cfg, info, swept, resume=action is Action.RESUME)
+        result = _train(cfg, info, resume=action is Action.RESUME)
         return result.metrics.get("val/loss")
     except (KeyboardInterrupt, Stopped) as error:
         sys.exit(exit_code(error))
     except Exception as error:
         if not in_sweep:
             _refuse(error, folder)
-        _record_failed_job(folder, error)
-        return None
+        return _record_failed_job(folder, error)
 
 
 def decide(folder: Path, cfg: DictConfig, *, in_sweep: bool) -> Action:
@@ -173,7 +174,7 @@ def decide(folder: Path, cfg: DictConfig, *, in_sweep: bool) -> Action:
     return Action.START_ANEW  # refused, or failed before its first checkpoint
 
 
-def _train(cfg: DictConfig, info: Any, swept: Sequence[str], *, resume: bool) -> RunResult:
+def _train(cfg: DictConfig, info: Any, *, resume: bool) -> RunResult:
     limit_spinning()
     # Not at the top: torch takes seconds to import, and what is refused does not need it.
     from lightning_transformer.training.run import run
@@ -185,7 +186,7 @@ def _train(cfg: DictConfig, info: Any, swept: Sequence[str], *, resume: bool) ->
         info.runtime.choices,
         resume=resume,
         in_sweep=info.mode == RunMode.MULTIRUN,
-        swept=swept,
+        shared=shared_keys(info),
     )
     return run(cfg, request)
 
@@ -224,11 +225,12 @@ def _refuse(error: Exception, folder: Path | None = None) -> NoReturn:
     sys.exit(exit_code(error))
 
 
-def _record_failed_job(folder: Path, error: Exception) -> None:
+def _record_failed_job(folder: Path, error: Exception) -> FailedJob:
     """Print the error, keep its traceback in the job's folder, and let the sweep go on."""
     print(f"failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
     if not (folder / TRACEBACK_FILE).exists():
         (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
+    return FailedJob(folder.name, one_line(error))
 
 
 def set_aside(folder: Path) -> None:
