@@ -77,7 +77,7 @@ def watched_launchers() -> Iterator[None]:
 
         return WatchedLauncher(original(plugins, hydra_context, task_function, config), show)
 
-    Plugins.instantiate_launcher = instantiate_launcher  # type: ignore[method-assign]
+    Plugins.instantiate_launcher = instantiate_launcher  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

@@ -13,8 +13,8 @@ from lightning.fabric.plugins.environments import (
 def slurm_environment(num_nodes: int) -> ClusterEnvironment | None:
     """The environment of a process in an allocation of Slurm; None outside, or under torchrun.
 
-    Left to itself Lightning takes every process in an allocation for a task of srun, also one that
-    a batch script starts without it, and at SIGUSR1 writes hpc_ckpt_1.ckpt and queues the job again.
+    Left to itself Lightning takes each process in an allocation for a task of srun, also one that a
+    batch script starts by itself, and at SIGUSR1 writes hpc_ckpt_1.ckpt and queues the job anew.
 
     num_nodes: the trainer's.
     Raises ValueError in one line for several nodes without srun, or tasks without their number per

@@ -32,7 +32,7 @@ def cluster() -> Iterator[SlurmCluster]:
 
 
 @pytest.fixture
-def queue(cluster: SlurmCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> "Queue":
+def queue(cluster: SlurmCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Queue:
     return Queue(cluster, tmp_path, capsys)
 
 
@@ -87,9 +87,11 @@ def steps_done(folder: Path) -> int:
         return 0
 
 
-def test_a_preempted_run_goes_on_and_ends_as_an_undisturbed_one(
-    queue: Queue, places: Sequence[int] = PLACES
-) -> None:
+def test_a_preempted_run_goes_on_and_ends_as_an_undisturbed_one(queue: Queue) -> None:
+    preempted_as_undisturbed(queue, PLACES)
+
+
+def preempted_as_undisturbed(queue: Queue, places: Sequence[int]) -> None:
     long = (f"trainer.max_steps={N_STEPS}", "trainer.val_every=200", "trainer.save_every=50")
     typed = (*DROPOUT, *TWO_NODES, *long)
     undisturbed = queue.run("undisturbed", *typed, flags=["--partition=urgent"])

@@ -129,6 +129,7 @@ def test_a_run_that_goes_on_has_the_nodes_that_it_had(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short_run(tmp_path / "run", "trainer.max_steps=3")
+    capsys.readouterr()
     monkeypatch.chdir(tmp_path)
     script = printed(capsys, "hydra.run.dir=run", "trainer.max_steps=6", "trainer.num_nodes=3")
     assert "--nodes=3" in options(script)

@@ -80,13 +80,13 @@ def test_one_process_of_an_allocation_is_one_process(
 
 def test_several_nodes_need_srun(allocation: Any) -> None:
     allocation(BATCH)
-    with pytest.raises(ValueError, match="^trainer.num_nodes=2 in an allocation .* needs srun"):
+    with pytest.raises(ValueError, match=r"^trainer.num_nodes=2 in an allocation .* needs srun"):
         slurm_environment(2)
 
 
 def test_tasks_need_their_number_per_node(allocation: Any) -> None:
     allocation({k: v for k, v in TASK.items() if k != "SLURM_NTASKS_PER_NODE"})
-    with pytest.raises(ValueError, match="^srun was not told .* --ntasks-per-node"):
+    with pytest.raises(ValueError, match=r"^srun was not told .* --ntasks-per-node"):
         slurm_environment(2)
 
 
