@@ -4,6 +4,7 @@ Called first by every program of this package, before anything is printed or ope
 """
 
 import codecs
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -58,6 +59,12 @@ def outlive_readers() -> None:
             os.set_blocking(stream.fileno(), True)
         if not isinstance(stream, Outliving):
             setattr(sys, name, Outliving(stream))
+
+
+def show_log() -> None:
+    """Print the messages of this package as they are, and warnings of others."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("lightning_transformer").setLevel(logging.INFO)
 
 
 class Outliving:

@@ -4,7 +4,6 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
 from lightning_transformer.checkpoint.store import FOLDER
+from lightning_transformer.cli.console import show_log
 from lightning_transformer.cli.exits import exit_code, refuse
 from lightning_transformer.cli.hide_secrets import write_hydra_files
+from lightning_transformer.cli.launched_jobs import FailedJob, one_line
+from lightning_transformer.config.compose import shared_keys
 from lightning_transformer.config.validate import plain
 from lightning_transformer.distributed.processes import (
     check_folder_is_shared,
@@ -44,11 +46,12 @@ class Action(Enum):
     SKIP = "skip"
 
 
-def run_job(cfg: DictConfig, swept: Sequence[str]) -> float | None:
+def run_job(cfg: DictConfig) -> float | FailedJob | None:
     """One job: skip, resume or start its run. Returns the validation loss.
 
-    swept: the keys with several values in a sweep.
+    Jobs of a sweep may be called in processes of their own.
     """
+    show_log()
     info = HydraConfig.get()
     in_sweep = info.mode == RunMode.MULTIRUN
     lock, folder = None, Path(info.runtime.output_dir)
@@ -68,7 +71,7 @@ def run_job(cfg: DictConfig, swept: Sequence[str]) -> float | None:
             set_aside(folder)
         if lock is not None:
             write_hydra_files(folder, cfg, info)
-        result = _train(cfg, info, swept, resume=action is Action.RESUME)
+        result = _train(cfg, info, resume=action is Action.RESUME)
         return result.metrics.get("val/loss")
     except (KeyboardInterrupt, Stopped) as error:
         sys.exit(exit_code(error))
@@ -80,8 +83,7 @@ def run_job(cfg: DictConfig, swept: Sequence[str]) -> float | None:
     except Exception as error:
         if not in_sweep:
             refuse(error, folder)
-        _record_failed_job(folder, error)
-        return None
+        return _record_failed_job(folder, error)
     finally:
         if lock is not None:
             lock.release()
@@ -151,7 +153,7 @@ def decide(folder: Path, cfg: DictConfig, *, in_sweep: bool) -> Action:
     return Action.START_ANEW  # refused, or failed before its first checkpoint
 
 
-def _train(cfg: DictConfig, info: Any, swept: Sequence[str], *, resume: bool) -> RunResult:
+def _train(cfg: DictConfig, info: Any, *, resume: bool) -> RunResult:
     limit_spinning()
     # Not at the top: torch takes seconds to import, and what is refused does not need it.
     from lightning_transformer.training.request import RunRequest
@@ -163,7 +165,7 @@ def _train(cfg: DictConfig, info: Any, swept: Sequence[str], *, resume: bool) ->
         info.runtime.choices,
         resume=resume,
         in_sweep=info.mode == RunMode.MULTIRUN,
-        swept=swept,
+        shared=shared_keys(info),
         config_dirs=[p.removeprefix("file://") for p in info.searchpath if p.startswith("file://")],
         started_in=Path(info.runtime.cwd),
     )
@@ -180,11 +182,12 @@ def limit_spinning() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
-def _record_failed_job(folder: Path, error: Exception) -> None:
+def _record_failed_job(folder: Path, error: Exception) -> FailedJob:
     """Print the error, keep its traceback in the job's folder, and let the sweep go on."""
     print(f"failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
     if not (folder / TRACEBACK_FILE).exists():
         (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
+    return FailedJob(folder.name, one_line(error))
 
 
 def set_aside(folder: Path) -> None:

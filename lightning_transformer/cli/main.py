@@ -4,27 +4,25 @@ torch is imported only after a configuration has passed every check that does no
 """
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
 
 import hydra
-from omegaconf import DictConfig
 
 from lightning_transformer import __version__
-from lightning_transformer.cli.console import outlive_readers, write_any_character
+from lightning_transformer.cli.console import outlive_readers, show_log, write_any_character
 from lightning_transformer.cli.exits import refuse
 from lightning_transformer.cli.job import run_job
+from lightning_transformer.cli.launched_jobs import watched_launchers
 from lightning_transformer.config.compose import (
     check_match,
     composer,
     groups,
-    name_folders,
     parse,
     preflight,
     register,
-    swept_keys,
+    shared_by_jobs,
 )
 from lightning_transformer.config.help import help_page
 from lightning_transformer.errors import ConfigError
@@ -42,8 +40,7 @@ def main() -> None:
     outlive_readers()
     arguments = sys.argv[1:]
     flags, overrides = _split(arguments)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    logging.getLogger("lightning_transformer").setLevel(logging.INFO)
+    show_log()
     register()
     for folder in flags.config_dir:
         if not os.path.isdir(folder):
@@ -55,7 +52,6 @@ def main() -> None:
     if flags.version:
         print(__version__)
         return
-    swept: list[str] = []
     if not any(a.split("=")[0] in PASSED_ON for a in arguments):
         if flags.unknown:
             refuse(ConfigError(f"unknown flag {flags.unknown[0]}; see --help"))
@@ -68,14 +64,10 @@ def main() -> None:
             refuse(error)
         if n_jobs > 1 and not flags.multirun:
             refuse(ConfigError("several values for one key make a sweep: add -m"))
-        swept = swept_keys(parse(overrides))
-        sys.argv[1:] = [*flags.rest, *overrides]
-    name_folders(swept)
-
-    def job(cfg: DictConfig) -> float | None:
-        return run_job(cfg, swept)
-
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+        shared = [shared_by_jobs(parse(overrides))] if flags.multirun else []
+        sys.argv[1:] = [*flags.rest, *shared, *overrides]
+    with watched_launchers():
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run_job)()
 
 
 def _split(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

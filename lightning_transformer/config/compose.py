@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,7 @@ UNUSED = re.compile(
     re.MULTILINE,
 )
 MATCH_NONE = "match=none"
+SHARED_KEYS = "job.config.override_dirname.exclude_keys"  # in Hydra's own configuration
 SEEDS = ("seed", "init_seed")
 MAX_CHECKED = 200  # jobs of a sweep that are composed before the first one starts
 
@@ -58,31 +58,44 @@ def register() -> None:
     Plugins.instance().register(InstalledConfigs)
 
 
-def name_folders(swept: Sequence[str]) -> None:
-    """Give Hydra the names of run folders; call once, before hydra.main.
-
-    swept: the keys with several values. A sweep's jobs are named by these: what differs.
-    """
-    OmegaConf.register_new_resolver("run_suffix", _run_suffix, replace=True)
-    job_folder = partial(_job_folder, swept)
-    OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
-
-
-def differing_overrides(overrides: Sequence[str], swept: Sequence[str] = ()) -> list[str]:
-    """Those of a job's overrides that tell it from others: the swept ones, or else all."""
+def differing_overrides(overrides: Sequence[str], shared: Sequence[str] = ()) -> list[str]:
+    """Those of a job's overrides that tell it from others: without the shared keys, or else all."""
     own = [
         o for o in overrides if "=" in o and not is_hydra(o) and override_key(o) not in NOT_IDENTITY
     ]
-    return [o for o in own if override_key(o) in swept] or own
+    return [o for o in own if override_key(o) not in shared] or own
 
 
-def _job_folder(swept: Sequence[str], *, _root_: DictConfig) -> str:
-    name = job_name(differing_overrides(_root_.hydra.overrides.task, swept))
-    return sweep_folder(Path(_root_.hydra.sweep.dir), name, config_sha256(plain(_root_))).name
+def shared_by_jobs(overrides: Iterable[Override]) -> str:
+    """What a sweep gives Hydra so that its jobs are named by what differs between them.
+
+    These are the keys with one value, in Hydra's own list of keys that name no job. It is part of
+    the configuration, which every launcher hands on to the processes of its jobs.
+    """
+    overrides = list(overrides)
+    once = {override_key(o.get_key_element()) for o in overrides} - set(swept_keys(overrides))
+    keys = ",".join(f"'{key}'" for key in sorted(once) if not is_hydra(key))
+    return f"hydra.{SHARED_KEYS}=[{keys}]"
+
+
+def shared_keys(hydra: DictConfig) -> list[str]:
+    """The keys that all jobs of a sweep share, from a job's own Hydra configuration."""
+    return [str(key) for key in OmegaConf.select(hydra, SHARED_KEYS)]
+
+
+def _job_folder(*, _root_: DictConfig) -> str:
+    hydra = _root_.hydra
+    name = job_name(differing_overrides(hydra.overrides.task, shared_keys(hydra)))
+    return sweep_folder(Path(hydra.sweep.dir), name, config_sha256(plain(_root_))).name
 
 
 def _run_suffix(*, _root_: DictConfig) -> str:
     return run_suffix(_root_.hydra.overrides.task)
+
+
+# At import, for a job may run in a process of its own, which loads no more than the job needs.
+OmegaConf.register_new_resolver("job_folder", _job_folder, replace=True)
+OmegaConf.register_new_resolver("run_suffix", _run_suffix, replace=True)
 
 
 @contextmanager

@@ -31,11 +31,14 @@ class RunRequest:
         *,
         resume: bool = False,
         in_sweep: bool = False,
-        swept: Sequence[str] = (),
+        shared: Sequence[str] = (),
         config_dirs: Sequence[str] = (),
         started_in: Path | None = None,
     ) -> "RunRequest":
-        """From what was typed and what Hydra chose; secrets among the overrides are hidden."""
+        """From what was typed and what Hydra chose; secrets among the overrides are hidden.
+
+        shared: the keys that all jobs of a sweep have in common.
+        """
         shown = redacted_overrides(overrides)
         groups = {k: str(v) for k, v in choices.items() if "/" not in k and v}
         return cls(
@@ -45,7 +48,7 @@ class RunRequest:
             chosen={k: v for k, v in groups.items() if any(o.startswith(f"{k}=") for o in shown)},
             resume=resume,
             in_sweep=in_sweep,
-            differing=dict(o.split("=", 1) for o in differing_overrides(shown, swept)),
+            differing=dict(o.split("=", 1) for o in differing_overrides(shown, shared)),
             config_dirs=tuple(config_dirs),
             started_in=started_in or Path.cwd(),
         )

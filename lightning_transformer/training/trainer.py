@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments import ClusterEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import Logger
@@ -16,6 +17,7 @@ from lightning.pytorch.profilers import PassThroughProfiler
 
 from lightning_transformer.checkpoint.io import SafeCheckpointIO
 from lightning_transformer.distributed.processes import n_started
+from lightning_transformer.distributed.slurm import slurm_environment
 from lightning_transformer.nn import checks
 from lightning_transformer.training.callbacks.compile_blocks import CompileBlocks
 from lightning_transformer.training.preflight.precision import device_kind, has_bf16
@@ -136,6 +138,9 @@ class TrainerOptions:
 
     def _precision_and_plugins(self) -> dict[str, Any]:
         plugins: list[Any] = [SafeCheckpointIO(), *(self.plugins or [])]
+        if not any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
+            environment = slurm_environment(self.num_nodes)
+            plugins += [] if environment is None else [environment]
         precision = resolve_precision(self.precision, self.accelerator)
         if precision == "64-true":  # as a plug-in: by name Lightning refuses it to sharded models
             return {"plugins": [DoublePrecision(), *plugins]}

@@ -50,6 +50,7 @@ FLOORS = {
     "cli": 6,
     "generate": 6,
     "cards": 6,
+    "cluster": 6,
     "api": 7,
     "new": 6,
     "compare": 7,

@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightning_transformer.cli import main
-from lightning_transformer.runs.result import read
+from lightning_transformer.runs.result import RunResult, read
 from tests.helpers.short_runs import (
     At,
     command,
@@ -114,6 +114,38 @@ def test_a_job_that_fails_leaves_its_reason_and_the_others_go_on(sweep, folder, 
     assert (broken / "failed-1" / "traceback.txt").exists()
     assert not list((broken / "failed-1").rglob("result.json"))
     assert not (broken / "traceback.txt").exists()
+
+
+def test_what_else_lies_in_the_folder_does_not_change_the_exit_code(sweep, folder):
+    for name, text in (("torn", "{"), ("foreign", "[1]")):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "result.json").write_text(text)
+    (folder / "earlier").mkdir()
+    RunResult(status="failed", error="an earlier sweep's").write(folder / "earlier")
+    code, out, _ = sweep("attention.n_heads=2,5")
+    assert code == 1
+    assert "1 of 2 jobs failed" in out
+    assert out.count("left out of the table: ") == 2
+    code, out, err = sweep("attention.n_heads=2")
+    assert (code, err, out.count("skipped")) == (0, "", 1)
+    assert "failed" in next(line for line in out.splitlines() if line.startswith("earlier "))
+
+
+def test_a_job_that_fails_over_what_lies_in_its_folder_has_failed(sweep, folder):
+    (folder / "0").mkdir(parents=True)
+    (folder / "0" / "result.json").write_text("{")
+    code, out, _ = sweep("seed=1,2", "hydra.sweep.subdir='${hydra.job.num}'")
+    assert (code, read(folder / "1").status) == (1, "finished")
+    assert "1 of 2 jobs failed" in out
+
+
+def test_a_table_that_cannot_be_shown_is_no_success(sweep, monkeypatch):
+    def broken(runs):
+        raise RuntimeError("no table")
+
+    monkeypatch.setattr("lightning_transformer.cli.sweep_table.sweep_table", broken)
+    code, _, err = sweep("seed=1")
+    assert (code, err) == (1, "error: RuntimeError: no table\n")
 
 
 @pytest.mark.slow

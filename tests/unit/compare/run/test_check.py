@@ -45,5 +45,5 @@ def test_errors_of_several_variants_are_a_list(monkeypatch):
         command.examine(plan("a", "b"), {})
     assert str(found.value) == "2 of 2 variants cannot run\n  norm=a: this\n  norm=b: that"
     del errors["norm=b"]
-    with pytest.raises(ConfigError, match="^norm=a: this$"):
+    with pytest.raises(ConfigError, match=r"^norm=a: this$"):
         command.examine(plan("a", "b"), {})

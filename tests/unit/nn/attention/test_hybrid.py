@@ -13,7 +13,7 @@ from lightning_transformer.config.compose import (
     parse,
     preflight,
     register,
-    swept_keys,
+    shared_by_jobs,
 )
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn.attention.hybrid import Hybrid
@@ -192,7 +192,9 @@ def test_jobs_of_a_sweep_are_named_by_the_part() -> None:
     swept = "attention@attention.first=linear,mamba2"
     typed = ["attention=hybrid", "position=none", "seed=3"]
     assert preflight([*typed, swept]) == 2
-    keys = swept_keys(parse([*typed, swept]))
+    shared = shared_by_jobs(parse([*typed, swept]))
+    assert shared.endswith(".exclude_keys=['attention','position','seed']")
+    keys = ["attention", "position", "seed"]
     job = differing_overrides([*typed, "attention@attention.first=mamba2"], keys)
     assert job == ["attention@attention.first=mamba2"]
     assert job_name(job).startswith("attention-attention.first=mamba2-")
