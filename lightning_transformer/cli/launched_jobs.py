@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 
 @dataclass(frozen=True)
-class FailedJob:
+class JobFailure:
     """What a failed job returns: no number, so that no sweeper takes it for a loss."""
 
     folder: str  # its name

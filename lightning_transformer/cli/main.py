@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 
 from lightning_transformer import __version__
 from lightning_transformer.checkpoint.store import FOLDER
-from lightning_transformer.cli.launched_jobs import FailedJob, one_line, watched_launchers
+from lightning_transformer.cli.launched_jobs import JobFailure, one_line, watched_launchers
 from lightning_transformer.config.compose import (
     check_match,
     composer,
@@ -120,7 +120,7 @@ class Action(Enum):
     SKIP = "skip"
 
 
-def _job(cfg: DictConfig) -> float | FailedJob | None:
+def _job(cfg: DictConfig) -> float | JobFailure | None:
     """One job: skip, resume or start its run. Returns the validation loss.
 
     Jobs of a sweep may be called in processes of their own.
@@ -225,12 +225,12 @@ def _refuse(error: Exception, folder: Path | None = None) -> NoReturn:
     sys.exit(exit_code(error))
 
 
-def _record_failed_job(folder: Path, error: Exception) -> FailedJob:
+def _record_failed_job(folder: Path, error: Exception) -> JobFailure:
     """Print the error, keep its traceback in the job's folder, and let the sweep go on."""
     print(f"failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
     if not (folder / TRACEBACK_FILE).exists():
         (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
-    return FailedJob(folder.name, one_line(error))
+    return JobFailure(folder.name, one_line(error))
 
 
 def set_aside(folder: Path) -> None:

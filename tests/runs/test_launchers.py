@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from lightning_transformer.runs.result import read
 from tests.helpers.short_runs import command, difference, short
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="submitit needs signals that Windows lacks"),
+]
 
 # Both start processes that have loaded nothing of this package.
 LAUNCHERS = {
@@ -89,6 +93,7 @@ def test_a_failed_job_is_the_exit_code_whatever_lies_there(tmp_path: Path, launc
 
 
 def test_a_sweeper_that_searches_gets_the_loss(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="extra `launchers`")
     search = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.sampler.seed=1"]
     done = sweep(tmp_path, *search, "optimizer.lr=tag(log,interval(1e-3,1e-1))")
     assert done.returncode == 0, done.stderr
@@ -105,6 +110,7 @@ def test_a_sweeper_that_searches_gets_the_loss(tmp_path: Path) -> None:
 
 
 def test_a_sweeper_that_searches_outlives_a_failed_job(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="extra `launchers`")
     search = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.sampler.seed=1"]
     done = sweep(tmp_path, *search, "attention.n_heads=choice(2,4,5)", "seed=range(1,9)")
     statuses = sorted(read(job).status for job in jobs(tmp_path).values())

@@ -10,7 +10,7 @@ import pytest
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 
-from lightning_transformer.cli.launched_jobs import FailedJob, WatchedLauncher, watched_launchers
+from lightning_transformer.cli.launched_jobs import JobFailure, WatchedLauncher, watched_launchers
 from lightning_transformer.cli.sweep_table import SweepTable
 
 
@@ -27,7 +27,7 @@ def watched(launch: Any, show: Any = lambda jobs: None) -> WatchedLauncher:
 
 def test_callbacks_see_what_jobs_of_any_batch_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if it came from another process: by pickle."""
-    values = [1.5, FailedJob("b", "ValueError: no"), None]
+    values = [1.5, JobFailure("b", "ValueError: no"), None]
     jobs = [[pickle.loads(pickle.dumps(returned(value))) for value in values], [returned(2.5)]]
     inner = SimpleNamespace(launch=lambda overrides, initial_job_idx: jobs[initial_job_idx])
     monkeypatch.setattr(Plugins, "instantiate_launcher", lambda *given: inner)
@@ -39,11 +39,11 @@ def test_callbacks_see_what_jobs_of_any_batch_returned(monkeypatch: pytest.Monke
         launcher = Plugins.instance().instantiate_launcher(context, nothing, nothing)
         assert [launcher.launch([], initial_job_idx=i) for i in (0, 1)] == jobs
     assert Plugins.instantiate_launcher is before
-    assert (table.n_jobs, table.failed) == (4, [FailedJob("b", "ValueError: no")])
+    assert (table.n_jobs, table.failed) == (4, [JobFailure("b", "ValueError: no")])
 
 
 def test_a_failed_job_is_no_number() -> None:
-    failed: Any = FailedJob("b", "ValueError: no")
+    failed: Any = JobFailure("b", "ValueError: no")
     with pytest.raises(TypeError):
         float(failed)
 
