@@ -16,7 +16,7 @@ from lightning_transformer.checkpoint.store import FOLDER
 from lightning_transformer.cli.console import show_log
 from lightning_transformer.cli.exits import exit_code, refuse
 from lightning_transformer.cli.hide_secrets import write_hydra_files
-from lightning_transformer.cli.launched_jobs import FailedJob, one_line
+from lightning_transformer.cli.launched_jobs import JobFailure, one_line
 from lightning_transformer.config.compose import shared_keys
 from lightning_transformer.config.validate import plain
 from lightning_transformer.distributed.processes import (
@@ -46,7 +46,7 @@ class Action(Enum):
     SKIP = "skip"
 
 
-def run_job(cfg: DictConfig) -> float | FailedJob | None:
+def run_job(cfg: DictConfig) -> float | JobFailure | None:
     """One job: skip, resume or start its run. Returns the validation loss.
 
     Jobs of a sweep may be called in processes of their own.
@@ -182,12 +182,12 @@ def limit_spinning() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
-def _record_failed_job(folder: Path, error: Exception) -> FailedJob:
+def _record_failed_job(folder: Path, error: Exception) -> JobFailure:
     """Print the error, keep its traceback in the job's folder, and let the sweep go on."""
     print(f"failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
     if not (folder / TRACEBACK_FILE).exists():
         (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
-    return FailedJob(folder.name, one_line(error))
+    return JobFailure(folder.name, one_line(error))
 
 
 def set_aside(folder: Path) -> None:

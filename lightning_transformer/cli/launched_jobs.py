@@ -1,6 +1,7 @@
 """What the jobs of a sweep came to, wherever a launcher ran them."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from omegaconf import DictConfig
 
 
 @dataclass(frozen=True)
-class FailedJob:
+class JobFailure:
     """What a failed job returns: no number, so that no sweeper takes it for a loss."""
 
     folder: str  # its name
@@ -46,6 +47,8 @@ class WatchedLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         try:
             returned = self.launcher.launch(job_overrides, initial_job_idx=initial_job_idx)
+        except KeyboardInterrupt as error:  # jobs in this process have their own answer to it
+            raise SystemExit(128 + signal.SIGINT) from error
         except Exception as error:  # the launcher's own: those of jobs are in what it returns
             if os.environ.get("HYDRA_FULL_ERROR") == "1":
                 raise

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from lightning_transformer.cli.launched_jobs import FailedJob, one_line
+from lightning_transformer.cli.launched_jobs import JobFailure, one_line
 from lightning_transformer.runs.result import RunResult, find_results, read
 
 SHOWN = ("val/loss", "test/loss")
@@ -21,13 +21,13 @@ class SweepTable(Callback):
     """Prints the table when Hydra has run all jobs; exit code 1 if one of them failed."""
 
     def __init__(self) -> None:
-        self.n_jobs, self.failed = 0, list[FailedJob]()
+        self.n_jobs, self.failed = 0, list[JobFailure]()
 
     def on_jobs_returned(self, returned: Sequence[JobReturn]) -> None:
         """Note what became of jobs; see `launched_jobs.watched_launchers`."""
         self.n_jobs += len(returned)
         values = [job._return_value for job in returned]
-        self.failed += [value for value in values if isinstance(value, FailedJob)]
+        self.failed += [value for value in values if isinstance(value, JobFailure)]
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,17 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from lightning_transformer.runs.result import read
 from tests.helpers.short_runs import command, difference, short
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="submitit needs signals that Windows lacks"),
+]
 
 # Both start processes that have loaded nothing of this package.
 LAUNCHERS = {
     "joblib": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
     "submitit": ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5"],
 }
-VALUES = ("norm=rmsnorm,layernorm", "seed=1,2")
+VALUES = ("norm=rmsnorm,layernorm", "seed=2", "model.dropout=0.1")
 
 
 def sweep(folder: Path, *typed: str) -> subprocess.CompletedProcess[str]:
@@ -60,12 +64,12 @@ def test_names_columns_and_numbers_are_those_of_the_basic_launcher(
     assert (done.returncode, done.stderr) == (0, "")
     mine, others = jobs(tmp_path), jobs(basic)
     assert sorted(mine) == sorted(others)
-    assert sorted(mine) == [f"norm={n},seed={s}" for n in ("layernorm", "rmsnorm") for s in (1, 2)]
+    assert sorted(mine) == ["norm=layernorm", "norm=rmsnorm"]
     for name, job in mine.items():
         assert read(job).status == "finished"
         shown = columns(job)
         assert shown == columns(others[name])
-        assert set(shown) == {"n_params", "norm", "seed"}
+        assert set(shown) == {"n_params", "norm"}
         assert difference(job, others[name]) == 0
         (row,) = (line for line in done.stdout.splitlines() if line.startswith(f"{name} "))
         assert f"{read(job).metrics['test/loss']:.4f}" in row
@@ -79,16 +83,17 @@ def test_a_failed_job_is_the_exit_code_whatever_lies_there(tmp_path: Path, launc
     torn = tmp_path / "outputs" / "sweeps" / "try" / "torn"
     torn.mkdir(parents=True)
     (torn / "result.json").write_text("{")
-    done = sweep(tmp_path, *LAUNCHERS[launcher], "attention.n_heads=2,5,4")
+    done = sweep(tmp_path, *LAUNCHERS[launcher], "attention.n_heads=2,5")
     assert done.returncode == 1
-    assert "1 of 3 jobs failed; run the same again to redo them" in done.stdout
+    assert "1 of 2 jobs failed; run the same again to redo them" in done.stdout
     line = "  attention.n_heads=5  ConfigError: model.d_model=32 is not divisible by "
     assert line in done.stdout
     statuses = {name[-1]: read(job).status for name, job in jobs(tmp_path).items() if job != torn}
-    assert statuses == {"2": "finished", "4": "finished", "5": "failed"}
+    assert statuses == {"2": "finished", "5": "failed"}
 
 
 def test_a_sweeper_that_searches_gets_the_loss(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="extra `launchers`")
     search = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.sampler.seed=1"]
     done = sweep(tmp_path, *search, "optimizer.lr=tag(log,interval(1e-3,1e-1))")
     assert done.returncode == 0, done.stderr
@@ -105,6 +110,7 @@ def test_a_sweeper_that_searches_gets_the_loss(tmp_path: Path) -> None:
 
 
 def test_a_sweeper_that_searches_outlives_a_failed_job(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="extra `launchers`")
     search = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.sampler.seed=1"]
     done = sweep(tmp_path, *search, "attention.n_heads=choice(2,4,5)", "seed=range(1,9)")
     statuses = sorted(read(job).status for job in jobs(tmp_path).values())

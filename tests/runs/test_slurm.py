@@ -19,8 +19,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="Slurm is installed on Debian only"),
 ]
 
-N_STEPS = 600
-PLACES = (40, 210, 430)  # steps after which the run is preempted
+N_STEPS = 300
+PLACES = (20, 90, 160)  # steps after which the run is preempted
 TWO_NODES = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=1", "trainer.num_nodes=2")
 
 
@@ -92,7 +92,7 @@ def test_a_preempted_run_goes_on_and_ends_as_an_undisturbed_one(queue: Queue) ->
 
 
 def preempted_as_undisturbed(queue: Queue, places: Sequence[int]) -> None:
-    long = (f"trainer.max_steps={N_STEPS}", "trainer.val_every=200", "trainer.save_every=50")
+    long = (f"trainer.max_steps={N_STEPS}", "trainer.val_every=100", "trainer.save_every=50")
     typed = (*DROPOUT, *TWO_NODES, *long)
     undisturbed = queue.run("undisturbed", *typed, flags=["--partition=urgent"])
     ended = queue.cluster.wait(undisturbed, "COMPLETED", "FAILED")

@@ -131,12 +131,17 @@ def test_what_else_lies_in_the_folder_does_not_change_the_exit_code(sweep, folde
     assert "failed" in next(line for line in out.splitlines() if line.startswith("earlier "))
 
 
-def test_a_job_that_fails_over_what_lies_in_its_folder_has_failed(sweep, folder):
+def test_what_lies_in_the_folder_of_a_job_is_left_alone(sweep, folder):
     (folder / "0").mkdir(parents=True)
     (folder / "0" / "result.json").write_text("{")
     code, out, _ = sweep("seed=1,2", "hydra.sweep.subdir='${hydra.job.num}'")
-    assert (code, read(folder / "1").status) == (1, "finished")
-    assert "1 of 2 jobs failed" in out
+    assert (code, read(folder / "0~2").status, read(folder / "1").status) == (
+        0,
+        "finished",
+        "finished",
+    )
+    assert (folder / "0" / "result.json").read_text() == "{"
+    assert out.count("left out of the table: ") == 1
 
 
 def test_a_table_that_cannot_be_shown_is_no_success(sweep, monkeypatch):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lightning_transformer.cluster.__main__ import main
-from tests.helpers.short_runs import short, short_run
+from tests.helpers.short_runs import ROOT, short, short_run
 
 # Stand in for Slurm: srun ends as it is told, and both write down how they were called.
 FAKES = {
@@ -177,3 +179,13 @@ def test_printing_needs_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_commands_of_the_guide_are_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "guides" / "clusters.md").read_text(encoding="utf-8")
+    found = re.findall(
+        r"^python -m lightning_transformer\.cluster script (.+?)(?: \||$)", page, re.M
+    )
+    assert len(found) >= 2
+    for arguments in found:
+        printed(capsys, *shlex.split(arguments))
