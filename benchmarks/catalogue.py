@@ -23,6 +23,8 @@ SEEDS = (1, 2)
 SWEEPS = Path("outputs/sweeps")
 # Attention without scores, and so without kernel and positions.
 MIXERS = ("gated_deltanet", "hybrid", "linear", "mamba2")
+# Attention that counts positions itself, and is refused with a rotation or does without one.
+COUNTING = ("cope", "forgetting")
 
 
 class Axis(NamedTuple):
@@ -47,7 +49,8 @@ AXES = {
     )
 }
 AXES |= {
-    "attention": Axis("attention", ("kernel=eager",), without=MIXERS),
+    "attention": Axis("attention", ("kernel=eager",), without=(*MIXERS, *COUNTING)),
+    "counting": Axis("attention", ("position=none", "kernel=eager"), only=("mha", *COUNTING)),
     "mixers": Axis("attention", ("position=none",), only=("mha", *MIXERS)),
     "kernel": Axis("kernel", without=("flex",), why="`flex` has no gradient on a CPU"),
     "init": Axis("init", ("optimizer=adamw",)),

@@ -21,6 +21,7 @@ SURROUNDINGS: tuple[tuple[str, ...], ...] = (
     (),
     ("position=none",),
     ("kernel=eager",),
+    ("position=none", "kernel=eager"),
     ("qk_norm=none",),
     ("pattern=local_global",),
     ("model=encoder_only", "position=learned"),

@@ -99,6 +99,7 @@ class Transformer(L.LightningModule):
             layer_sharing=layer_sharing,
             stochastic_depth=stochastic_depth,
             dropout=dropout,
+            vocab_size=vocabulary.size,
         )
         self.init, self._init_seed = init, seed
         self.dropout_seed = seed if dropout_seed is None else dropout_seed

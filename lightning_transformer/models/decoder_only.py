@@ -25,8 +25,9 @@ class DecoderOnly(Transformer):
         self.finish()
 
     def features(self, batch: Batch) -> Tensor:
-        x = self.embedding(batch.input_ids)
-        return self.decoder(x, padding=batch.padding, documents=batch.documents)
+        ids = batch.input_ids
+        x = self.embedding(ids)
+        return self.decoder(x, ids=ids, padding=batch.padding, documents=batch.documents)
 
     def begin(self, rows: Sequence[np.ndarray]) -> tuple[Decoding, Tensor, Tensor | None]:
         """Prompts of different length are aligned right; pads on the left are masked.
@@ -49,4 +50,4 @@ class DecoderOnly(Transformer):
         return state, torch.from_numpy(ids).to(self.device), mask
 
     def decode(self, ids: Tensor, state: Decoding, padding: Tensor | None = None) -> Tensor:
-        return self.decoder(self.embedding(ids), padding=padding, cache=state.cache)
+        return self.decoder(self.embedding(ids), ids=ids, padding=padding, cache=state.cache)

@@ -50,13 +50,14 @@ class EncoderDecoder(Transformer):
     def encode(self, source_ids: Tensor, source_padding: Tensor | None) -> Tensor:
         """(B, S) -> (B, S, D)."""
         embedding = self.embedding if self.source_embedding is None else self.source_embedding
-        return self.encoder(embedding(source_ids), padding=source_padding)
+        return self.encoder(embedding(source_ids), ids=source_ids, padding=source_padding)
 
     def features(self, batch: Batch) -> Tensor:
         assert batch.source_ids is not None
         memory = self.encode(batch.source_ids, batch.source_padding)
         return self.decoder(
             self.embedding(batch.input_ids),
+            ids=batch.input_ids,
             padding=batch.padding,
             memory=memory,
             memory_padding=batch.source_padding,
@@ -76,6 +77,7 @@ class EncoderDecoder(Transformer):
     def decode(self, ids: Tensor, state: Decoding, padding: Tensor | None = None) -> Tensor:
         return self.decoder(
             self.embedding(ids),
+            ids=ids,
             padding=padding,
             memory=state.memory,
             memory_padding=state.memory_padding,

@@ -19,5 +19,6 @@ class EncoderOnly(Transformer):
         self.finish()
 
     def features(self, batch: Batch) -> Tensor:
-        x = self.embedding(batch.input_ids)
-        return self.encoder(x, padding=batch.padding, documents=batch.documents)
+        ids = batch.input_ids
+        x = self.embedding(ids)
+        return self.encoder(x, ids=ids, padding=batch.padding, documents=batch.documents)

@@ -13,7 +13,8 @@ class LayerInfo:
     causal: no position sees a later one. cross: reads a source, not its own row. reads_source: its
     stack has such layers. n_readers: layers of the decoder that reads this stack, 0 = none does.
     n_runs: how many layers its block computes. sublayer: what a residual wraps, by its
-    name in the block (attention, cross, ffn ...); empty where it is several added up.
+    name in the block (attention, cross, ffn ...); empty where it is several added up. vocab_size:
+    of the token ids that the stack is given; 0 = it is given none.
     """
 
     layer: int = 0
@@ -24,6 +25,7 @@ class LayerInfo:
     n_readers: int = 0
     n_runs: int = 1
     sublayer: str = ""
+    vocab_size: int = 0
 
     def unshared_layer(self, name: str) -> int:
         """The layer, for a component that differs between layers; `name` is its group=option.

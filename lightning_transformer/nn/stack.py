@@ -1,7 +1,7 @@
 """A stack of layers: position encoding, attention masks, and the layers in order."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -12,15 +12,20 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.attention.context import AttentionContext, unrotated
+from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.cache import StackCache
 from lightning_transformer.nn.document_positions import document_positions
 from lightning_transformer.nn.layer_info import LayerInfo, configure_layer
 from lightning_transformer.nn.layer_sharing.base import LayerSharing
 from lightning_transformer.nn.pattern.base import Causal, Pattern
-from lightning_transformer.nn.pattern.full import Full
 from lightning_transformer.nn.position.base import PositionEncoding
 from lightning_transformer.nn.residual.base import Residual
+from lightning_transformer.nn.stack_checks import (
+    check_past_only,
+    check_prefix,
+    check_scores,
+    score_sizes,
+)
 from lightning_transformer.nn.types import ModuleFactory, NormFactory
 
 MAX_LAYERS = 4096  # more is a typing error, and takes minutes to refuse for its size
@@ -32,7 +37,10 @@ class Stack(nn.Module):
     stochastic_depth: probability of skipping the last layer for a row in training, [0, 1); falls
     linearly towards the first layer.
 
+    vocab_size: of the ids that `forward` is given with x; 0 = it is given none.
+
     Shape: x (B, T, D) -> (B, T, D), with
+        ids (B, T): the tokens of x, for layers that look something up by them.
         padding (B, T): True = pad, on either side; positions count real tokens only.
         documents (B, T): number of the document of each token; attention stays inside, positions
             restart. For packed rows without padding.
@@ -56,6 +64,7 @@ class Stack(nn.Module):
         stochastic_depth: float = 0.0,
         cross: bool = False,
         n_readers: int = 0,
+        vocab_size: int = 0,
     ) -> None:
         super().__init__()
         checks.between("n_layers", n_layers, 1, MAX_LAYERS)
@@ -65,21 +74,28 @@ class Stack(nn.Module):
         self.reads_source = cross
         self.n_readers = len(layer_sharing.order(n_readers)) if n_readers else 0
         blocks = [block(d_model, cross=cross) for _ in range(max(self.order) + 1)]
-        place = LayerInfo(0, self.n_layers, causal, reads_source=cross, n_readers=self.n_readers)
+        place = LayerInfo(
+            n_layers=self.n_layers,
+            causal=causal,
+            reads_source=cross,
+            n_readers=self.n_readers,
+            vocab_size=vocab_size,
+        )
         runs = Counter(self.order)
         self.blocks = nn.ModuleList(
             configure_layer(made, replace(place, layer=self.order.index(i), n_runs=runs[i]))
             for i, made in enumerate(blocks)
         )
-        n_heads, head_dim = _score_sizes(self.blocks)
+        n_heads, head_dim = score_sizes(self.blocks)
         placed = configure_layer(
             position(d_model=d_model, n_heads=n_heads, head_dim=head_dim, max_len=max_len), place
         )
         assert isinstance(placed, PositionEncoding)
         self.position = placed
-        _check_scores(self.blocks, self.position, pattern)
+        check_scores(self.blocks, self.position, pattern)
         chosen = [pattern.for_layer(layer) for layer in range(self.n_layers)]
-        self.n_prefix = _check_prefix(chosen, causal, max_len)
+        self.n_prefix = check_prefix(chosen, causal, max_len)
+        check_past_only(self.blocks, self.position, causal=causal, n_prefix=self.n_prefix)
         self.patterns: list[Pattern] = [p.in_past() if causal else p for p in chosen]
         # Layers of equal pattern and position share one attention context.
         self.views = [(p, self.position.acts_on(layer)) for layer, p in enumerate(self.patterns)]
@@ -122,6 +138,7 @@ class Stack(nn.Module):
         self,
         x: Tensor,
         *,
+        ids: Tensor | None = None,
         padding: Tensor | None = None,
         documents: Tensor | None = None,
         memory: Tensor | None = None,
@@ -135,7 +152,7 @@ class Stack(nn.Module):
         positions = _positions(places, padding, documents)  # (S,) or (B, S)
         x = self.dropout(self.position.embed(x, positions[..., past:]))
         x = self._residuals[0].split_stream(x)
-        contexts = self._contexts(x, places, positions, past, padding, documents)
+        contexts = self._contexts(x, places, positions, past, padding, documents, ids)
         memory_context = None if memory is None else _memory_context(memory_padding)
         # Compiled code would be recompiled at each length of a growing row.
         eager = self._compiled and cache is not None
@@ -157,6 +174,7 @@ class Stack(nn.Module):
         past: int,
         padding: Tensor | None,
         documents: Tensor | None,
+        ids: Tensor | None,
     ) -> dict[tuple[Pattern, bool], AttentionContext]:
         """One context for each distinct pattern of the layers, with position and without."""
         angles = self.position.angles(positions[..., past:])
@@ -167,17 +185,21 @@ class Stack(nn.Module):
         def rotated(heads: Tensor) -> Tensor:
             return heads if angles is None else self.position.rotate(heads, angles)
 
+        def rotated_keys(heads: Tensor) -> Tensor:
+            return heads if angles is None else self.position.rotate_keys(heads, angles)
+
         plain = padding is None and documents is None
         shared = AttentionContext(
-            padding=None if padding is None else padding[:, past:], documents=documents
+            padding=None if padding is None else padding[:, past:], documents=documents, ids=ids
         )
         contexts: dict[tuple[Pattern, bool], AttentionContext] = {}
         for pattern, placed in dict.fromkeys(self.views):
-            rotate, bias = (rotated, every_bias) if placed else (unrotated, None)
+            bias = every_bias if placed else None
             view = pattern, placed
+            turned = replace(shared, rotate=rotated, rotate_keys=rotated_keys) if placed else shared
             if plain and pattern == Causal() and bias is None and (not past or x.shape[1] == 1):
                 # One new token sees all of the past; in squares the kernel applies a causal mask.
-                contexts[view] = replace(shared, rotate=rotate, is_causal=x.shape[1] > 1)
+                contexts[view] = replace(turned, is_causal=x.shape[1] > 1)
                 continue
             mask = pattern(positions[..., past:, None], positions[..., None, :])
             mask = mask[:, None] if mask.ndim == 3 else mask[None, None]  # ([B,] T, S) -> 4 dims
@@ -186,56 +208,8 @@ class Stack(nn.Module):
             if documents is not None:
                 mask = mask & (documents[:, None, :, None] == documents[:, None, None, :])
             limited = None if bias is None else bias.masked_fill(~mask, float("-inf"))
-            contexts[view] = replace(shared, mask=mask, bias=limited, rotate=rotate)
+            contexts[view] = replace(turned, mask=mask, bias=limited)
         return contexts
-
-
-def _score_sizes(blocks: Iterable[Any]) -> tuple[int, int]:
-    """n_heads and head_dim of the first layer with scores, else of the first layer."""
-    layers = [block.attention for block in blocks]
-    chosen = next((layer for layer in layers if layer.has_scores), layers[0])
-    return chosen.n_heads, chosen.head_dim
-
-
-def _check_scores(blocks: Iterable[Any], position: PositionEncoding, pattern: Pattern) -> None:
-    """Refuse a position or pattern that acts on scores where no layer has them, or sizes differ."""
-    layers = [block.attention for block in blocks]
-    sizes = {(layer.n_heads, layer.head_dim) for layer in layers if layer.has_scores}
-    if len(sizes) > 1 and position.acts_on_scores:
-        sizes_text = " and ".join(f"{n} of width {width}" for n, width in sorted(sizes))
-        raise ValueError(
-            f"position={type(position).__name__} needs one n_heads and head_dim, and layers have "
-            f"heads {sizes_text}; make them equal, or use position=none or position=learned"
-        )
-    if sizes:
-        return
-    name = type(layers[0]).__name__
-    if position.acts_on_scores:
-        raise ValueError(
-            f"position={type(position).__name__} acts on attention scores, and {name} has none; "
-            "use position=none or position=learned"
-        )
-    if pattern != Full():
-        raise ValueError(
-            f"pattern={type(pattern).__name__} limits attention scores, and {name} has none; "
-            "use pattern=full"
-        )
-
-
-def _check_prefix(patterns: Iterable[Pattern], causal: bool, max_len: int) -> int:
-    """The number of prefix tokens that see each other both ways; ValueError where impossible."""
-    n_prefix = max(pattern.prefix() for pattern in patterns)
-    if n_prefix and not causal:
-        raise ValueError(
-            "pattern=prefix lets a causal model see both sides of its first tokens, and an encoder "
-            "sees both sides of all; use model=decoder_only or pattern=full"
-        )
-    if n_prefix > max_len // 2:
-        raise ValueError(
-            f"n_prefix={n_prefix} must be at most {max_len // 2}, half of max_len {max_len}: what "
-            "comes after it is predicted"
-        )
-    return n_prefix
 
 
 def _dropped(x: Tensor, y: Tensor, rate: float) -> Tensor:

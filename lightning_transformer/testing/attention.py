@@ -27,6 +27,7 @@ from lightning_transformer.testing.common import (
     Run,
     S,
     T,
+    V,
     check_gradients,
     check_layer,
     check_residual_out,
@@ -50,10 +51,12 @@ def check_position(factory: Factory) -> None:
     x, heads, places = noise(B, T, D), noise(B, H, T, K), torch.arange(T)
     check_layer("position: embed", make, x, _embedded(places), gradients=False)
     check_layer("position: rotate", make, heads, _rotated(places), gradients=False)
+    check_layer("position: rotate_keys", make, heads, _rotated_keys(places), gradients=False)
     module = fresh(make).double()
     bias = module.bias(places, places)
     total = torch.zeros(()) if bias is None else bias.sum()
-    for name, run, given in (("embed", _embedded, x), ("rotate", _rotated, heads)):
+    hooks = (("embed", _embedded, x), ("rotate", _rotated, heads))
+    for name, run, given in (*hooks, ("rotate_keys", _rotated_keys, heads)):
         full = run(places)(module, given)
         rows = run(places.expand(B, T))(module, given)
         require(near(rows, full), f"position: {name} differs for (B, T) positions")
@@ -71,7 +74,8 @@ def check_position(factory: Factory) -> None:
 def _check_hooks(kind: type[PositionEncoding]) -> None:
     """Hooks that nothing calls, and a flag that hides them, would be without effect in silence."""
     base = PositionEncoding
-    alone = kind.rotate is not base.rotate and kind.angles is base.angles
+    turns = kind.rotate is not base.rotate or kind.rotate_keys is not base.rotate_keys
+    alone = turns and kind.angles is base.angles
     require(not alone, "position: rotate is called with what angles gives, and there is no angles")
     derived = kind.acts_on_scores is base.acts_on_scores
     require(derived, "position: acts_on_scores is derived from angles and bias; do not set it")
@@ -182,11 +186,15 @@ def _refuses(run: Callable[[], object]) -> bool:
 
 
 def _above(factory: LayerFactory, info: LayerInfo) -> Callable[..., Tensor]:
-    """Call a layer as the second of a stack, where the first has left what it carries."""
+    """Call a layer as the second of a stack, where the first has left what it carries.
+
+    Tokens have the ids that their vectors give, the same wherever they stand.
+    """
     first = fresh(lambda: factory(D), replace(info, layer=0)).eval()
 
     def run(module: Any, x: Tensor, context: AttentionContext, **given: Any) -> Tensor:
-        context = replace(context, shared=ForwardCache())
+        ids = (1000 * x[..., 0].abs()).long() % V
+        context = replace(context, shared=ForwardCache(), ids=ids)
         with torch.no_grad():
             first.to(x.dtype)(x, context, memory=given.get("memory"))
         y = module(x, context, **given)
@@ -204,5 +212,13 @@ def _rotated(places: Tensor) -> Run:
     def run(module: Any, heads: Tensor) -> Tensor:
         angles = module.angles(places)
         return heads if angles is None else module.rotate(heads, angles)
+
+    return run
+
+
+def _rotated_keys(places: Tensor) -> Run:
+    def run(module: Any, heads: Tensor) -> Tensor:
+        angles = module.angles(places)
+        return heads if angles is None else module.rotate_keys(heads, angles)
 
     return run

@@ -14,8 +14,8 @@ from lightning_transformer.nn.layer_info import LayerInfo, configure_layer
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 EXACT = 1e-10  # largest difference of two orders of the same float64 arithmetic
-B, T, S, D, H, K = 2, 6, 5, 16, 4, 4
-SECOND = LayerInfo(layer=1, n_layers=2)
+B, T, S, D, H, K, V = 2, 6, 5, 16, 4, 4, 10
+SECOND = LayerInfo(layer=1, n_layers=2, vocab_size=V)
 
 Run = Callable[[Any, Tensor], Tensor]
 

@@ -34,14 +34,19 @@ def notices(
     layers = [m for m in model.modules() if isinstance(getattr(m, "kernel", None), Auto)]
     if layers:
         yield Auto.describe({need for layer in layers for need in getattr(layer, "needs", ())})
-    window = getattr(pattern, "window", None)
+    window, n_global = getattr(pattern, "window", None), getattr(pattern, "n_global", 0)
     longest = int(cfg.data.seq_len) + model.task.n_extra_tokens
     stacks = [module for module in model.modules() if isinstance(module, Stack)]
     n_layers = max(stack.n_layers for stack in stacks)
     if window is not None and all(sees_all(pattern.for_layer(i), longest) for i in range(n_layers)):
         yield (
             f"pattern.window={window} reaches over all of data.seq_len={cfg.data.seq_len}, so that "
-            f"it is the same as pattern=full; a window below {longest} is not"
+            f"it is the same as pattern=full; "
+            + (
+                f"a window and n_global of less than {longest} together are not"
+                if n_global
+                else f"a window below {longest} is not"
+            )
         )
     for position in (stack.position for stack in stacks):
         if isinstance(position, RoPENoPE) and all(map(position.acts_on, range(n_layers))):

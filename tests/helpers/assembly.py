@@ -24,8 +24,9 @@ from tests.helpers.variants import built_class
 
 MAX_LEN = 9
 # So that short rows and two layers see what they change.
-SMALLER = {"window": 3, "n_local": 1, "n_rope": 1, "n_prefix": 3, "block_len": 3}
+SMALLER = {"window": 3, "n_local": 1, "n_rope": 1, "n_prefix": 3, "block_len": 3, "n_global": 1}
 SMALLER |= {"chunk_size": 4, "n_first": 1}  # several chunks; both parts of a hybrid
+SMALLER |= {"n_positions": 3, "n_memory": 2}  # tokens beyond the last position
 WORDS = ByteVocabulary()
 
 

@@ -31,6 +31,12 @@ def parsed(text: str) -> dict[str, str]:
     return dict(part.split("=") for part in text.split())  # type: ignore[misc]
 
 
+def is_refused(model: str, **choices: str) -> bool:
+    """Whether these options, one of them or two, do not go together in a model."""
+    said = [parsed(key).items() for key in refused().get(model, {})]
+    return any(items <= choices.items() for items in said)
+
+
 @cache
 def refused_with(group: str, option: str) -> frozenset[tuple[str, str]]:
     """The options of other groups that are refused beside this one, in some model."""

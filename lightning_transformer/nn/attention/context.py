@@ -29,17 +29,25 @@ class AttentionContext:
 
     mask: bool, broadcasts to (B, H, T, S), True = may attend; None = no limit.
     bias: (H, T, S) or (B, H, T, S), added to the scores; already -inf where mask is False.
-    rotate: (B, H, T, K) -> same, on queries and keys.
+    rotate: (B, H, T, K) -> same, on queries, and on keys where rotate_keys is None.
+    rotate_keys: (B, G, S, K) -> same, where keys are turned in another way than queries.
     is_causal: mask is the lower triangle of a square and is left out so that kernels can be fast.
     padding, documents: (B, T) of the new tokens, for layers that have no scores to mask.
+    ids: (B, T), the new tokens themselves; None where a stack is given vectors alone.
     shared: results that the layers of one forward share; one object for the contexts of a stack.
     """
 
     mask: Tensor | None = None
     bias: Tensor | None = None
     rotate: Callable[[Tensor], Tensor] = unrotated
+    rotate_keys: Callable[[Tensor], Tensor] | None = None
     is_causal: bool = False
     padding: Tensor | None = None
     documents: Tensor | None = None
+    ids: Tensor | None = None
     # A function, because torch.compile cannot call a class that a dataclass holds as its factory.
     shared: ForwardCache = field(default_factory=lambda: ForwardCache())
+
+    def rotated_keys(self, k: Tensor) -> Tensor:
+        """Keys (B, G, S, K) as they are stored and compared."""
+        return (self.rotate_keys or self.rotate)(k)

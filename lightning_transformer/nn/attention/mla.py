@@ -111,7 +111,7 @@ class MLA(nn.Module):
         """k_rope (B, 1, S, r) and c (B, 1, S, R)."""
         both = self.kv_down(source)[:, None]
         latent, k_rope = both.split((self.kv_rank, self.head_dim), dim=-1)
-        return context.rotate(k_rope), self.kv_norm(latent)
+        return context.rotated_keys(k_rope), self.kv_norm(latent)
 
     def _attend(
         self,

@@ -33,6 +33,8 @@ class MultiHeadAttention(nn.Module):
     """
 
     has_scores = True  # to which a pattern, a rotation or a bias can apply
+    past_only = False  # counts back from a query: no query may see what comes after it
+    own_positions = False  # made of queries and keys, which no rotation may turn then
     needs: frozenset[str] = frozenset()  # fields of `ScoreMods` that the kernel must support
     score_mods: ScoreMods | None = None
 
@@ -94,7 +96,7 @@ class MultiHeadAttention(nn.Module):
             k, v = cache.view()  # the source does not change while decoding
         else:
             source = x if memory is None else memory
-            k = context.rotate(self._normed(self.k(source), self.k_norm))
+            k = context.rotated_keys(self._normed(self.k(source), self.k_norm))
             v = self.values(source, context)
             if cache is not None:
                 k, v = cache.append(k, v)

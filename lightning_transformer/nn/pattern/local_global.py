@@ -14,7 +14,8 @@ from lightning_transformer.nn.pattern.sliding_window import SlidingWindow
 class LocalGlobal(Pattern):
     """n_local layers with a sliding window, then one that sees everything (Gemma 2 and 3, 2024-25).
 
-    With n_local=3: layers 0, 1, 2 local, layer 3 global, and so on.
+    With n_local=3: layers 0, 1, 2 local, layer 3 global, and so on. In pattern=global_tokens it is
+    tokens that are local or global, not layers.
     """
 
     window: int = 32

@@ -12,10 +12,14 @@ class PositionEncoding(nn.Module):
     embed:  (B, T, D), positions -> (B, T, D)        once, on the token embeddings
     angles: positions -> what rotate needs, or None  once per forward
     rotate: (B, H, T, K), angles -> same             queries and keys, every layer
+    rotate_keys: the same, if keys turn otherwise    keys, every layer
     bias:   (T,), (S,) -> (H, T, S) or None          once per forward, added to the scores
 
     acts_on_scores: overrides angles or bias. acts_on: whether they act in a layer, counted from 0.
+    past_only: counts back from a query, so no query may see what comes after it.
     """
+
+    past_only = False
 
     def __init__(self, *, d_model: int, n_heads: int, head_dim: int, max_len: int) -> None:
         super().__init__()
@@ -24,8 +28,11 @@ class PositionEncoding(nn.Module):
     def acts_on_scores(self) -> bool:
         # Derived from the hooks: a flag of its own could be forgotten, and the stack would then
         # accept attention without scores, where angles and bias have no effect.
-        own = type(self)
-        return own.angles is not PositionEncoding.angles or own.bias is not PositionEncoding.bias
+        return self.rotates or type(self).bias is not PositionEncoding.bias
+
+    @property
+    def rotates(self) -> bool:
+        return type(self).angles is not PositionEncoding.angles
 
     def acts_on(self, layer: int) -> bool:
         return True
@@ -38,6 +45,9 @@ class PositionEncoding(nn.Module):
 
     def rotate(self, x: Tensor, angles: Tensor) -> Tensor:
         return x
+
+    def rotate_keys(self, x: Tensor, angles: Tensor) -> Tensor:
+        return self.rotate(x, angles)
 
     def bias(self, queries: Tensor, keys: Tensor) -> Tensor | None:
         return None

@@ -236,6 +236,7 @@ def test_invariant_44_numerical_gradient(group: str) -> None:
             if angles is not None:
                 turned = leaf(1, 2, 3, 4)
                 assert right(lambda x, m=module, a=angles: m.rotate(x, a), turned), option
+                assert right(lambda x, m=module, a=angles: m.rotate_keys(x, a), turned), option
 
 
 @pytest.mark.parametrize("kernel", training_kernels())

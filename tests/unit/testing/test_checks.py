@@ -111,6 +111,16 @@ class RotatesUncalled(Learned):
         return -x
 
 
+class RotatesKeysUncalled(Learned):
+    def rotate_keys(self, x: Tensor, angles: Tensor) -> Tensor:
+        return -x
+
+
+class KeysFromRowStart(RoPE):
+    def rotate_keys(self, x: Tensor, angles: Tensor) -> Tensor:
+        return self.rotate(x, self.angles(torch.arange(x.shape[2])))
+
+
 class HidesItsBias(ALiBi):
     acts_on_scores = False  # type: ignore[assignment]
 
@@ -283,6 +293,8 @@ BROKEN = [
     (checks.check_position, FromRowStart, "row.s start"),
     (checks.check_position, AbsoluteBias, "not relative"),
     (checks.check_position, RotatesUncalled, "there is no angles"),
+    (checks.check_position, RotatesKeysUncalled, "there is no angles"),
+    (checks.check_position, KeysFromRowStart, "rotate_keys depends on the row.s start"),
     (checks.check_position, HidesItsBias, "derived from angles and bias"),
     (checks.check_position, NarrowRoPE, "became \\(2, 4, 6, 2\\)"),
     (checks.check_pattern, Unequal(), "equal copies"),

@@ -28,6 +28,16 @@ def test_a_window_as_long_as_the_row_is_noticed(pattern):
     assert said() == []
 
 
+def test_a_window_and_global_tokens_as_long_as_the_row_are_noticed():
+    typed = ("pattern=global_tokens", "pattern.n_global=6")
+    (line,) = said(*typed, "pattern.window=10")
+    assert line == (
+        "pattern.window=10 reaches over all of data.seq_len=16, so that it is the same as "
+        "pattern=full; a window and n_global of less than 16 together are not"
+    )
+    assert said(*typed, "pattern.window=9") == []
+
+
 def test_special_tokens_make_a_row_longer():
     typed = ("model=encoder_decoder", "pattern=sliding_window")
     assert said(*typed, "pattern.window=16") == []
