@@ -24,8 +24,9 @@ class SOAP(torch.optim.Optimizer):
         L = beta2 * L + (1 - beta2) * G G^T,  R = beta2 * R + (1 - beta2) * G^T G
 
     Q_L and Q_R begin as the eigenvectors of L and R after the first gradient, which moves the
-    matrix by its decay alone; every precondition_every steps Q = QR(L Q), one power iteration.
-    Everything else is updated by AdamW.
+    matrix by its decay alone. Every precondition_every steps Q = QR(L Q), one power iteration, with
+    the columns of Q, and what v has for them, in the order of their eigenvalues. Everything else is
+    updated by AdamW.
 
     groups: each with its weight_decay. options: defaults of lr, betas, eps, precondition_every and
     max_size.
@@ -64,8 +65,8 @@ class SOAP(torch.optim.Optimizer):
         for side, basis in _SIDES:
             if basis in state:
                 state[side].lerp_(_products(grad, side), 1 - beta2)
-                if n_steps % group["precondition_every"] == 0:
-                    state[basis] = torch.linalg.qr(state[side] @ state[basis]).Q
+        if n_steps % group["precondition_every"] == 0:
+            _next_bases(state)
 
 
 def _first_bases(state: dict[str, Any], grad: Tensor, beta2: float, max_size: int) -> None:
@@ -75,6 +76,16 @@ def _first_bases(state: dict[str, Any], grad: Tensor, beta2: float, max_size: in
             # The largest first. What is not finite, which a guard undoes, has no eigenvectors.
             finite = torch.where(state[side].isfinite(), state[side], 0.0)
             state[basis] = torch.linalg.eigh(finite).eigenvectors.flip(1).contiguous()
+
+
+def _next_bases(state: dict[str, Any]) -> None:
+    """One power iteration, the largest eigenvalue first; second moments follow their vectors."""
+    for dim, (side, basis) in enumerate(_SIDES):
+        if basis in state:
+            power = state[side] @ state[basis]
+            order = (state[basis] * power).sum(dim=0).argsort(descending=True)
+            state["exp_avg_sq"] = state["exp_avg_sq"].index_select(dim, order)
+            state[basis] = torch.linalg.qr(power[:, order]).Q
 
 
 def _products(grad: Tensor, side: str) -> Tensor:
@@ -111,8 +122,8 @@ def soap(
     for one of (m, n). On a GPU the guard waits at each step, because nothing here leaves out an
     update by itself.
 
-    Source: Vyas et al. 2024, algorithms 3 and 4; the first step as in the authors' code, which also
-    sorts eigenvectors, and takes embeddings too, by their shorter side.
+    Source: Vyas et al. 2024, algorithms 3 and 4; the first step and the order of the columns as in
+    the authors' code, which takes embeddings too, by their shorter side.
 
     Options as in `torch_optimizer`. beta2: also of L and R. precondition_every: steps between two
     turns of the basis, at least 1. max_size: a longer side keeps its own basis, at least 1.

@@ -35,6 +35,11 @@ def vectors(matrix: np.ndarray) -> np.ndarray:
     return np.linalg.eigh(matrix)[1][:, ::-1]
 
 
+def sizes(matrix: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Of the columns of q as eigenvectors: their eigenvalues, nearly."""
+    return np.array([q[:, i] @ matrix @ q[:, i] for i in range(len(q))])
+
+
 @pytest.mark.parametrize("every", [1, 3])
 def test_soap_follows_the_algorithm(every: int) -> None:
     lr, beta1, beta2, eps, decay = *OPTIONS.values(), 0.3
@@ -45,7 +50,7 @@ def test_soap_follows_the_algorithm(every: int) -> None:
     left, right = (1 - beta2) * first @ first.T, (1 - beta2) * first.T @ first
     q_left, q_right = vectors(left), vectors(right)
     begun = q_left
-    m, v = np.zeros((3, 3)), np.zeros((3, 3))
+    m, v, swapped = np.zeros((3, 3)), np.zeros((3, 3)), False
     layer.weight.grad = torch.from_numpy(first)
     optimizer.step()
     w -= lr * decay * w
@@ -60,9 +65,14 @@ def test_soap_follows_the_algorithm(every: int) -> None:
         left = beta2 * left + (1 - beta2) * g @ g.T
         right = beta2 * right + (1 - beta2) * g.T @ g
         if t % every == 0:
-            q_left, q_right = np.linalg.qr(left @ q_left)[0], np.linalg.qr(right @ q_right)[0]
+            rows, columns = sizes(left, q_left), sizes(right, q_right)
+            v = v[np.argsort(-rows)][:, np.argsort(-columns)]
+            swapped |= bool((np.diff(rows) > 0).any())
+            q_left = np.linalg.qr(left @ q_left[:, np.argsort(-rows)])[0]
+            q_right = np.linalg.qr(right @ q_right[:, np.argsort(-columns)])[0]
         np.testing.assert_allclose(layer.weight.detach().numpy(), w, rtol=0, atol=1e-10)
     assert np.abs(np.abs(q_left.T @ begun) - np.eye(3)).max() > 0.1  # the basis has turned
+    assert swapped
 
 
 def test_an_update_turns_with_the_gradients() -> None:
