@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
@@ -75,7 +76,7 @@ def _first_bases(state: dict[str, Any], grad: Tensor, beta2: float, max_size: in
             state[side] = (1 - beta2) * _products(grad, side)
             # The largest first. What is not finite, which a guard undoes, has no eigenvectors.
             finite = torch.where(state[side].isfinite(), state[side], 0.0)
-            state[basis] = torch.linalg.eigh(finite).eigenvectors.flip(1).contiguous()
+            state[basis] = _agreed(torch.linalg.eigh(finite).eigenvectors.flip(1))
 
 
 def _next_bases(state: dict[str, Any]) -> None:
@@ -85,7 +86,19 @@ def _next_bases(state: dict[str, Any]) -> None:
             power = state[side] @ state[basis]
             order = (state[basis] * power).sum(dim=0).argsort(descending=True)
             state["exp_avg_sq"] = state["exp_avg_sq"].index_select(dim, order)
-            state[basis] = torch.linalg.qr(power[:, order]).Q
+            state[basis] = _agreed(torch.linalg.qr(power[:, order]).Q)
+
+
+def _agreed(basis: Tensor) -> Tensor:
+    """On several processes that of the first: another CPU's may differ by far more than rounding.
+
+    All have the same gradient; where it has next to nothing in a direction, its eigenvector is
+    rounding, of which Adam makes a full step.
+    """
+    basis = basis.contiguous()
+    if dist.is_available() and dist.is_initialized():
+        dist.broadcast(basis, src=0)
+    return basis
 
 
 def _products(grad: Tensor, side: str) -> Tensor:
@@ -120,7 +133,8 @@ def soap(
     Adam, but in a basis that turns slowly, in which second moments of rows and columns are nearly
     independent: see `SOAP`. Memory: beside AdamW's two states, two matrices (m, m) and two (n, n)
     for one of (m, n). On a GPU the guard waits at each step, because nothing here leaves out an
-    update by itself.
+    update by itself. Eigenvectors of small eigenvalues magnify rounding: another number of
+    processes, or another CPU, gives another run.
 
     Source: Vyas et al. 2024, algorithms 3 and 4; the first step and the order of the columns as in
     the authors' code, which takes embeddings too, by their shorter side.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from lightning_transformer.nn.linear import Head
 from lightning_transformer.optim.optimizers.adamw import adamw
 from lightning_transformer.optim.optimizers.soap import soap
+from tests.conftest import noise
 
 NEEDS_FULL_TENSORS = True  # for tests/helpers/variants.py
 
@@ -90,6 +93,30 @@ def test_an_update_turns_with_the_gradients() -> None:
     moved, turned = one.weight.detach() - start, other.weight.detach() - start
     torch.testing.assert_close(turned, turn @ moved, rtol=0, atol=1e-9)
     assert (turned - moved).abs().max() > 0.01
+
+
+def test_processes_that_round_differently_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first process's bases, as broadcast; with bases of its own the second goes elsewhere."""
+    sent: list[Tensor] = []
+    shape = (5, 2)  # of rank 2, so that rounding makes three of five eigenvectors
+
+    def end(broadcast: Any = None, rounding: float = 0.0) -> Tensor:
+        with monkeypatch.context() as patch:
+            patch.setattr(dist, "is_initialized", lambda: broadcast is not None)
+            patch.setattr(dist, "broadcast", broadcast)
+            layer = one_matrix(shape)
+            optimizer = soap(layer, weight_decay=0.0, precondition_every=2, lr=0.1)
+            for number, g in enumerate(gradients(shape, 6)):
+                layer.weight.grad = g * (1 + rounding * noise(*shape, seed=number))
+                optimizer.step()
+        return layer.weight.detach()
+
+    first = end(lambda basis, src: sent.append(basis.clone()))
+    alone = end(rounding=1e-15)
+    assert len(sent) == 2 * 3  # both sides, at the first step and after two more turns
+    second = end(lambda basis, src: basis.copy_(sent.pop(0)), rounding=1e-15)
+    torch.testing.assert_close(second, first, rtol=0, atol=1e-9)
+    assert (alone - first).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("shape", [(2, 5), (5, 2)])
