@@ -66,15 +66,31 @@ def _alike(grads: Sequence[Tensor]) -> list[list[Tensor]]:
     return list(kinds.values())
 
 
+@torch.no_grad()
+def norms_of_parts(parts: Sequence[Tensor], like: Sequence[Tensor]) -> list[Tensor]:
+    """The norm, 0-d, of each tensor of which this process has a part; waits for no device.
+
+    like: for each part a tensor that is cut over the processes in the same way, or not at all.
+    """
+    norms = torch._foreach_norm(list(parts))
+    wide = [norm.to(torch.promote_types(norm.dtype, torch.float32)) for norm in norms]
+    squares = [norm.square() for norm in wide]
+    return [_over_processes(one, tensor).sqrt() for one, tensor in zip(squares, like, strict=True)]
+
+
 def _sum_of_squares(grads: list[Tensor]) -> Tensor:
     """Of gradients that are all plain or all lie alike, over all processes."""
     norms = torch.stack(torch._foreach_norm([local(grad) for grad in grads]))
     # Each process adds other numbers; in bfloat16 the sum would depend on how they are cut.
     total = norms.to(torch.promote_types(norms.dtype, torch.float32)).square().sum()
-    if isinstance(grads[0], DTensor):
-        mesh = grads[0].device_mesh
-        for dim, placement in enumerate(grads[0].placements):
+    return _over_processes(total, grads[0])
+
+
+def _over_processes(total: Tensor, like: Tensor) -> Tensor:
+    """The sum, in place, of a number that each process has of its part of `like`."""
+    if isinstance(like, DTensor):
+        for dim, placement in enumerate(like.placements):
             assert not placement.is_partial(), "a gradient that has not been summed"
             if not placement.is_replicate():
-                dist.all_reduce(total, group=mesh.get_group(dim))
+                dist.all_reduce(total, group=like.device_mesh.get_group(dim))
     return total

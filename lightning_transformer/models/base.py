@@ -160,7 +160,7 @@ class Transformer(L.LightningModule):
         sums = self.task(self(batch), batch)
         objective = self.expert_load.join(sums.objective, batch)
         if self.train_loss is None:
-            self.train_loss = RunningLoss(sums.nll.device)
+            self.train_loss = RunningLoss()
         self.train_loss.add(sums.nll, batch.n_targets)
         # Lightning divides by the micro-batches, DDP and FSDP by the ranks; the divisor that we
         # want is the number of targets of the whole optimizer step, on all ranks.
@@ -226,7 +226,10 @@ class Transformer(L.LightningModule):
         """Mean training loss since last asked, nats per target, all ranks. Waits for the device."""
         if self.train_loss is None:
             return None
-        nll, n_targets = self.total(self.train_loss.take()).tolist()
+        sums: list[float] = [*self.train_loss.take()]
+        if self.trainer.world_size > 1:  # there is no float64 on Apple's GPUs, and but one of them
+            sums = self.total(torch.tensor(sums, dtype=torch.float64, device=self.device)).tolist()
+        nll, n_targets = sums
         return nll / n_targets if n_targets else None
 
     def total(self, value: Tensor) -> Tensor:
@@ -272,7 +275,7 @@ class Transformer(L.LightningModule):
         values = self.task.compute(self.evaluation)
         # Already exact over all ranks. float32 because Apple's GPUs have nothing longer. The Meter
         # passes them to the loggers, under the step that they belong to (Lightning's is one less).
-        shown = {f"{split}/{name}": value.float() for name, value in values.items()}
+        shown = {f"{split}/{name}": v.float().to(self.device) for name, v in values.items()}
         self.log_dict(shown, logger=False)
         if self.task.n_generated:
             release_blocks(self)

@@ -86,7 +86,7 @@ class ExpertLoad:
         load, self._since_log = self._since_log, None
         if load is None:
             return {}
-        counts = total(load.clone()).double()
+        counts = total(load.clone()).cpu().double()
         chosen, due = counts[:, :-1], counts[:, -1]
         worst = chosen.max(dim=1).values / chosen.mean(dim=1).clamp(min=1e-9)
         dropped = 1 - chosen.sum() / due.sum().clamp(min=1)

@@ -3,22 +3,28 @@
 import torch
 from torch import Tensor
 
+from lightning_transformer.tasks.metrics.exact_sum import exact_sum, parts_of
+
+_MANY = 512  # losses that are kept apart; an allocation each
+
 
 class RunningLoss:
-    """The training loss since it was last taken, summed on the device so that no step waits."""
+    """The training losses since they were last taken: kept on the device, added up on the host."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._nll = torch.zeros((), dtype=torch.float64, device=device)
-        self._targets = torch.zeros((), dtype=torch.int64, device=device)
+    def __init__(self) -> None:
+        self._losses: list[Tensor] = []
+        self._targets: Tensor | None = None
 
     def add(self, nll: Tensor, n_targets: Tensor) -> None:
         """Add one micro-batch: the sum of its losses and the number of its targets."""
-        self._nll += nll
-        self._targets += n_targets
+        self._losses.append(parts_of(nll))
+        if len(self._losses) == _MANY:
+            self._losses = [torch.cat(self._losses)]
+        self._targets = n_targets if self._targets is None else self._targets + n_targets
 
-    def take(self) -> Tensor:
-        """Return (2,) float64 nats and targets, and start anew."""
-        sums = torch.stack((self._nll, self._targets.double()))
-        self._nll.zero_()
-        self._targets.zero_()
-        return sums
+    def take(self) -> tuple[float, int]:
+        """Return nats and targets, and start anew; waits for the device."""
+        nll = exact_sum(self._losses)
+        targets = 0 if self._targets is None else int(self._targets)
+        self._losses, self._targets = [], None
+        return nll, targets

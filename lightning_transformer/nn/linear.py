@@ -1,9 +1,13 @@
-"""Linear layers with a class per role, by which initialisers choose their rule."""
+"""Linear layers with a class per role, by which initialisers and optimizers choose their rule."""
+
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.parameter_roles import Role
 
 
 class ResidualOut(nn.Linear):
@@ -12,6 +16,22 @@ class ResidualOut(nn.Linear):
 
 class QueryKey(nn.Linear):
     """A linear layer that makes queries or keys: its output is compared, not passed on."""
+
+
+class FewOutputs(nn.Linear):
+    """A linear layer with an output per head or expert, such as a router, a step size or a decay.
+
+    Each row is by itself, and Muon, whose updates make rows orthogonal to each other, leaves it
+    out.
+    """
+
+    param_roles: ClassVar[Mapping[str, Role]] = {"weight": Role.WEIGHT}
+
+
+class HeadGate(nn.Linear):
+    """A linear layer that makes one gate per head, which weight decay would pull to 1 / 2."""
+
+    param_roles: ClassVar[Mapping[str, Role]] = {"weight": Role.FACTOR}
 
 
 class Head(nn.Linear):
@@ -24,6 +44,8 @@ class Head(nn.Linear):
 
     Shape: (..., D) -> (..., V).
     """
+
+    param_roles: ClassVar[Mapping[str, Role]] = {"weight": Role.WEIGHT}
 
     def __init__(
         self,

@@ -1,5 +1,7 @@
 """Skip an update without a device synchronisation: torch's `found_inf` for any optimizer."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -27,16 +29,19 @@ def step_unless(optimizer: Any, skip: Tensor) -> None:
         for group, parameters in zip(optimizer.param_groups, taken, strict=True):
             for parameter in parameters:
                 group["params"] = [parameter]
-                _step_one_unless(optimizer, parameter, skip > 0)
+                with unchanged_where(skip > 0, optimizer, parameter):
+                    optimizer.step()
             group["params"] = []
     finally:
         for group, parameters in zip(optimizer.param_groups, taken, strict=True):
             group["params"] = parameters
 
 
-def _step_one_unless(optimizer: Any, parameter: Tensor, skip: Tensor) -> None:
+@contextmanager
+def unchanged_where(skip: Tensor, optimizer: Any, parameter: Tensor) -> Iterator[None]:
+    """Within, the parameter is updated; afterwards it and its state are as before where skip."""
     before = {name: value.clone() for name, value in _tensors(optimizer, parameter).items()}
-    optimizer.step()
+    yield
     for name, value in _tensors(optimizer, parameter).items():
         # What the first step makes begins with zeros.
         old = before.get(name, torch.zeros_like(value))

@@ -5,7 +5,9 @@ from typing import Any
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from lightning_transformer.nn.linear import Head
+from lightning_transformer.nn.parameter_roles import Role, parameter_roles
+
+MATRICES = "matrices"  # the name of a group of hidden matrices that have a rule of their own
 
 # device types for which torch 2.11 and later ship fused Adam kernels for floating-point tensors
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
@@ -16,17 +18,17 @@ def param_groups(
 ) -> list[dict[str, Any]]:
     """Put every trainable parameter of the model in exactly one group, with decay or without.
 
-    Weight decay acts on tensors of two or more dimensions that are not embeddings. Norm gains,
-    biases, scalars and embeddings get 0; so does a head that is tied to an embedding, because it
-    is the same tensor. The rule reads module types and shapes, never names.
+    Weight decay acts on weights of linear maps; embeddings, gains, biases, gates and mixing factors
+    get 0, and so does a head that is tied to an embedding, because it is the same tensor. The rule
+    reads the roles that modules declare (`parameter_roles`), never names or shapes.
 
     Where the model's initialisation gives weights a learning rate of their own (`Init.lr_scales`),
     they form groups with ``lr = factor * lr`` and ``weight_decay / factor``, which leaves the decay
     per step the same.
 
     weight_decay: fraction of a weight that is taken off per step and per unit of lr. decay_all:
-    whether embeddings, norms, biases and scalars decay as well. lr: peak learning rate, from an
-    optimizer to which such factors apply; None from others.
+    whether all others decay as well. lr: peak learning rate, from an optimizer to which such
+    factors apply; None from others.
 
     Groups are named ``decay`` and ``no_decay``, with the factor behind where it is not 1
     (``decay_x0.25``). There may be several of one name where parameters lie on the processes in
@@ -41,14 +43,11 @@ def param_groups(
             "optimizer.decay_all=true does nothing at optimizer.weight_decay=0; "
             "set weight_decay=0.1 or decay_all=false"
         )
-    embeddings = _ids_of_embeddings(model)
     decay: list[nn.Parameter] = []
     no_decay: list[nn.Parameter] = []
-    # parameters() yields a shared tensor once, which is what keeps tied weights in one group
-    for parameter in model.parameters():
+    for parameter, role in parameter_roles(model).items():
         if parameter.requires_grad:
-            is_matrix = parameter.ndim >= 2 and id(parameter) not in embeddings
-            (decay if is_matrix or decay_all else no_decay).append(parameter)
+            (decay if role.decays or decay_all else no_decay).append(parameter)
     groups = [
         {"name": name, "params": params, "weight_decay": decayed}
         for name, both, decayed in (("decay", decay, weight_decay), ("no_decay", no_decay, 0.0))
@@ -97,25 +96,23 @@ def by_mesh(parameters: list[nn.Parameter]) -> list[list[nn.Parameter]]:
 
 
 def matrices(model: nn.Module) -> list[nn.Parameter]:
-    """Return the hidden matrices: trainable 2-D weights of ``nn.Linear``, each once, in order.
+    """Return the hidden matrices: trainable weights of the role MATRIX, each once, in order.
 
-    The output projection (`Head`) and a weight shared with it or with an embedding are left out:
-    their rows belong to tokens or classes, which orthogonalised updates do not suit (Jordan 2024).
+    Left out are output layers, whose rows belong to tokens or classes, layers with an output per
+    head or expert, and weights shared with either or with an embedding: orthogonalised updates do
+    not suit them (Jordan 2024).
     """
-    excluded = _ids_of_embeddings(model)
-    excluded |= {id(module.weight) for module in model.modules() if isinstance(module, Head)}
-    found: dict[int, nn.Parameter] = {}
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            weight = module.weight
-            # a parametrized weight is computed from parameters that AdamW takes
-            if isinstance(weight, nn.Parameter) and weight.requires_grad and weight.ndim == 2:
-                found[id(weight)] = weight
-    return [weight for key, weight in found.items() if key not in excluded]
+    roles = parameter_roles(model).items()
+    return [p for p, role in roles if role is Role.MATRIX and p.requires_grad]
 
 
-def _ids_of_embeddings(model: nn.Module) -> set[int]:
-    return {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+def without(taken: list[nn.Parameter], groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The groups without some parameters; groups that then have none are left out."""
+    ids = {id(parameter) for parameter in taken}
+    rest = [
+        {**group, "params": [p for p in group["params"] if id(p) not in ids]} for group in groups
+    ]
+    return [group for group in rest if group["params"]]
 
 
 def can_fuse(model: nn.Module) -> bool:

@@ -21,9 +21,11 @@ _RULES: dict[str, Callable[[str, float, float], None]] = {
     "muon_weight_decay": checks.non_negative,
     "beta1": checks.fraction,
     "beta2": checks.fraction,
+    "beta3": checks.fraction,
     "row_beta2": checks.fraction,
     "momentum": checks.fraction,
     "momentum_decay": checks.non_negative,
+    "gamma": checks.non_negative,
     "eps": checks.positive,
     "min_rms": checks.positive,
 }

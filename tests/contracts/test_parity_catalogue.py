@@ -19,6 +19,10 @@ STRATEGIES = {
     "macaron": "tp",
     "experts": "ddp",
     "expert-shards": "fsdp2",
+    "adan": "fsdp2",
+    "mars": "fsdp2",
+    "mars-heads": "tp",
+    "soap": "ddp",
 }
 
 
@@ -80,6 +84,12 @@ def test_one_result_on_two_processes(tmp_path: Path) -> None:
     # The bias that evens the load follows all ranks; a micro-batch's losses would be of one rank.
     typed["experts"] = short(tmp_path, *FLOAT64, "ffn=moe_sigmoid", "data.eval_batch_size=7")
     typed["expert-shards"] = typed["experts"]
+    typed["adan"] = short(tmp_path, *FLOAT64, "optimizer=adan")
+    # Corrections so large that the norm of each tensor, of which a process has a part, is above 1.
+    typed["mars"] = short(tmp_path, *FLOAT64, "optimizer=mars", "optimizer.gamma=100")
+    typed["mars-heads"] = typed["mars"]
+    # Without bases, whose eigenvectors magnify rounding.
+    typed["soap"] = short(tmp_path, *FLOAT64, "optimizer=soap", "optimizer.max_size=1")
     for name, words in typed.items():
         run_exactly(tmp_path / name, words)
     together = tmp_path / "two"

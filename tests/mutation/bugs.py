@@ -99,7 +99,7 @@ BUGS = [
         "k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)",
         "k.repeat(1, groups, 1, 1), v.repeat(1, groups, 1, 1)",
     ),
-    Bug(15, "optim/param_groups.py", " and id(parameter) not in embeddings", ""),
+    Bug(15, "optim/param_groups.py", "role.decays or", "role is not Role.FACTOR or"),
     Bug(
         16,
         "tasks/base.py",

@@ -161,7 +161,22 @@ PART_BUGS = [
         "means, grads, beta1",
         "tests/unit/optim/optimizers/test_lion.py",
     ),
+    PartBug("optim/optimizers/adan.py", "(step > 1)", "(step > 0)"),
+    PartBug("optim/optimizers/mars.py", "torch._foreach_clamp_min(norms, 1.0)", "norms"),
     PartBug("optim/optimizers/schedule_free.py", "(y, z, share)", "(z, y, share)"),
+    PartBug("optim/optimizers/soap.py", "[side] @ state[basis]", "[basis] @ state[side]"),
+    PartBug(
+        "optim/masked_optimizer.py",
+        "with unchanged_where(skip > 0",
+        "with unchanged_where(skip > 1",
+    ),
+    PartBug(
+        "nn/parameter_roles.py",
+        "= max(role,",
+        "= min(role,",
+        "tests/contracts/test_parameter_roles.py",
+    ),
+    PartBug("tasks/metrics/exact_sum.py", "torch.stack((high, ", "torch.stack((high, 0 * "),
     PartBug(
         "optim/orthogonal.py",
         "mean(dim=1",

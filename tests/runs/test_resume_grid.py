@@ -28,6 +28,8 @@ WAYS = {
     "adamw": ("optimizer=adamw", "schedule=cosine"),
     "saves": ("trainer.save_every=1",),
     "schedule_free": ("optimizer=schedule_free", "schedule=constant"),
+    "mars": ("optimizer=mars",),
+    "soap": ("optimizer=soap", "optimizer.precondition_every=2"),
 }
 
 

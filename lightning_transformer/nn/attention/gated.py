@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
+from lightning_transformer.nn.linear import HeadGate
 
 
 class Gated(MultiHeadAttention):
@@ -19,8 +20,9 @@ class Gated(MultiHeadAttention):
 
     def __init__(self, dim: int, *, per_head: bool = False, **heads: Any) -> None:
         super().__init__(dim, **heads)
+        layer = HeadGate if per_head else nn.Linear
         width = self.n_heads if per_head else self.n_heads * self.head_dim
-        self.gate = nn.Linear(dim, width, bias=self.out.bias is not None)
+        self.gate = layer(dim, width, bias=self.out.bias is not None)
 
     def join(self, y: Tensor, x: Tensor) -> Tensor:
         gate = torch.sigmoid(self.gate(x)).unflatten(-1, (self.n_heads, -1))  # (B, T, H, K or 1)

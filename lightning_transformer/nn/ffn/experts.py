@@ -1,10 +1,14 @@
 """The feed-forward layers of a mixture of experts, computed together."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn.init.base import Init, StackInfo
+from lightning_transformer.nn.parameter_roles import Role
 from lightning_transformer.nn.types import ActivationFactory
 
 
@@ -19,6 +23,8 @@ class Experts(nn.Module):
 
     Shape: x (N, D), chosen (N, top_k) long, weights (N, top_k) -> (N, D).
     """
+
+    param_roles: ClassVar[Mapping[str, Role]] = {"up": Role.WEIGHT, "down": Role.WEIGHT}
 
     def __init__(
         self, dim: int, hidden: int, *, n_experts: int, top_k: int, activation: ActivationFactory

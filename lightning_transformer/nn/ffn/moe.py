@@ -10,6 +10,7 @@ from lightning_transformer.nn import checks
 from lightning_transformer.nn.ffn.dense import Dense, hidden_width
 from lightning_transformer.nn.ffn.experts import Experts
 from lightning_transformer.nn.layer_info import LayerInfo
+from lightning_transformer.nn.linear import FewOutputs
 from lightning_transformer.nn.types import ActivationFactory
 
 MULTIPLE = 8  # sizes in which GPUs multiply grouped matrices
@@ -86,7 +87,7 @@ class MoE(nn.Module):
         self.normalise, self.scale = normalise, scale
         self.first, self.every = first, every
         self.aux_loss, self.z_loss, self.bias_rate = aux_loss, z_loss, bias_rate
-        self.router = nn.Linear(dim, n_experts, bias=False)
+        self.router = FewOutputs(dim, n_experts, bias=False)
         self.experts = Experts(
             dim, self.hidden, n_experts=n_experts, top_k=top_k, activation=activation
         )

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.position.base import PositionEncoding
+from lightning_transformer.nn.position.base import PositionEncoding, longest_float
 
 
 class RoPE(PositionEncoding):
@@ -57,8 +57,7 @@ class RoPE(PositionEncoding):
 
     def angles(self, positions: Tensor) -> Tensor:
         # Made here, not kept as a buffer: `.bfloat16()` on the model would round a buffer.
-        # float64 because float32 is off by 2e-3 at position 32 000; Apple's GPUs have no float64.
-        exact = torch.float32 if positions.device.type == "mps" else torch.float64
+        exact = longest_float(positions.device)
         pair = torch.arange(0, self.width, 2, device=positions.device, dtype=exact)
         angle = positions[..., None].to(exact) * self.frequencies(pair)
         turn = torch.stack((angle.cos(), angle.sin()))  # (2, [B,] T, width/2)

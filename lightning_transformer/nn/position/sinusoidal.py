@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.position.base import PositionEncoding
+from lightning_transformer.nn.position.base import PositionEncoding, longest_float
 
 
 class Sinusoidal(PositionEncoding):
@@ -35,8 +35,7 @@ class Sinusoidal(PositionEncoding):
         self.d_model, self.base, self.scale = d_model, base, scale
 
     def embed(self, x: Tensor, positions: Tensor) -> Tensor:
-        # Made here, in float64, for the reasons given in RoPE.
-        exact = torch.float32 if positions.device.type == "mps" else torch.float64
+        exact = longest_float(positions.device)  # made here for the reason given in RoPE
         pair = torch.arange(0, self.d_model, 2, device=positions.device, dtype=exact)
         angle = positions[..., None].to(exact) * self.base ** (-pair / self.d_model)
         waves = torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2)  # (..., T, D)

@@ -7,7 +7,7 @@ from torch import Generator, Tensor, nn
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.heads import head_width, join_heads, split_heads
 from lightning_transformer.nn.init.base import Init, StackInfo
-from lightning_transformer.nn.linear import QueryKey, ResidualOut
+from lightning_transformer.nn.linear import FewOutputs, QueryKey, ResidualOut
 from lightning_transformer.nn.recurrent.base import (
     Recurrent,
     RecurrentCache,
@@ -69,7 +69,8 @@ class GatedDeltaNet(Recurrent):
         keys, values = n_heads * self.head_dim, n_v_heads * self.head_dim
         self.q, self.k = QueryKey(dim, keys, bias=bias), QueryKey(dim, keys, bias=bias)
         self.v, self.g = nn.Linear(dim, values, bias=bias), nn.Linear(dim, values, bias=bias)
-        self.a, self.b = nn.Linear(dim, n_v_heads, bias=bias), nn.Linear(dim, n_v_heads, bias=bias)
+        self.a = FewOutputs(dim, n_v_heads, bias=bias)
+        self.b = FewOutputs(dim, n_v_heads, bias=bias)
         self.conv = ShortConvolution(2 * keys + values, size=conv_size, bias=False)
         self.A_log = nn.Parameter(torch.zeros(n_v_heads))
         self.dt_bias = nn.Parameter(torch.zeros(n_v_heads))

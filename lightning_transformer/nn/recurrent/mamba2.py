@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.heads import head_width
 from lightning_transformer.nn.init.base import Init, StackInfo
-from lightning_transformer.nn.linear import QueryKey, ResidualOut
+from lightning_transformer.nn.linear import FewOutputs, QueryKey, ResidualOut
 from lightning_transformer.nn.recurrent.base import (
     Recurrent,
     RecurrentCache,
@@ -69,7 +69,7 @@ class Mamba2(Recurrent):
         self.n_groups, self.d_state, self.chunk_size, self.eps = n_groups, d_state, chunk_size, eps
         self.u, self.z = nn.Linear(dim, inner, bias=bias), nn.Linear(dim, inner, bias=bias)
         self.b, self.c = QueryKey(dim, shared, bias=bias), QueryKey(dim, shared, bias=bias)
-        self.dt = nn.Linear(dim, n_heads, bias=bias)
+        self.dt = FewOutputs(dim, n_heads, bias=bias)
         self.conv = ShortConvolution(inner + 2 * shared, size=conv_size, bias=True)
         self.A_log = nn.Parameter(torch.zeros(n_heads))
         self.dt_bias = nn.Parameter(torch.zeros(n_heads))

@@ -1,11 +1,15 @@
 """Causal depthwise convolution over the last few tokens."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.init.base import Init, StackInfo
+from lightning_transformer.nn.parameter_roles import Role
 from lightning_transformer.nn.recurrent.base import RecurrentCache, RowOrder
 
 
@@ -16,6 +20,8 @@ class ShortConvolution(nn.Module):
     +-1 / sqrt(size), as in torch's convolutions; the bias starts at 0.
     Shape: (B, T, C) -> same.
     """
+
+    param_roles: ClassVar[Mapping[str, Role]] = {"weight": Role.WEIGHT}
 
     def __init__(self, channels: int, *, size: int, bias: bool) -> None:
         super().__init__()

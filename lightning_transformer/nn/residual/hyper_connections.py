@@ -1,10 +1,14 @@
 """Hyper-connections: several residual streams."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.layer_info import LayerInfo
+from lightning_transformer.nn.parameter_roles import Role
 from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import NormFactory, Sublayer
 
@@ -23,6 +27,8 @@ class HyperConnections(Residual):
     Shape: (B, T, n, D) -> (B, T, n, D).
     """
 
+    # What a token adds starts at 0 and decays; the numbers that it is added to do not.
+    param_roles: ClassVar[Mapping[str, Role]] = {"weight": Role.WEIGHT}
     needs_final_norm = True
 
     def __init__(
@@ -37,8 +43,7 @@ class HyperConnections(Residual):
         super().__init__(dim, norm=norm, dropout=dropout)
         checks.between("n_streams", n_streams, 1, 64)
         self.n, self.dim = n_streams, dim
-        # Row i: what stream i gives to h, gives to each stream, and gets of f. A vector, because
-        # optimizers decay matrices, and these are not to go to zero.
+        # Row by row: what stream i gives to h, gives to each stream, and gets of f.
         self.static = nn.Parameter(torch.empty(n_streams * (n_streams + 2)))
         self._start(0)
         self.dynamic = dynamic

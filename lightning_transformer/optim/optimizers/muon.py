@@ -9,10 +9,15 @@ from torch.distributed.tensor import DTensor
 
 from lightning_transformer.optim.masked_step import step_unless
 from lightning_transformer.optim.orthogonal import MuonOfShards, RowNormalisedMuon
-from lightning_transformer.optim.param_groups import by_mesh, can_fuse, matrices, param_groups
+from lightning_transformer.optim.param_groups import (
+    MATRICES,
+    by_mesh,
+    can_fuse,
+    matrices,
+    param_groups,
+    without,
+)
 from lightning_transformer.optim.torch_optimizer import check_options, closure_loss
-
-MATRICES = "matrices"  # the name of the group that Muon updates
 
 # guards the division by the norm of an all-zero gradient, in the source and in torch alike
 NEWTON_SCHULZ_EPS = 1e-7
@@ -136,7 +141,7 @@ def muon_with_adamw(
         "weight_decay": adamw["weight_decay"],
         "fused": can_fuse(model) or None,
     }
-    return MuonWithAdamW([*first, *_without(hidden, others)], defaults)
+    return MuonWithAdamW([*first, *without(hidden, others)], defaults)
 
 
 def _kind(group: dict[str, Any]) -> Callable[..., torch.optim.Optimizer]:
@@ -148,11 +153,3 @@ def _kind(group: dict[str, Any]) -> Callable[..., torch.optim.Optimizer]:
     if not isinstance(group["params"][0], DTensor):
         return torch.optim.Muon
     return MuonOfShards
-
-
-def _without(taken: list[nn.Parameter], groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    ids = {id(parameter) for parameter in taken}
-    rest = [
-        {**group, "params": [p for p in group["params"] if id(p) not in ids]} for group in groups
-    ]
-    return [group for group in rest if group["params"]]

@@ -176,7 +176,7 @@ def reading_is_free(device: torch.device) -> bool:
 
 
 def leaves_out(optimizer: Optimizer) -> bool:
-    """Whether the optimizer reads `found_inf` on the device: torch's fused ones, and our Muon."""
+    """Whether the optimizer reads `found_inf` on the device: torch's fused ones, some of ours."""
     return any(
         getattr(optimizer, name, False)
         for name in ("_step_supports_amp_scaling", "takes_found_inf")

@@ -37,7 +37,7 @@ def test_gradients_do_not_depend_on_the_cut_into_micro_batches(task: str) -> Non
             # Lightning divides what a step returns by the number of micro-batches.
             batch = part._replace(step_targets=total)
             (model.training_step(batch, number) / accumulate).backward()
-        nll, n_targets = model.train_loss.take().tolist()
+        nll, n_targets = model.train_loss.take()
         return [p.grad for p in model.parameters()], nll / n_targets
 
     (whole, loss), (cut, cut_loss) = gradients(1), gradients(4)

@@ -3,11 +3,14 @@ import torch
 from torch import nn
 
 from lightning_transformer.nn.linear import Head, ResidualOut
+from lightning_transformer.nn.parameter_roles import Role
 from lightning_transformer.optim.param_groups import matrices, param_groups
 
 
 class Small(nn.Module):
     """One of each kind of parameter; the head may share the embedding's tensor."""
+
+    param_roles = {"experts": Role.WEIGHT}  # noqa: RUF012
 
     def __init__(self, tied: bool) -> None:
         super().__init__()
@@ -17,6 +20,7 @@ class Small(nn.Module):
         self.up = nn.Linear(4, 6)
         self.out = ResidualOut(6, 4, bias=False)
         self.experts = nn.Parameter(torch.randn(2, 4, 4))
+        self.mixing = nn.Parameter(torch.eye(4))
         self.gain = nn.Parameter(torch.tensor(1.0))
         self.head = Head(4, 11, bias=False)
         if tied:
@@ -37,6 +41,7 @@ def test_every_trainable_parameter_is_in_exactly_one_group(tied):
     head = [] if tied else ["head.weight"]
     assert names(model, decay["params"]) == ["experts", "up.weight", "out.weight", *head]
     assert names(model, no_decay["params"]) == [
+        "mixing",
         "gain",
         "tokens.weight",
         "positions.weight",

@@ -188,6 +188,7 @@ def test_a_closure_runs_once_with_gradients(name: str) -> None:
         ("muon_weight_decay", [-0.1, math.nan]),
         ("beta1", [-0.1, 1.0, math.nan]),
         ("beta2", [-0.1, 1.0, 1.5]),
+        ("beta3", [-0.1, 1.0, math.nan]),
         ("row_beta2", [-0.1, 1.0]),
         ("momentum", [-0.1, 1.0]),
         ("eps", [0.0, -1e-8, math.nan]),
@@ -195,6 +196,9 @@ def test_a_closure_runs_once_with_gradients(name: str) -> None:
         ("beta2_decay", [0.0, -1.5, math.nan, "a"]),
         ("min_rms", [0.0, math.nan]),
         ("clip_rms", [0.9, -1.0, math.nan]),
+        ("gamma", [-0.1, math.inf]),
+        ("precondition_every", [0, 1.5, math.nan]),
+        ("max_size", [0, "a"]),
     ],
 )
 def test_options_out_of_range_are_refused_in_one_line(

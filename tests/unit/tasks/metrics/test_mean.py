@@ -23,6 +23,16 @@ def test_a_million_small_numbers_are_not_lost_beside_a_large_one() -> None:
     assert float(mean.compute()) == pytest.approx((2**24 + 10) / 101, rel=1e-14)
 
 
+def test_its_state_is_of_float32_and_whole_numbers() -> None:
+    """Which every device has; processes send it to each other, all of one kind and dimension."""
+    mean = Mean()
+    for total in (torch.tensor(0.1, dtype=torch.float64), torch.tensor(3), 2.5, torch.tensor(0.5)):
+        mean.update(total, torch.tensor(1))
+    assert {(part.dtype, part.ndim) for part in mean.totals} == {(torch.float32, 1)}
+    assert mean.count.dtype == torch.int64
+    assert float(mean.compute()) == pytest.approx(6.1 / 4, rel=1e-14)
+
+
 def test_what_is_not_a_number_is_not_hidden() -> None:
     mean = Mean()
     mean.update(torch.tensor(1.0), torch.tensor(1))
