@@ -19,6 +19,11 @@ STRATEGIES = {
     "macaron": "tp",
     "experts": "ddp",
     "expert-shards": "fsdp2",
+    "sphere": "fsdp2",
+    "sphere-copies": "ddp",
+    "sphere-heads": "tp",
+    "depth": "fsdp2",
+    "depth-heads": "tp",
 }
 
 
@@ -80,6 +85,13 @@ def test_one_result_on_two_processes(tmp_path: Path) -> None:
     # The bias that evens the load follows all ranks; a micro-batch's losses would be of one rank.
     typed["experts"] = short(tmp_path, *FLOAT64, "ffn=moe_sigmoid", "data.eval_batch_size=7")
     typed["expert-shards"] = typed["experts"]
+    # Weights that are brought back to length 1 after each step, wherever their parts lie.
+    typed["sphere"] = short(tmp_path, *FLOAT64, "preset=ngpt", "model.n_layers=2")
+    typed["sphere-copies"] = typed["sphere"]
+    typed["sphere-heads"] = [*typed["sphere"], "ffn=dense"]
+    # A stream that grows, with a read of its own at the end; convolutions beside attention.
+    typed["depth"] = short(tmp_path, *FLOAT64, "residual=depth_attention", "block=canon")
+    typed["depth-heads"] = typed["depth"]
     for name, words in typed.items():
         run_exactly(tmp_path / name, words)
     together = tmp_path / "two"

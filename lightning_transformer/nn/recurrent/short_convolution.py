@@ -17,6 +17,8 @@ class ShortConvolution(nn.Module):
     Shape: (B, T, C) -> same.
     """
 
+    per_channel = True
+
     def __init__(self, channels: int, *, size: int, bias: bool) -> None:
         super().__init__()
         checks.at_least("conv_size", size, 1)
