@@ -46,7 +46,7 @@ PART_BUGS = [
     PartBug("nn/norm/rmsnorm.py", "gain = 1 + self", "gain = self"),
     PartBug("nn/norm/scalenorm.py", "self.scale / math.sqrt(self.shape[0])", "self.scale"),
     PartBug("nn/norm/l2norm.py", "length / math.sqrt(dim)", "length / dim"),
-    PartBug("nn/norm/scaled_l2norm.py", "scale=dim**-0.5 if", "scale=1.0 if"),
+    PartBug("nn/norm/scaled_l2norm.py", "scale = dim**-0.5 if", "scale = 1.0 if"),
     PartBug("nn/norm/dyt.py", "* self.weight + self.bias", "* (self.weight + self.bias)"),
     PartBug("nn/norm/derf.py", "self.alpha * x + self.shift", "self.alpha * (x + self.shift)"),
     # activation

@@ -7,6 +7,7 @@ from torch import Generator, Tensor, nn
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.init.base import InitsWeights, NormalTables, StackInfo
 from lightning_transformer.nn.linear import Head
+from lightning_transformer.nn.norm.scaled_l2norm import ScaledL2Norm
 from lightning_transformer.nn.residual.depth_attention import DepthRead
 from lightning_transformer.nn.scaled_vector import ScaledVector
 from lightning_transformer.nn.stack import Stack
@@ -65,7 +66,7 @@ class Mup(NormalTables):
                     "embedding=scaled grows with sqrt(d_model), which init=mup must not have; "
                     "use embedding=plain"
                 )
-            elif isinstance(module, ScaledVector | DepthRead):
+            elif isinstance(module, ScaledVector | ScaledL2Norm | DepthRead):
                 raise ValueError(
                     f"init=mup has no rule for {name}, which learns faster in a wider model; "
                     "use init=depth_scaled"

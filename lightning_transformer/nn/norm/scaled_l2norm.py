@@ -1,18 +1,18 @@
 """L2 normalisation with a gain that learns at a rate of its own (nGPT)."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.scaled_vector import ScaledVector
 
 
 class ScaledL2Norm(nn.Module):
     """y = s * sqrt(dim) * x / sqrt(|x|^2 + dim * eps), s learned from 1 (Loshchilov et al. 2024).
 
-    It computes what an RMSNorm does; its gain s is a `ScaledVector` of the given scale. As a norm
-    of queries and keys its scores are sqrt(dim) times the cosine of both, at first. The paper has
-    one s for queries and keys of each head, and applies it after the rotation; here queries and
+    It computes what an RMSNorm does; its gain s is weight / scale, and moves by that much more. As a
+    norm of queries and keys it makes scores sqrt(dim) times the cosine of both, at first. The paper
+    has one s for queries and keys of each head, and applies it after the rotation; here queries and
     keys have one each for all heads, before it, as with any qk_norm.
 
     scale: > 0; null = 1 / sqrt(dim), where the paper takes 1 / sqrt(d_model).
@@ -25,7 +25,9 @@ class ScaledL2Norm(nn.Module):
             checks.positive("scale", scale, 0.1)
         super().__init__()
         self.shape, self.eps = (dim,), eps
-        self.gain = ScaledVector(dim, start=1.0, scale=dim**-0.5 if scale is None else scale)
+        # Not a module below it: torch replicates the parameters of a norm by their names in it.
+        scale = dim**-0.5 if scale is None else scale
+        self.weight, self.factor = nn.Parameter(torch.full((dim,), scale)), 1 / scale
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, self.shape, eps=self.eps) * self.gain().to(x.dtype)
+        return F.rms_norm(x, self.shape, eps=self.eps) * (self.weight * self.factor).to(x.dtype)

@@ -74,7 +74,7 @@ def drawn_model() -> Any:
             if parameter.ndim == 1:
                 parameter *= 1 + 0.3 * noise(*parameter.shape, seed=seed).tanh()
         for block in model.decoder.blocks:  # one vector for queries and keys, as in the paper
-            block.attention.k_norm.gain.weight.copy_(block.attention.q_norm.gain.weight)
+            block.attention.k_norm.weight.copy_(block.attention.q_norm.weight)
     return model
 
 
@@ -84,7 +84,7 @@ def by_the_paper(model: Any, ids: list[int]) -> list[Tensor]:
     rows: list[Tensor] = [model.embedding.weight[i] for i in ids]
     for block in model.decoder.blocks:
         attention, ffn = block.attention, block.ffn
-        s_qk = attention.q_norm.gain.weight * width**0.5
+        s_qk = attention.q_norm.weight * width**0.5
         heads = {n: [(getattr(attention, n).weight @ h).split(width) for h in rows] for n in "qkv"}
         rates = block.attention_residual.rates.weight * START * root
         moved = []
