@@ -10,7 +10,7 @@ from lightning_transformer.nn import checks
 class ScaledL2Norm(nn.Module):
     """y = s * sqrt(dim) * x / sqrt(|x|^2 + dim * eps), s learned from 1 (Loshchilov et al. 2024).
 
-    It computes what an RMSNorm does; its gain s is weight / scale, and moves by that much more. As a
+    It computes what an RMSNorm does; its gain s is weight / scale and moves by that much more. As a
     norm of queries and keys it makes scores sqrt(dim) times the cosine of both, at first. The paper
     has one s for queries and keys of each head, and applies it after the rotation; here queries and
     keys have one each for all heads, before it, as with any qk_norm.
