@@ -59,6 +59,14 @@ def check_parallel(model: nn.Module, degree: int) -> None:
                     f"trainer.strategy.tensor_parallel_size={degree} parts the heads, over all of "
                     "which attention.qk_norm_per_head=false norms; use true, or trainer=fsdp2"
                 )
+            for norm in (layer.q_norm, layer.k_norm):
+                nested = [name for name, _ in norm.named_parameters() if "." in name]
+                if nested:
+                    raise ValueError(
+                        f"trainer.strategy.tensor_parallel_size={degree} cannot replicate "
+                        f"{nested[0]} of qk_norm={type(norm).__name__}, a parameter of a module in "
+                        "it; use qk_norm=rmsnorm or trainer=fsdp2"
+                    )
             sizes["attention.n_heads"] = layer.n_heads
             sizes["attention.n_kv_heads"] = layer.n_kv_heads
         elif type(layer) is Dense and not list(layer.activation.parameters()):

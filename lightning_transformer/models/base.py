@@ -22,6 +22,7 @@ from lightning_transformer.models.expert_load import ExpertLoad
 from lightning_transformer.models.gradient_clipping import GradientClipping, unscale
 from lightning_transformer.models.running_loss import RunningLoss
 from lightning_transformer.models.step_rng import seed_step
+from lightning_transformer.models.unit_weights import keep_unit_norm
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.cache import StackCache
 from lightning_transformer.nn.init.base import Init, initialise
@@ -214,8 +215,14 @@ class Transformer(L.LightningModule):
         """Have `guard(optimizer)` called between backward and update, before clipping."""
         self._guard = guard
 
+    def new_optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer, whose steps keep the weights to what the initialisation promises."""
+        optimizer: torch.optim.Optimizer = self.make_optimizer(self)
+        keep_unit_norm(optimizer, self.init.unit_weights(self))
+        return optimizer
+
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer(self)
+        optimizer = self.new_optimizer()
         scheduler = lambda_lr(optimizer, self.schedule, int(self.trainer.max_steps))
         return {
             "optimizer": optimizer,

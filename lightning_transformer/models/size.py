@@ -71,4 +71,6 @@ def _forward_flops(stack: Stack, seq_len: int) -> float:
                 total += 2 * module.weight.numel()
             elif isinstance(module, CountsFlops):
                 total += module.flops(seq_len if name.endswith("cross") else keys)
+    if isinstance(stack.final_read, CountsFlops):
+        total += stack.final_read.flops(0.0)
     return total

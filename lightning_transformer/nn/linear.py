@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.parameter_roles import Role
+from lightning_transformer.nn.scaled_vector import ScaledVector
 
 
 class ResidualOut(nn.Linear):
@@ -40,6 +41,10 @@ class Head(nn.Linear):
     With softcap c a score z becomes c * tanh(z / c), within (-c, c), in float32 at least (Gemma
     team 2024, Gemma 2), in training, evaluation and generation alike.
 
+    With score_scale scores are multiplied by s_i / sqrt(D) first, s learned per token or class from
+    score_scale (a `ScaledVector` of scale 1 / sqrt(D)): cosines times s, where features have the
+    length sqrt(D) and weights the length 1 (Loshchilov et al. 2024, nGPT: 1).
+
     multiplier: of the features; set by init=mup, which scales scores by base_width / d_model.
 
     Shape: (..., D) -> (..., V).
@@ -54,17 +59,26 @@ class Head(nn.Linear):
         *,
         bias: bool = True,
         softcap: float | None = None,
+        score_scale: float | None = None,
     ) -> None:
         if softcap is not None:
             checks.positive("softcap", softcap, 30.0)
+        if score_scale is not None:
+            checks.positive("score_scale", score_scale, 1.0)
         super().__init__(in_features, out_features, bias=bias)
         self.softcap = softcap
+        self.score_scale: ScaledVector | None = None
+        if score_scale is not None:
+            root = in_features**-0.5
+            self.score_scale = ScaledVector(out_features, start=score_scale * root, scale=root)
         self.multiplier = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         if self.multiplier != 1.0:
             x = x * self.multiplier
         scores = super().forward(x)
+        if self.score_scale is not None:
+            scores = scores * self.score_scale()
         if self.softcap is None:
             return scores
         wide = scores.to(torch.promote_types(scores.dtype, torch.float32))

@@ -100,8 +100,15 @@ class Stack(nn.Module):
         # Layers of equal pattern and position share one attention context.
         self.views = [(p, self.position.acts_on(layer)) for layer, p in enumerate(self.patterns)]
         self.dropout = nn.Dropout(dropout)
-        needs_norm = self._residuals[-1].needs_final_norm
-        self.final_norm = norm(d_model) if needs_norm else nn.Identity()
+        last = self._residuals[-1]
+        self.final_read = last.new_final_read(self.n_residuals)
+        self.final_norm = norm(d_model) if last.needs_final_norm else nn.Identity()
+        if stochastic_depth and last.grows:
+            raise ValueError(
+                f"model.stochastic_depth={stochastic_depth} leaves layers out of a sum, and "
+                f"residual={type(last).__name__} keeps their outputs apart; use 0, or "
+                "residual=pre_norm"
+            )
         # Grows with depth: all later layers depend on those near the input.
         self.drop_rates = [stochastic_depth * (i + 1) / self.n_layers for i in range(self.n_layers)]
         self._compiled = False
@@ -164,7 +171,7 @@ class Stack(nn.Module):
                 x = _dropped(x, y, rate) if rate and self.training else y
         if cache is not None:
             cache.advance(positions.shape[-1] - past)
-        return self._residuals[-1].merge_stream(x, self.final_norm)
+        return self._residuals[-1].merge_stream(self.final_read(x), self.final_norm)
 
     def _contexts(
         self,

@@ -184,7 +184,7 @@ class TokenTask(Task):
     """A task whose scores are those of the vocabulary's tokens.
 
     tie_embeddings: the output layer shares the table of the embedding. bias: of the output layer.
-    softcap: of its scores, see `Head`.
+    softcap, score_scale: of its scores, see `Head`.
     """
 
     def __init__(
@@ -194,15 +194,28 @@ class TokenTask(Task):
         tie_embeddings: bool = True,
         bias: bool = False,
         softcap: float | None = None,
+        score_scale: float | None = None,
     ) -> None:
         super().__init__(loss=loss)
-        self.tie_embeddings, self.bias, self.softcap = tie_embeddings, bias, softcap
+        self.tie_embeddings, self.bias = tie_embeddings, bias
+        self.softcap, self.score_scale = softcap, score_scale
 
     def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
         if self.tie_embeddings and isinstance(embedding, MakesHead):
+            if self.score_scale is not None:
+                raise ValueError(
+                    f"task.score_scale={self.score_scale} has no effect on the tied head that "
+                    f"{type(embedding).__name__} makes; use tie_embeddings=false"
+                )
             self.head = embedding.tied_head(bias=self.bias, softcap=self.softcap)
             return
-        self.head = Head(d_model, embedding.num_embeddings, bias=self.bias, softcap=self.softcap)
+        self.head = Head(
+            d_model,
+            embedding.num_embeddings,
+            bias=self.bias,
+            softcap=self.softcap,
+            score_scale=self.score_scale,
+        )
         if self.tie_embeddings:
             self.head.weight = embedding.weight
 

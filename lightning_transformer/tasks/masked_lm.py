@@ -105,10 +105,17 @@ class MaskedLM(TokenTask):
         tie_embeddings: bool = True,
         bias: bool = False,
         softcap: float | None = None,
+        score_scale: float | None = None,
         transform: bool = False,
         norm: NormFactory = nn.LayerNorm,
     ) -> None:
-        super().__init__(loss=loss, tie_embeddings=tie_embeddings, bias=bias, softcap=softcap)
+        super().__init__(
+            loss=loss,
+            tie_embeddings=tie_embeddings,
+            bias=bias,
+            softcap=softcap,
+            score_scale=score_scale,
+        )
         checks.fraction("mask_rate", mask_rate, 0.15)
         checks.positive("mask_rate", mask_rate, 0.15)
         self.mask_rate, self.has_transform, self.norm = mask_rate, transform, norm

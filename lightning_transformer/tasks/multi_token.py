@@ -30,8 +30,15 @@ class MultiToken(CausalLM):
         tie_embeddings: bool = True,
         bias: bool = False,
         softcap: float | None = None,
+        score_scale: float | None = None,
     ) -> None:
-        super().__init__(loss=loss, tie_embeddings=tie_embeddings, bias=bias, softcap=softcap)
+        super().__init__(
+            loss=loss,
+            tie_embeddings=tie_embeddings,
+            bias=bias,
+            softcap=softcap,
+            score_scale=score_scale,
+        )
         checks.between("n_future", n_future, 1, max_len)
         checks.positive("future_weight", future_weight, 1.0)
         self.head_uses, self.future_weight = n_future, future_weight

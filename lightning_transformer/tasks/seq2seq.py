@@ -74,9 +74,16 @@ class Seq2Seq(TokenTask):
         tie_embeddings: bool = True,
         bias: bool = False,
         softcap: float | None = None,
+        score_scale: float | None = None,
         n_generated: int = 64,
     ) -> None:
-        super().__init__(loss=loss, tie_embeddings=tie_embeddings, bias=bias, softcap=softcap)
+        super().__init__(
+            loss=loss,
+            tie_embeddings=tie_embeddings,
+            bias=bias,
+            softcap=softcap,
+            score_scale=score_scale,
+        )
         checks.at_least("n_generated", n_generated, 0)
         self.n_generated = n_generated
 

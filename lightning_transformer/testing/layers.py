@@ -104,7 +104,9 @@ def check_residual(factory: Factory) -> None:
         return configure_layer(factory(D, norm=LayerNorm), SECOND)
 
     def run(module: Any, x: Tensor, f: Sublayer = torch.tanh) -> Tensor:
-        return module.merge_stream(module(module.split_stream(x), f), nn.Identity())
+        stream = module(module.split_stream(x), f)
+        read = module.new_final_read(1).to(x.dtype)
+        return module.merge_stream(read(stream), nn.Identity())
 
     require(isinstance(make(), Residual), "residual: must be a Residual")
     require(isinstance(make().needs_final_norm, bool), "residual: needs_final_norm must be a bool")

@@ -35,7 +35,7 @@ RESHARDED: dict[str, list[str]] = {
     "on-fsdp2-shards": ["trainer.strategy.sharded_checkpoints=true"],
     "on-tp-shards": ["trainer.strategy.sharded_checkpoints=true"],
 }
-ON_FOUR = ("lm", "muon")
+ON_FOUR = ("lm", "muon", "sphere")
 FOUR = ["trainer=fsdp2_tp", "trainer.accelerator=cpu", "trainer.precision=64-true"]
 BF16 = "trainer.precision=bf16-mixed"
 HALVED = ("bf16", *(f"bf16-{strategy}" for strategy in PARALLEL))
@@ -67,6 +67,8 @@ def models(folder: Path) -> dict[str, list[str]]:
             "pattern=sliding_window",
         ),
         "muon": short(folder, *FLOAT64, "optimizer=muon"),
+        # Weights that are brought back to length 1 after each step.
+        "sphere": short(folder, *FLOAT64, "preset=ngpt", "ffn=dense"),
     }
 
 

@@ -23,6 +23,11 @@ STRATEGIES = {
     "mars": "fsdp2",
     "mars-heads": "tp",
     "soap": "ddp",
+    "sphere": "fsdp2",
+    "sphere-copies": "ddp",
+    "sphere-heads": "tp",
+    "depth": "fsdp2",
+    "depth-heads": "tp",
 }
 
 
@@ -90,6 +95,13 @@ def test_one_result_on_two_processes(tmp_path: Path) -> None:
     typed["mars-heads"] = typed["mars"]
     # Without bases, whose eigenvectors magnify rounding.
     typed["soap"] = short(tmp_path, *FLOAT64, "optimizer=soap", "optimizer.max_size=1")
+    # Weights that are brought back to length 1 after each step, wherever their parts lie.
+    typed["sphere"] = short(tmp_path, *FLOAT64, "preset=ngpt", "model.n_layers=2")
+    typed["sphere-copies"] = typed["sphere"]
+    typed["sphere-heads"] = [*typed["sphere"], "ffn=dense"]
+    # A stream that grows, with a read of its own at the end; convolutions beside attention.
+    typed["depth"] = short(tmp_path, *FLOAT64, "residual=depth_attention", "block=canon")
+    typed["depth-heads"] = typed["depth"]
     for name, words in typed.items():
         run_exactly(tmp_path / name, words)
     together = tmp_path / "two"

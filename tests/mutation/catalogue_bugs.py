@@ -46,6 +46,7 @@ PART_BUGS = [
     PartBug("nn/norm/rmsnorm.py", "gain = 1 + self", "gain = self"),
     PartBug("nn/norm/scalenorm.py", "self.scale / math.sqrt(self.shape[0])", "self.scale"),
     PartBug("nn/norm/l2norm.py", "length / math.sqrt(dim)", "length / dim"),
+    PartBug("nn/norm/scaled_l2norm.py", "scale = dim**-0.5 if", "scale = 1.0 if"),
     PartBug("nn/norm/dyt.py", "* self.weight + self.bias", "* (self.weight + self.bias)"),
     PartBug("nn/norm/derf.py", "self.alpha * x + self.shift", "self.alpha * (x + self.shift)"),
     # activation
@@ -54,6 +55,7 @@ PART_BUGS = [
     PartBug("nn/activation/geglu_tanh.py", "F.gelu(gate", "F.gelu(up"),
     # feed-forward
     PartBug("nn/ffn/dense.py", "(n_inputs + 1)", "n_inputs"),
+    PartBug("nn/ffn/scaled.py", "(s * y)", "y"),
     PartBug("nn/ffn/moe.py", "weights = scores.gather", "weights = choice.gather"),
     PartBug("nn/ffn/moe.py", "y = y + self.shared(x)", "y = self.shared(x)"),
     PartBug("nn/ffn/moe.py", "added + self.z_loss", "added + 0 * self.z_loss"),
@@ -134,9 +136,12 @@ PART_BUGS = [
     PartBug("nn/residual/mix_ln.py", "< n_post", "<= n_post"),
     PartBug("nn/residual/hyper_connections.py", "info.layer % self.n", "0"),
     PartBug("nn/residual/reordered.py", "self.norm(f(x))", "f(self.norm(x))"),
+    PartBug("nn/residual/ngpt.py", "self.rates().abs()", "self.rates()"),
+    PartBug("nn/residual/depth_attention.py", "square().mean(dim=-1)", "square().sum(dim=-1)"),
     # block, layer_sharing
     PartBug("nn/block/parallel.py", "+ self.ffn(h)", "+ self.ffn(x)"),
     PartBug("nn/block/macaron.py", "0.5 * self.first_ffn(h)", "self.first_ffn(h)"),
+    PartBug("nn/block/canon.py", "return x + row.restore", "return row.restore"),
     PartBug("nn/layer_sharing/cycle.py", "layer % self.n_blocks", "layer // self.n_blocks"),
     PartBug(
         "nn/layer_sharing/sequence.py", "layer * self.n_blocks // n_layers", "layer % self.n_blocks"
@@ -151,6 +156,9 @@ PART_BUGS = [
     PartBug("nn/init/depth_scaled.py", "info.n_residuals**0.5", "info.n_residuals"),
     PartBug("nn/init/kaiming.py", "weight.shape[1] ** 0.5", "weight.shape[0] ** 0.5"),
     PartBug("nn/init/mup.py", "return self.base_width / (", "return 1.0 + 0 * ("),
+    PartBug("nn/init/unit_norm.py", "_draw(weight, 0, generator)", "_draw(weight, 1, generator)"),
+    PartBug("nn/init/unit_norm.py", "0 if isinstance(module", "1 if isinstance(module"),
+    PartBug("distributed/unit_norm.py", "> rounding, length", "> -1, length"),
     PartBug("nn/init/deepnet.py", "** (-1 / 4)", "** (-1 / 2)"),
     PartBug("nn/init/tfixup.py", "0.67 * n**-0.25", "0.67 * n**-0.5"),
     PartBug("nn/init/small_init.py", "(2 / (5 * weight.shape[0]))", "(2 / weight.shape[0])"),

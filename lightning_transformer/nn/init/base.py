@@ -37,7 +37,8 @@ class StackInfo:
 class InitsWeights(Protocol):
     """A module that draws its own weights, where they are neither linear layers nor embeddings.
 
-    The generator is seeded by (seed, qualified name of the module).
+    The generator is seeded by (seed, qualified name of the module). One with `per_channel = True`
+    multiplies each channel by itself: its weights do not sum over more inputs in a wider model.
     """
 
     def init_weights(self, scheme: "Init", info: StackInfo, generator: Generator) -> None: ...
@@ -46,8 +47,8 @@ class InitsWeights(Protocol):
 class Init:
     """Contract of an initialisation scheme: fill one weight by the role of its layer.
 
-    A parametrisation may also set how modules compute (`configure_model`) and scale the learning
-    rates of weights (`lr_scale`).
+    A parametrisation may also set how modules compute (`configure_model`), scale the learning
+    rates of weights (`lr_scale`) and keep weights at a length (`unit_weights`).
     """
 
     def linear(self, weight: Tensor, info: StackInfo, generator: Generator) -> None:
@@ -81,10 +82,16 @@ class Init:
         """The factor of the learning rate of this module's weight; embeddings have 1."""
         return 1.0
 
+    def unit_weights(self, model: nn.Module) -> list[tuple[Tensor, int]]:
+        """Weights whose vectors along a dimension keep length 1 after each optimizer step."""
+        return []
+
     def lr_scales(self, model: nn.Module) -> dict[int, float]:
         """The factors that are not 1, by the id of the weight."""
         found: dict[int, float] = {}
         for _, module, info in _modules(model):
+            if getattr(module, "per_channel", False):
+                continue
             if isinstance(module, InitsWeights):
                 weights: list[Tensor] = [p for p in module.parameters(recurse=False) if p.ndim >= 2]
             elif isinstance(module, nn.Linear | nn.Embedding):

@@ -7,6 +7,9 @@ from torch import Generator, Tensor, nn
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.init.base import InitsWeights, NormalTables, StackInfo
 from lightning_transformer.nn.linear import Head
+from lightning_transformer.nn.norm.scaled_l2norm import ScaledL2Norm
+from lightning_transformer.nn.residual.depth_attention import DepthRead
+from lightning_transformer.nn.scaled_vector import ScaledVector
 from lightning_transformer.nn.stack import Stack
 
 
@@ -54,7 +57,7 @@ class Mup(NormalTables):
 
     def configure_model(self, model: nn.Module) -> None:
         widths = [stack.d_model for stack in model.modules() if isinstance(stack, Stack)]
-        for module in model.modules():
+        for name, module in model.named_modules():
             if isinstance(module, Head):
                 width = widths[0] if widths else module.in_features
                 module.multiplier = self.base_width / width
@@ -62,6 +65,11 @@ class Mup(NormalTables):
                 raise ValueError(
                     "embedding=scaled grows with sqrt(d_model), which init=mup must not have; "
                     "use embedding=plain"
+                )
+            elif isinstance(module, ScaledVector | ScaledL2Norm | DepthRead):
+                raise ValueError(
+                    f"init=mup has no rule for {name}, which learns faster in a wider model; "
+                    "use init=depth_scaled"
                 )
             elif hasattr(module, "has_scores"):
                 self._adapt_scores(module)

@@ -22,6 +22,7 @@ class ShortConvolution(nn.Module):
     """
 
     param_roles: ClassVar[Mapping[str, Role]] = {"weight": Role.WEIGHT}
+    per_channel = True
 
     def __init__(self, channels: int, *, size: int, bias: bool) -> None:
         super().__init__()

@@ -10,11 +10,13 @@ class Residual(nn.Module):
     """Contract: how a layer's output f(x) joins the residual stream.
 
     `split_stream` turns embeddings (B, T, D) into the stream, (B, T, D) or (B, T, n, D);
-    `merge_stream` turns it back after the last layer. needs_final_norm: its output is not
-    normalised. Each has one norm at least, and dropout, [0, 1), of what the layer adds.
+    `new_final_read` and `merge_stream` turn it back after the last layer. needs_final_norm: its
+    output is not normalised. grows: each step makes n larger, so that no row can leave out a layer.
+    Each has one norm at least, and dropout, [0, 1), of what the layer adds.
     """
 
     needs_final_norm: bool
+    grows: bool = False
 
     def __init__(self, dim: int, *, norm: NormFactory, dropout: float = 0.0) -> None:
         super().__init__()
@@ -23,6 +25,13 @@ class Residual(nn.Module):
 
     def split_stream(self, x: Tensor) -> Tensor:
         return x
+
+    def new_final_read(self, n_residuals: int) -> nn.Module:
+        """What the stream passes before `merge_stream`: a module of the stack, with its weights.
+
+        n_residuals: additions to the stream before it.
+        """
+        return nn.Identity()
 
     def merge_stream(self, x: Tensor, final_norm: nn.Module) -> Tensor:
         y = final_norm(x)

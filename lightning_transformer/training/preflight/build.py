@@ -45,7 +45,7 @@ def check_build(cfg: DictConfig, data: DataModule, choices: dict[str, str]) -> N
     with refusing(cfg, "schedule"):
         model.schedule.validate(int(cfg.trainer.max_steps))
     with refusing(cfg, "optimizer"):
-        check_pair(model.make_optimizer(model), model.schedule)
+        check_pair(model.new_optimizer(), model.schedule)
 
 
 def check_pairing(model: Transformer, data: DataModule, choices: dict[str, str]) -> None:

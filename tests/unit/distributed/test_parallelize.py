@@ -56,6 +56,15 @@ def test_a_norm_over_all_heads_is_refused() -> None:
     check_parallel(model, 1)
 
 
+def test_a_norm_with_a_module_in_it_is_refused() -> None:
+    """torch would fail on the name of its parameter."""
+    model = tiny()
+    model.decoder.blocks[1].attention.k_norm = nn.Sequential(nn.RMSNorm(8))
+    with pytest.raises(ValueError, match=r"cannot replicate 0\.weight of qk_norm=Sequential, "):
+        check_parallel(model, 2)
+    check_parallel(model, 1)
+
+
 def test_parameters_without_dimension_are_refused() -> None:
     model = tiny()
     model.gain = nn.Parameter(torch.tensor(1.0))

@@ -1,4 +1,4 @@
-"""The output layer and its soft-cap; see also tests/unit/tasks/test_softcap.py."""
+"""The output layer, its soft-cap and its scale; see also tests/unit/tasks/test_softcap.py."""
 
 import math
 
@@ -51,3 +51,22 @@ def test_bfloat16_scores_are_capped_in_float32() -> None:
 def test_refuses(cap: float) -> None:
     with pytest.raises(ValueError, match=r"^softcap=.* must be a positive number, for example 30"):
         Head(8, 5, softcap=cap)
+
+
+@pytest.mark.parametrize("cap", [None, 2.0])
+def test_scores_are_scaled_by_a_learned_factor_each(cap: float | None) -> None:
+    head = Head(16, 5, bias=False, score_scale=0.5, softcap=cap).double()
+    factors, x = noise(5, seed=1), noise(3, 16, seed=9)
+    with torch.no_grad():
+        assert head.score_scale is not None
+        torch.testing.assert_close(head.score_scale(), torch.full((5,), 0.125).double())
+        head.score_scale.weight.copy_(factors / 0.5)  # start / scale = 0.5
+        head.weight.copy_(noise(5, 16))
+        wanted = factors * (x @ head.weight.T)
+    wanted = wanted if cap is None else cap * torch.tanh(wanted / cap)
+    torch.testing.assert_close(head(x), wanted, rtol=0, atol=1e-12)
+
+
+def test_refuses_a_scale_of_zero() -> None:
+    with pytest.raises(ValueError, match=r"^score_scale=0.0 must be a positive number"):
+        Head(8, 5, score_scale=0.0)
