@@ -33,6 +33,7 @@ from lightning_transformer.config.compose import (
     swept_keys,
 )
 from lightning_transformer.config.help import help_page
+from lightning_transformer.config.overrides import in_one_run
 from lightning_transformer.config.validate import plain
 from lightning_transformer.distributed.rank_zero import is_first
 from lightning_transformer.errors import ConfigError, Stopped, TrainingError
@@ -80,7 +81,8 @@ def main() -> None:
         except ConfigError as error:
             _refuse(error)
         if n_jobs > 1 and not flags.multirun:
-            _refuse(ConfigError("several values for one key make a sweep: add -m"))
+            hint = in_one_run(overrides)
+            _refuse(ConfigError(f"several values for one key make a sweep: add -m{hint}"))
         swept = swept_keys(parse(overrides))
         sys.argv[1:] = [*flags.rest, *overrides]
     name_folders(swept)

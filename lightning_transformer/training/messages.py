@@ -63,6 +63,8 @@ def log_summary(result: RunResult, say: Say) -> str:
     split = splits[0] if splits else "train"
     values = [f"{n} {v:.4g}" for n, v in result.metrics.items() if v is not None and split in n]
     steps = "the start" if result.steps is None else f"step {result.steps:,}"
+    if result.stopped_early is not None:
+        say(f"[bold]stopped early[/]: {escape(result.stopped_early)}")
     say(f"[bold]{result.status}[/] at {steps}  " + "  ".join(values))
     return split
 
@@ -70,7 +72,8 @@ def log_summary(result: RunResult, say: Say) -> str:
 def next_commands(result: RunResult, folder: Path, say: Say) -> None:
     """Say how to look at the run, to use its model and to go on with it."""
     name = escape(shlex.quote(os.path.relpath(folder)))
-    more = "" if result.status == "stopped" else f" trainer.max_steps={2 * (result.steps or 1)}"
+    has_steps_left = result.status == "stopped" or result.stopped_early is not None
+    more = "" if has_steps_left else f" trainer.max_steps={2 * (result.steps or 1)}"
     if any(folder.glob("**/events.out.tfevents.*")):  # not with logger=none
         say(f"view      tensorboard --logdir {escape(shlex.quote(_logdir(folder)))}")
     say(f"use       {PROGRAM}.generate {name}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
@@ -13,6 +14,7 @@ from lightning_transformer.build import build, build_model, refusing
 from lightning_transformer.checkpoint import store
 from lightning_transformer.checkpoint.run_files import RunFiles
 from lightning_transformer.config.compose import differing_overrides
+from lightning_transformer.config.overrides import SEVERAL
 from lightning_transformer.config.validate import plain
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.loading.train_loader import check_batch_size
@@ -21,6 +23,7 @@ from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.models.size import measure
 from lightning_transformer.models.summary import summary
+from lightning_transformer.runs.metric_direction import mode_of
 from lightning_transformer.runs.result import RunResult
 from lightning_transformer.runs.secrets import redacted_overrides
 from lightning_transformer.training import environment
@@ -29,14 +32,18 @@ from lightning_transformer.training.callbacks.graceful_stop import GracefulStop
 from lightning_transformer.training.callbacks.metric_logger import MetricLogger
 from lightning_transformer.training.callbacks.progress import Display
 from lightning_transformer.training.callbacks.resume_lr import ResumeLR
+from lightning_transformer.training.callbacks.resume_options import ResumeOptions
 from lightning_transformer.training.callbacks.schedule_free import AveragedWeights
 from lightning_transformer.training.guard.base import Guard
 from lightning_transformer.training.loggers.csv import History
+from lightning_transformer.training.loggers.lifecycle import make_loggers
 from lightning_transformer.training.messages import notices
 from lightning_transformer.training.preflight.build import check_build
 from lightning_transformer.training.preflight.memory import check_activations
 from lightning_transformer.training.resume import check_same_data
 from lightning_transformer.training.trainer import TrainerOptions
+
+LISTS = tuple(f"{group}=[" for group in SEVERAL)
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ class RunRequest:
         """From what was typed and what Hydra chose; secrets among the overrides are hidden."""
         shown = redacted_overrides(overrides)
         groups = {k: str(v) for k, v in choices.items() if "/" not in k and v}
+        # Hydra does not list a group of which several options were chosen.
+        groups |= dict(o.split("=", 1) for o in shown if o.startswith(LISTS))
         return cls(
             folder=folder,
             choices=groups,
@@ -96,6 +105,7 @@ class RunCallbacks:
             self.metric_logger,
             *chosen,
             ResumeLR(),
+            ResumeOptions(chosen),
             AveragedWeights(),
             self.stop,
             self.checkpointing,
@@ -115,6 +125,7 @@ class Session:
     files: RunFiles
     callbacks: RunCallbacks
     history: History
+    loggers: list[Logger]  # of the configuration
     start: store.Checkpoint | None  # to continue from
 
 
@@ -158,6 +169,7 @@ def prepare(cfg: DictConfig, request: RunRequest, result: RunResult, display: Di
         files=files,
         callbacks=callbacks,
         history=history,
+        loggers=[other for other in trainer.loggers if other is not history],
         start=start,
     )
 
@@ -165,8 +177,13 @@ def prepare(cfg: DictConfig, request: RunRequest, result: RunResult, display: Di
 def _callbacks(
     cfg: DictConfig, files: RunFiles, result: RunResult, display: Display
 ) -> RunCallbacks:
+    options = cfg.trainer
+    mode = mode_of(options.monitor, options.monitor_mode, "trainer.monitor_mode")
+    monitor = asdict(store.Monitor(options.monitor, mode))
+
     def facts() -> dict[str, Any]:
         return {
+            store.MONITOR: monitor,
             "config_sha256": result.config_sha256,
             "data_sha256": result.data["sha256"],
             "versions": result.versions,
@@ -175,8 +192,8 @@ def _callbacks(
 
     checkpointing = Checkpointing(
         files.checkpoints,
-        val_every=cfg.trainer.val_every,
-        save_every=cfg.trainer.save_every,
+        val_every=options.val_every,
+        save_every=options.save_every,
         facts=facts,
     )
     return RunCallbacks(
@@ -190,8 +207,8 @@ def _callbacks(
 def _trainer(
     cfg: DictConfig, request: RunRequest, history: History, callbacks: RunCallbacks
 ) -> L.Trainer:
-    loggers: list[Logger] = [history, *build(cfg, "logger")(request.folder)]
-    in_order = callbacks.in_order(list(build(cfg, "callbacks").values()))
+    loggers: list[Logger] = [history, *make_loggers(cfg, request.folder)]
+    in_order = callbacks.in_order(_chosen_callbacks(cfg))
     options = build(cfg, "trainer")
     assert isinstance(options, TrainerOptions)
     with refusing(cfg, "trainer"):
@@ -202,6 +219,18 @@ def _trainer(
             "the whole sweep again; start each job by itself, without -m"
         )
     return trainer
+
+
+def _chosen_callbacks(cfg: DictConfig) -> list[L.Callback]:
+    """Those of the configuration; one that averages weights is last, so that all others see it."""
+    found = build(cfg, "callbacks")
+    for name, callback in found.items():
+        if not isinstance(callback, L.Callback):
+            raise ConfigError(
+                f"callbacks.{name}._target_={cfg.callbacks[name]._target_} is no callback of "
+                "Lightning, such as lightning.pytorch.callbacks.LearningRateMonitor"
+            )
+    return sorted(found.values(), key=lambda callback: isinstance(callback, WeightAveraging))
 
 
 def _read_data(cfg: DictConfig, data: DataModule, trainer: L.Trainer) -> None:
@@ -241,6 +270,7 @@ def _model(
     size = measure(model, cfg.data.seq_len)
     result.n_params, result.n_params_non_embedding = size.n_params, size.n_params_non_embedding
     result.flops_per_token = size.flops_per_token
+    result.n_params_frozen = size.n_frozen
     if not request.in_sweep:
         display.show(summary(model, size, (data.batch_size, data.seq_len)))
     return model
