@@ -28,6 +28,7 @@ from lightning_transformer.training.callbacks.progress import Display
 from lightning_transformer.training.callbacks.resume_lr import ResumeLR
 from lightning_transformer.training.lightning_warnings import quiet_lightning
 from lightning_transformer.training.loggers.csv import History
+from lightning_transformer.training.loggers.lifecycle import make_loggers
 
 TINY = (
     "model.n_layers=1",
@@ -157,7 +158,7 @@ def run_ours(steps: int) -> float:
             checkpointing,
         ]
         callbacks = [clock, *own]
-        loggers = [History(folder), *build(cfg, "logger")(folder)]
+        loggers = [History(folder), *make_loggers(cfg, folder)]
         options = build(cfg, "trainer")
         trainer = options.to_lightning(folder=folder, logger=loggers, callbacks=callbacks)
         trainer.fit(model, datamodule=data)

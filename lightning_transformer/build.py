@@ -88,14 +88,17 @@ def build_model(
     given = {"vocabulary": vocabulary, "labels": labels, "seed": seed, "dropout_seed": dropout_seed}
     model = build(cfg, "model", **given)
     assert isinstance(model, Transformer)
+    if "freeze" in cfg:  # a stored model alone is not trained
+        build(cfg, "freeze", model=model)
     return model
 
 
 def load_run(folder: Path, checkpoint: str = "best", trust: Sequence[str] = ()) -> Transformer:
     """Rebuild a trained model from its run folder alone; the folder is data and runs nothing.
 
-    checkpoint: best (lowest validation loss) or last. trust: packages, besides this one and
-    installed plug-ins, whose components the folder's configuration may name.
+    checkpoint: best (by trainer.monitor of the run, usually the validation loss) or last. trust:
+    packages, besides this one and installed plug-ins, whose components the folder's configuration
+    may name.
     Raises ValueError in one line.
     """
     check_version(folder)

@@ -141,8 +141,9 @@ def load_run(
 ) -> TrainedModel:
     """The trained model of a run folder, on the CPU; nothing in the folder is executed.
 
-    checkpoint: best (lowest validation loss) or last. trust: packages, besides this one and
-    installed plug-ins, whose components the folder's configuration may name.
+    checkpoint: best (by trainer.monitor of the run, usually the validation loss) or last. trust:
+    packages, besides this one and installed plug-ins, whose components the folder's configuration
+    may name.
     Raises ValueError, in one line, for a folder without such a model.
     """
     module = build.load_run(Path(folder), checkpoint, trust)

@@ -15,7 +15,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from lightning_transformer.runs.atomic import sync_folder, write_atomically
 SCHEMA = 1
 FOLDER, MANIFEST, STATE = "checkpoints", "manifest.json", "state.ckpt"
 QUARANTINE, TEMP_PREFIX = "aside-", "."  # what the names of folders that do not count begin with
+MONITOR = "monitor"  # the name of `Monitor` among the facts of a checkpoint
 KEEP = 2  # valid checkpoints that stay besides the best one, so that one may turn out damaged
 _NAME = re.compile(r"step-(\d+)\Z")
 
@@ -53,6 +54,28 @@ class Checkpoint:
     def size(self) -> int:
         """Bytes of all files."""
         return sum(int(entry["bytes"]) for entry in self.files.values())
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """The validation metric by which the best checkpoint is chosen, and which values are better."""
+
+    metric: str = "val/loss"
+    mode: str = "min"  # or max
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> "Monitor":
+        """The one that its run had; the loss where nothing is recorded."""
+        noted = checkpoint.facts.get(MONITOR)
+        if not isinstance(noted, dict):
+            return cls()
+        return cls(**{key: str(noted[key]) for key in ("metric", "mode") if key in noted})
+
+    def rank(self, checkpoint: Checkpoint) -> tuple[float, int]:
+        """What is least for the best: NaN comes last, and of equals the first step counts."""
+        value = checkpoint.metrics[self.metric]
+        signed = value if self.mode == "min" else -value
+        return (math.inf if math.isnan(value) else signed, checkpoint.step)
 
 
 # -- writing ---------------------------------------------------------------------------------------
@@ -101,6 +124,13 @@ def commit(
     return found
 
 
+def add_facts(found: Checkpoint, facts: Mapping[str, Any]) -> Checkpoint:
+    """Note what a resumed run records differently."""
+    later = replace(found, facts={**found.facts, **facts})
+    _write_manifest(found.path, later)
+    return later
+
+
 def add_metrics(found: Checkpoint, metrics: dict[str, float]) -> Checkpoint:
     """Note the validation of a checkpoint that was written before it."""
     later = replace(found, metrics=metrics)
@@ -111,7 +141,7 @@ def add_metrics(found: Checkpoint, metrics: dict[str, float]) -> Checkpoint:
 def prune(folder: Path, keep: int = KEEP) -> None:
     """Remove all but the newest few and the best one."""
     found = listed(folder)
-    best = min((c for c in found if "val/loss" in c.metrics), key=_loss, default=None)
+    best = _best(found)
     for old in found[keep:]:
         if best is None or old.step != best.step:
             # A name that does not count comes first: half a checkpoint must not be found.
@@ -197,10 +227,9 @@ def newest(folder: Path, say: Say) -> Checkpoint | None:
 
 
 def best(folder: Path) -> Checkpoint | None:
-    """The checkpoint of the lowest validation loss; ValueError if it is damaged."""
-    found = [_read_manifest(path) for path in _steps(folder).values()]
-    candidates = [c for c in found if "val/loss" in c.metrics]
-    return verify(min(candidates, key=_loss).path) if candidates else None
+    """The checkpoint that is best by its run's `Monitor`; ValueError if it is damaged."""
+    found = _best([_read_manifest(path) for path in _steps(folder).values()])
+    return None if found is None else verify(found.path)
 
 
 def last(folder: Path) -> Checkpoint | None:
@@ -221,9 +250,11 @@ def _name(step: int) -> str:
     return f"step-{step}"
 
 
-def _loss(checkpoint: Checkpoint) -> tuple[float, int]:
-    loss = checkpoint.metrics["val/loss"]
-    return (math.inf if math.isnan(loss) else loss, checkpoint.step)
+def _best(found: Sequence[Checkpoint]) -> Checkpoint | None:
+    """The best of checkpoints, the newest first; the newest one says by what."""
+    monitor = Monitor.of(found[0]) if found else Monitor()
+    validated = [c for c in found if monitor.metric in c.metrics]
+    return min(validated, key=monitor.rank, default=None)
 
 
 def _seal(content: dict[str, Any]) -> str:

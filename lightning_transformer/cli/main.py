@@ -25,6 +25,7 @@ from lightning_transformer.config.compose import (
     shared_by_jobs,
 )
 from lightning_transformer.config.help import help_page
+from lightning_transformer.config.overrides import in_one_run
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.paths import CONF
 from lightning_transformer.runs.naming import check_place
@@ -63,7 +64,8 @@ def main() -> None:
         except ConfigError as error:
             refuse(error)
         if n_jobs > 1 and not flags.multirun:
-            refuse(ConfigError("several values for one key make a sweep: add -m"))
+            hint = in_one_run(overrides)
+            refuse(ConfigError(f"several values for one key make a sweep: add -m{hint}"))
         shared = [shared_by_jobs(parse(overrides))] if flags.multirun else []
         sys.argv[1:] = [*flags.rest, *shared, *overrides]
     with watched_launchers():

@@ -73,7 +73,8 @@ def sweep_table(jobs: list[tuple[str, RunResult]]) -> Table:
         colour = {"finished": "green", "failed": "red"}.get(result.status, "yellow")
         values = [_number(result.metrics.get(metric), ".4f") for metric in SHOWN]
         values += [_number(result.tokens_per_second, ",.0f"), _number(result.seconds, ",.1f")]
-        table.add_row(name, f"[{colour}]{result.status}[/]", *values)
+        status = "stopped early" if result.stopped_early else result.status
+        table.add_row(name, f"[{colour}]{status}[/]", *values)
     return table
 
 

@@ -24,7 +24,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from lightning_transformer.config.overrides import parse, values
+from lightning_transformer.config.overrides import SEVERAL, listed, parse, values
 from lightning_transformer.config.validate import NOT_IDENTITY, check, nearest, plain
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.paths import CONF
@@ -228,9 +228,11 @@ def _check_choices(
             option = text.split("=", 1)[1].strip("'\"")
             if option == "null" and group in OPTIONAL_GROUPS:
                 raise ConfigError(f"{group}=null: without {group} there is none, so leave it out")
-            if option.removesuffix(".yaml") not in options[group]:
+            for name in listed(group, option):
+                if name.removesuffix(".yaml") in options[group]:
+                    continue
                 raise ConfigError(
-                    f"unknown option {group}={option}{nearest(option, options[group])} "
+                    f"unknown option {group}={name}{nearest(name, options[group])} "
                     f"(choose from {', '.join(options[group])})"
                 )
 
@@ -244,9 +246,9 @@ def _check_keys(
         key = override.key_or_group
         if key in options or is_hydra(key) or "@" in key or key in known:
             continue
-        open_ended = key.startswith("callbacks.")
+        open_ended = key.startswith(tuple(f"{name}." for name in SEVERAL))
         if override.is_add() and (open_ended or ("." in key and key.split(".")[0] in cfg)):
-            continue  # a new callback, or an argument that the check of signatures judges
+            continue  # a new entry, or an argument that the check of signatures judges
         raise ConfigError(f"unknown key {key}{_suggestion(key, known, options)}")
 
 

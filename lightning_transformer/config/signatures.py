@@ -1,6 +1,7 @@
 """What a `_target_` takes, read from its source text: checking a configuration imports nothing."""
 
 import ast
+import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -43,6 +44,27 @@ def signature(target: str) -> Signature:
     if isinstance(found, ast.ClassDef):
         return _class_signature(found, home)
     return _function_signature(name, found.args, skip_first=False)
+
+
+@cache
+def missing_packages(target: str) -> list[str]:
+    """Packages that the module of a target imports at its top and that are not installed."""
+    names: list[str] = []
+    for node in _tree(target.rpartition(".")[0]).body:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.append(node.module)
+    tops = dict.fromkeys(name.split(".")[0] for name in names)
+    return [top for top in tops if not _is_installed(top)]
+
+
+@cache
+def _is_installed(package: str) -> bool:
+    try:
+        return package in sys.builtin_module_names or find_spec(package) is not None
+    except (ImportError, ValueError):  # imported already, by other means
+        return package in sys.modules
 
 
 def docstring(target: str) -> str:

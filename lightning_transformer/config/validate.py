@@ -11,7 +11,8 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lightning_transformer.config.signatures import UnknownTarget, signature
+from lightning_transformer.config.overrides import SEVERAL
+from lightning_transformer.config.signatures import UnknownTarget, missing_packages, signature
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.runs.secrets import is_secret, redacted
 
@@ -62,13 +63,12 @@ def check(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
 
     chosen: groups that the user picked an option of (group -> option); each must be used.
     """
+    for group in SEVERAL:
+        check_entries(cfg.get(group, {}), group)
     for key in cfg:
         if key not in UNCHECKED and not OmegaConf.is_missing(cfg, key):
             check_node(cfg[key], str(key))
     check_used(cfg, chosen)
-    for name, node in cfg.get("callbacks", {}).items():
-        if not isinstance(node, DictConfig) or "_target_" not in node:
-            raise ConfigError(f"callbacks.{name} names no class: add callbacks.{name}._target_=...")
     if "sweep" in cfg and not NAME.fullmatch(str(cfg.sweep)):
         raise ConfigError(
             f"sweep={cfg.sweep} must be a plain folder name of letters, digits and . _ - + = , "
@@ -79,6 +79,18 @@ def check(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
             raise ConfigError(
                 f"{key}={cfg[key]!r} must be a whole number from 0 to 2**63, such as 1"
             )
+
+
+def check_entries(node: Any, group: str) -> None:
+    """Hold a group of which a run may have several options: each is an entry with a class."""
+    if "_target_" in node:
+        raise ConfigError(
+            f"{group}._target_={node._target_} needs a name of its own, because a run may have "
+            f"several: {group}.mine._target_={node._target_}, in a file `mine:` above it"
+        )
+    for name, entry in node.items():
+        if not isinstance(entry, DictConfig) or "_target_" not in entry:
+            raise ConfigError(f"{group}.{name} names no class: add {group}.{name}._target_=...")
 
 
 def check_node(node: Any, key: str) -> None:
@@ -116,6 +128,8 @@ def check_arguments(node: DictConfig, key: str) -> None:
         takes = signature(str(node._target_))
     except UnknownTarget as error:
         raise ConfigError(f"{key}._target_={node._target_}: {error}") from None
+    for package in missing_packages(str(node._target_)):
+        raise ConfigError(f"{key} needs the package {package}: pip install {package}")
     options = [name for name in map(str, node) if not name.startswith("_")]
     for name in options:
         if name not in takes.parameters:
@@ -156,7 +170,7 @@ def check_used(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
             )
 
 
-ROOTS = ("model", "data", "trainer", "guard", "callbacks", "logger", "match")
+ROOTS = ("model", "freeze", "data", "trainer", "guard", "callbacks", "logger", "match")
 REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*)[.}]")
 
 

@@ -50,11 +50,27 @@ def clip_with_norm(parameters: Sequence[Tensor], max_norm: float, norm: Tensor) 
         nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
         return
     scale = (max_norm / (norm + _EPS)).clamp(max=1.0)
+    for group in _local_groups(grads):
+        torch._foreach_mul_(group, scale)
+
+
+@torch.no_grad()
+def clip_values(parameters: Sequence[Tensor], limit: float) -> None:
+    """Bring each number of all gradients into [-limit, limit].
+
+    As torch.nn.utils.clip_grad_value_, which does not take plain gradients beside DTensors.
+    """
+    for group in _local_groups([p.grad for p in parameters if p.grad is not None]):
+        torch._foreach_clamp_min_(group, -limit)
+        torch._foreach_clamp_max_(group, limit)
+
+
+def _local_groups(grads: Sequence[Tensor]) -> list[list[Tensor]]:
+    """The parts that are here, those of one device and type together."""
     groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
     for grad in map(local, grads):
         groups.setdefault((grad.device, grad.dtype), []).append(grad)
-    for group in groups.values():
-        torch._foreach_mul_(group, scale)
+    return list(groups.values())
 
 
 def _alike(grads: Sequence[Tensor]) -> list[list[Tensor]]:

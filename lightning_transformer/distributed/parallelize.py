@@ -91,12 +91,15 @@ def parallelise(model: nn.Module, mesh: DeviceMesh) -> None:
     tensor, data = mesh["tensor_parallel"], mesh["data_parallel"]
     if tensor.size() > 1:
         check_parallel(model, tensor.size())
+        trained = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
         for _, layer in _layers(model):
             parallelize_module(layer, tensor, _plan(layer))
             if isinstance(layer, MultiHeadAttention):
                 layer.register_forward_pre_hook(partial(_own_heads, tensor))
                 layer.register_forward_pre_hook(partial(_own_numbers, tensor))
                 layer.register_forward_hook(_common_numbers)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(trained[name])  # torch trains every norm that it replaces
     if data.size() > 1 or tensor.size() == 1:
         for stack in _stacks(model):
             for block in stack.blocks:

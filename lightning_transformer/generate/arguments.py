@@ -92,7 +92,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--prompt", metavar="TEXT", action="append", help="a text; may be given several times")
     add("--file", metavar="FILE", help="a file of texts, one per line; - is standard input")
     add = parser.add_argument
-    text = "best validation loss (default) or last"
+    text = "best (default) by trainer.monitor, usually the validation loss, or last"
     add("--checkpoint", choices=NAMES, default="best", help=text)
     text = "a package whose components the run may name, besides this one and plug-ins"
     add("--trust", metavar="PACKAGE", action="append", default=[], help=text)

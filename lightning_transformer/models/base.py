@@ -204,11 +204,15 @@ class Transformer(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Ask the guard about this step, then clip by the global norm of before."""
+        """Ask the guard about this step, then clip by value, or by the global norm of before."""
         self.grad_norm = self._clipping.norm(self)
         if self._guard is not None:
             self._guard(optimizer)
-        if gradient_clip_val is not None:
+        if gradient_clip_val is None:
+            return
+        if gradient_clip_algorithm == "value":
+            self._clipping.clip_values(gradient_clip_val)
+        else:
             self._clipping.clip(gradient_clip_val, self.grad_norm)
 
     def set_guard(self, guard: Callable[[Any], None] | None) -> None:

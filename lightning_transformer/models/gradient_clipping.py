@@ -1,15 +1,20 @@
-"""Clipping by the global norm, which is kept for the log and the guard."""
+"""Clipping by the global norm, which is kept for the log and the guard, or by value."""
 
 from typing import Any
 
 import lightning as L
 from torch import Tensor, nn
 
-from lightning_transformer.distributed.grad_norm import add_up_parts, clip_with_norm, global_norm
+from lightning_transformer.distributed.grad_norm import (
+    add_up_parts,
+    clip_values,
+    clip_with_norm,
+    global_norm,
+)
 
 
 class GradientClipping:
-    """The norm of a model's whole gradient, over all ranks, and clipping by it.
+    """The norm of a model's whole gradient, over all ranks, and clipping.
 
     By hand, because Lightning refuses to clip for a fused optimizer in mixed precision.
     """
@@ -28,6 +33,10 @@ class GradientClipping:
     def clip(self, limit: float, norm: Tensor) -> None:
         """Scale the gradient whose norm this is so that it has at most the norm `limit`."""
         clip_with_norm(self._parameters, limit, norm)
+
+    def clip_values(self, limit: float) -> None:
+        """Bring each number of the gradient into [-limit, limit]."""
+        clip_values(self._parameters, limit)
 
 
 def unscale(scaler: Any, optimizer: Any) -> None:

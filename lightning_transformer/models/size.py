@@ -26,11 +26,15 @@ class CountsFlops(Protocol):
 
 @dataclass(frozen=True)
 class Size:
-    """n_params counts tied weights once; flops_per_token are those of a training step."""
+    """n_params counts tied weights once; flops_per_token are those of a training step.
+
+    n_frozen: parameters of these that are not trained.
+    """
 
     n_params: int
     n_params_non_embedding: int
     flops_per_token: float
+    n_frozen: int = 0
 
 
 def measure(model: Transformer, seq_len: int) -> Size:
@@ -53,6 +57,7 @@ def measure(model: Transformer, seq_len: int) -> Size:
         n_params,
         n_params - sum(table.numel() for table in tables.values()),
         3 * per_row / n_tokens,
+        sum(p.numel() for p in model.parameters() if not p.requires_grad),
     )
 
 

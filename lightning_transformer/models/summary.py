@@ -40,6 +40,9 @@ def summary(model: Transformer, size: Size, batch: tuple[int, int]) -> Table:
         f"{size.flops_per_token / 1e6:,.1f} MFLOP per token trained",
         f"[bold]{size.n_params:,}[/]",
     )
+    if size.n_frozen:
+        table.add_row("trained", "", f"{size.n_params - size.n_frozen:,}")
+        table.add_row("frozen", "", f"{size.n_frozen:,}")
     return table
 
 

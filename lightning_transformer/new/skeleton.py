@@ -26,6 +26,7 @@ START = {
     "embedding": "scaled",
     "experiment": "order",
     "ffn": "dense",
+    "freeze": "by_name",
     "guard": "stop",
     "init": "normal",
     "kernel": "eager",

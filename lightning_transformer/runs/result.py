@@ -22,6 +22,7 @@ HISTORY_FILE = "metrics.csv"
 TRACEBACK_FILE = "traceback.txt"  # of a run that failed
 # The error of a run whose learning rate was too high: repeating it would end the same.
 DIVERGED = re.compile(r"NonFinite: |TrainingError: .*\bspikes?\b")
+COPIES = ("mlruns", "mlartifacts")  # folders in which MLflow keeps copies of results
 STATUSES = ("running", "finished", "failed", "stopped")
 
 
@@ -38,8 +39,9 @@ class RunResult:
         seed: the seed of initial weights, data order and dropout.
         metrics: final value per metric name; None where it was not finite.
         history: path of the CSV of logged metrics, relative to the run folder.
-        n_params: trainable parameters, tied ones counted once.
+        n_params: parameters, tied ones counted once.
         n_params_non_embedding: the same without embeddings.
+        n_params_frozen: those of them that are not trained, see the group freeze.
         flops_per_token: of one training step (forward and backward).
         tokens_seen: tokens read in training, sources included and padding not, over all ranks.
         steps: optimizer steps done.
@@ -48,6 +50,8 @@ class RunResult:
         peak_memory_bytes: highest memory of one rank.
         device: name of the device.
         precision: of the trainer, such as ``32-true`` or ``bf16-mixed``.
+        stopped_early: why training ended before its last step, for a run that did; see
+            callbacks=early_stopping and trainer.max_minutes.
         guard: number of steps ``skipped`` and of times ``rewound`` for spikes or non-finite values.
         data: name, sha256, bytes and n_tokens of the data.
         samples_sha256: of the training examples seen and their order; equal in two runs only if
@@ -67,6 +71,7 @@ class RunResult:
     history: str | None = None
     n_params: int | None = None
     n_params_non_embedding: int | None = None
+    n_params_frozen: int | None = None
     flops_per_token: float | None = None
     tokens_seen: int | None = None
     steps: int | None = None
@@ -75,6 +80,7 @@ class RunResult:
     peak_memory_bytes: int | None = None
     device: str | None = None
     precision: str | None = None
+    stopped_early: str | None = None
     guard: dict[str, int] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     samples_sha256: str | None = None
@@ -204,7 +210,8 @@ def _finite(value: Any) -> Any:
 
 def _below(folder: Path) -> Iterator[Path]:
     # os.walk stays off linked folders, so a link such as "latest" does not count a run twice
-    for parent, _, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in COPIES]
         if RESULT_FILE in files:
             yield Path(parent) / RESULT_FILE
 

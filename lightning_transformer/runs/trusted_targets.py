@@ -229,9 +229,15 @@ def _fault(key: str, value: str) -> str:
 
 
 def check_links(folder: Path) -> None:
-    """Refuse to write into a run folder in which a link leads outside; ValueError in one line."""
-    inside = folder.resolve()
+    """Refuse to write into a run folder in which a link leads outside; ValueError in one line.
+
+    Not for what W&B keeps in `wandb`: its links lead to its log files elsewhere, it replaces them
+    and writes through none, and neither does a run. That folder itself must be no link.
+    """
+    inside, tracker = folder.resolve(), folder / "wandb"
     for path in folder.rglob("*"):
+        if tracker in path.parents:
+            continue
         if path.is_symlink() and inside not in path.resolve().parents:
             raise ValueError(
                 f"{folder}: {path.relative_to(folder)} is a link to {path.resolve()}, outside the "

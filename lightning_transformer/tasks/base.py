@@ -151,6 +151,10 @@ class Task(nn.Module):
         """Metric names to values, each exact over the whole split and all ranks."""
         return {name: value(metrics, name) for name in metrics}
 
+    def metric_names(self) -> list[str]:
+        """The names that `compute` gives."""
+        return list(self.metrics())
+
     def generate_metrics(self, model: Any, batch: Batch, metrics: nn.ModuleDict) -> None:
         """Add what needs generated output; most tasks have nothing of the kind.
 

@@ -106,6 +106,9 @@ class CausalLM(TokenTask):
         loss, bits = value(metrics, "loss"), value(metrics, "bits_per_byte")
         return {"loss": loss, "perplexity": loss.exp(), "bits_per_byte": bits}
 
+    def metric_names(self) -> list[str]:
+        return ["loss", "perplexity", "bits_per_byte"]
+
     def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
         rows = [e.ids for e in examples if len(e.ids) > self.n_prefix]
         prompts = [np.asarray(ids[: max(1, self.n_prefix, len(ids) // 2)]) for ids in rows]

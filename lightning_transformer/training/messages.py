@@ -70,6 +70,8 @@ def log_summary(result: RunResult, say: Say) -> str:
     split = splits[0] if splits else "train"
     values = [f"{n} {v:.4g}" for n, v in result.metrics.items() if v is not None and split in n]
     steps = "the start" if result.steps is None else f"step {result.steps:,}"
+    if result.stopped_early is not None:
+        say(f"[bold]stopped early[/]: {escape(result.stopped_early)}")
     say(f"[bold]{result.status}[/] at {steps}  " + "  ".join(values))
     return split
 
@@ -84,7 +86,7 @@ def next_commands(
     name = _typed(request.folder, request)
     options = [f"--config-dir {shlex.quote(folder)}" for folder in request.config_dirs]
     again = [shlex.quote(override) for override in must_be_typed_again(result.overrides)]
-    if result.status != "stopped":
+    if result.status != "stopped" and result.stopped_early is None:
         again.append(f"trainer.max_steps={2 * (result.steps or 1)}")
     trust = [f"--trust {package}" for package in packages]
     lines = [

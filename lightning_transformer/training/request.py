@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lightning_transformer.config.compose import differing_overrides
+from lightning_transformer.config.overrides import SEVERAL
 from lightning_transformer.runs.secrets import redacted_overrides
+
+LISTS = tuple(f"{group}=[" for group in SEVERAL)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class RunRequest:
         """
         shown = redacted_overrides(overrides)
         groups = {k: str(v) for k, v in choices.items() if "/" not in k and v}
+        # Hydra does not list a group of which several options were chosen.
+        groups |= dict(o.split("=", 1) for o in shown if o.startswith(LISTS))
         return cls(
             folder=folder,
             choices=groups,

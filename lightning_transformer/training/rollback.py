@@ -1,5 +1,7 @@
 """Returning to a checkpoint: when a run is resumed, and when the guard asks to rewind."""
 
+from dataclasses import asdict
+
 from lightning_transformer.checkpoint import store
 from lightning_transformer.errors import TrainingError
 from lightning_transformer.training.guard.rewind import RewindAsked
@@ -19,6 +21,9 @@ def roll_back(s: Session, start: store.Checkpoint | None) -> None:
     if start is not None:
         validated = "val" not in s.data.splits or bool(start.metrics)
         s.callbacks.checkpointing.resume_at(start.step, validated=validated)
+        monitor = s.callbacks.checkpointing.facts()[store.MONITOR]
+        if s.trainer.is_global_zero and monitor != asdict(store.Monitor.of(start)):
+            store.add_facts(start, {store.MONITOR: monitor})  # trainer.monitor may change
 
 
 def rewind(s: Session, asked: RewindAsked) -> store.Checkpoint:

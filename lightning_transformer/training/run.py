@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import lightning as L
+from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig, OmegaConf
+from rich.markup import escape
 
 from lightning_transformer.checkpoint import store
 from lightning_transformer.checkpoint.run_files import read_state
@@ -26,10 +28,15 @@ from lightning_transformer.runs.trusted_targets import foreign_packages
 from lightning_transformer.training import environment, messages
 from lightning_transformer.training.callbacks.graceful_stop import stop_on_signals
 from lightning_transformer.training.callbacks.progress import Display, make_display
+from lightning_transformer.training.debug.reports import report_lines
 from lightning_transformer.training.explain_errors import explain_errors
 from lightning_transformer.training.guard.rewind import RewindAsked
 from lightning_transformer.training.lightning_warnings import quiet_lightning
-from lightning_transformer.training.loggers.hparams import log_end, log_start
+from lightning_transformer.training.loggers.lifecycle import (
+    finished_loggers,
+    log_end,
+    log_start,
+)
 from lightning_transformer.training.request import RunRequest
 from lightning_transformer.training.rollback import rewind, roll_back
 from lightning_transformer.training.session import Session, prepare
@@ -55,17 +62,23 @@ def run(cfg: DictConfig, request: RunRequest) -> RunResult:
         config_sha256=config_sha256(plain(cfg)),
     )
     display = make_display() if is_first() else Display()
-    with _recorded(result, request, display), quiet_lightning(), explain_errors(cfg):
+    with (
+        quiet_lightning(),
+        finished_loggers(result, request.folder) as loggers,
+        _recorded(result, request, display),
+        explain_errors(cfg),
+    ):
         check(cfg, request.chosen)
         environment.reset_peak_memory()
         session = prepare(cfg, request, result, display)
-        loggers = session.trainer.loggers
+        loggers += session.loggers
         log_start(loggers, {"n_params": str(result.n_params), **request.differing}, plain(cfg))
         try:
             with stop_on_signals(session.callbacks.stop):
                 stopped = _fit(session)
                 _record_training(session)
                 if stopped is None:
+                    result.stopped_early = _stopped_early(session)
                     _final_validation(session)
                 result.metrics = _metrics(session.trainer)
                 if stopped is None:
@@ -143,6 +156,19 @@ def _record_training(s: Session) -> None:
     result.samples_sha256 = s.data.samples_sha256(step)
 
 
+def _stopped_early(s: Session) -> str | None:
+    """Why training ended before its last step; None where it did not."""
+    if s.trainer.global_step >= s.trainer.max_steps:
+        return None
+    callbacks: list[L.Callback] = s.trainer.callbacks  # type: ignore[attr-defined]
+    for callback in callbacks:
+        if reason := getattr(callback, "stopping_reason_message", None):  # as EarlyStopping has
+            return str(reason)
+        if isinstance(callback, Timer) and (callback.time_remaining() or 0) <= 0:
+            return "trainer.max_minutes are over"
+    return "a callback asked for it"
+
+
 def _final_validation(s: Session) -> None:
     """Validate the last step, or keep it, where training itself has not."""
     if "val" not in s.data.splits:
@@ -177,6 +203,8 @@ def _log_summary(s: Session) -> None:
     split = messages.log_summary(s.result, s.display.say)
     if s.request.in_sweep:
         return
+    for line in report_lines(s.request.folder):
+        s.display.say(escape(line))
     if s.result.status == "finished" and s.trainer.world_size == 1:  # shards are of no use here
         example = s.data.spread(split, 1)
         s.display.sample(*s.model.task.demonstrate(s.model.eval(), example)[0])

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
@@ -20,6 +21,7 @@ from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.models.size import measure
 from lightning_transformer.models.summary import summary
+from lightning_transformer.runs.metric_direction import mode_of
 from lightning_transformer.runs.result import RunResult
 from lightning_transformer.training import environment
 from lightning_transformer.training.callbacks.checkpointing import Checkpointing
@@ -27,9 +29,11 @@ from lightning_transformer.training.callbacks.graceful_stop import GracefulStop
 from lightning_transformer.training.callbacks.metric_logger import MetricLogger
 from lightning_transformer.training.callbacks.progress import Display
 from lightning_transformer.training.callbacks.resume_lr import ResumeLR
+from lightning_transformer.training.callbacks.resume_options import ResumeOptions
 from lightning_transformer.training.callbacks.schedule_free import AveragedWeights
 from lightning_transformer.training.guard.base import Guard
 from lightning_transformer.training.loggers.csv import History
+from lightning_transformer.training.loggers.lifecycle import make_loggers
 from lightning_transformer.training.messages import notices
 from lightning_transformer.training.preflight.build import check_build
 from lightning_transformer.training.preflight.memory import check_activations
@@ -58,6 +62,7 @@ class RunCallbacks:
             self.metric_logger,
             *chosen,
             ResumeLR(),
+            ResumeOptions(chosen),
             AveragedWeights(),
             self.stop,
             self.checkpointing,
@@ -77,6 +82,7 @@ class Session:
     files: RunFiles
     callbacks: RunCallbacks
     history: History
+    loggers: list[Logger]  # of the configuration
     start: store.Checkpoint | None  # to continue from
 
 
@@ -120,6 +126,7 @@ def prepare(cfg: DictConfig, request: RunRequest, result: RunResult, display: Di
         files=files,
         callbacks=callbacks,
         history=history,
+        loggers=[other for other in trainer.loggers if other is not history],
         start=start,
     )
 
@@ -127,8 +134,13 @@ def prepare(cfg: DictConfig, request: RunRequest, result: RunResult, display: Di
 def _callbacks(
     cfg: DictConfig, files: RunFiles, result: RunResult, display: Display
 ) -> RunCallbacks:
+    options = cfg.trainer
+    mode = mode_of(options.monitor, options.monitor_mode, "trainer.monitor_mode")
+    monitor = asdict(store.Monitor(options.monitor, mode))
+
     def facts() -> dict[str, Any]:
         return {
+            store.MONITOR: monitor,
             "config_sha256": result.config_sha256,
             "data_sha256": result.data["sha256"],
             "versions": result.versions,
@@ -137,8 +149,8 @@ def _callbacks(
 
     checkpointing = Checkpointing(
         files.checkpoints,
-        val_every=cfg.trainer.val_every,
-        save_every=cfg.trainer.save_every,
+        val_every=options.val_every,
+        save_every=options.save_every,
         facts=facts,
     )
     return RunCallbacks(
@@ -152,8 +164,8 @@ def _callbacks(
 def _trainer(
     cfg: DictConfig, request: RunRequest, history: History, callbacks: RunCallbacks
 ) -> L.Trainer:
-    loggers: list[Logger] = [history, *build(cfg, "logger")(request.folder)]
-    in_order = callbacks.in_order(list(build(cfg, "callbacks").values()))
+    loggers: list[Logger] = [history, *make_loggers(cfg, request.folder)]
+    in_order = callbacks.in_order(_chosen_callbacks(cfg))
     options = build(cfg, "trainer")
     assert isinstance(options, TrainerOptions)
     with refusing(cfg, "trainer"):
@@ -167,6 +179,18 @@ def _trainer(
             "the whole sweep again; start each job by itself, without -m"
         )
     return trainer
+
+
+def _chosen_callbacks(cfg: DictConfig) -> list[L.Callback]:
+    """Those of the configuration; one that averages weights is last, so that all others see it."""
+    found = build(cfg, "callbacks")
+    for name, callback in found.items():
+        if not isinstance(callback, L.Callback):
+            raise ConfigError(
+                f"callbacks.{name}._target_={cfg.callbacks[name]._target_} is no callback of "
+                "Lightning, such as lightning.pytorch.callbacks.LearningRateMonitor"
+            )
+    return sorted(found.values(), key=lambda callback: isinstance(callback, WeightAveraging))
 
 
 def _read_data(cfg: DictConfig, data: DataModule, trainer: L.Trainer) -> None:
@@ -206,6 +230,7 @@ def _model(
     size = measure(model, cfg.data.seq_len)
     result.n_params, result.n_params_non_embedding = size.n_params, size.n_params_non_embedding
     result.flops_per_token = size.flops_per_token
+    result.n_params_frozen = size.n_frozen
     if not request.in_sweep:
         display.show(summary(model, size, (data.batch_size, data.seq_len)))
     return model

@@ -1,6 +1,5 @@
 """The trainer options that this project names, and how they become a Lightning Trainer."""
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,13 +12,14 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.precision import DoublePrecision
-from lightning.pytorch.profilers import PassThroughProfiler
 
 from lightning_transformer.checkpoint.io import SafeCheckpointIO
 from lightning_transformer.distributed.processes import n_started
 from lightning_transformer.distributed.slurm import slurm_environment
 from lightning_transformer.nn import checks
+from lightning_transformer.runs.metric_direction import mode_of
 from lightning_transformer.training.callbacks.compile_blocks import CompileBlocks
+from lightning_transformer.training.debug.profiler import PROFILERS, make_profiler
 from lightning_transformer.training.preflight.precision import device_kind, has_bf16
 from lightning_transformer.training.strategy import ModelParallel
 
@@ -37,6 +37,9 @@ class TrainerOptions:
     log_every: int = 20
     accumulate: int = 1
     clip: float | None = 1.0
+    clip_value: float | None = None
+    monitor: str = "val/loss"
+    monitor_mode: str | None = None
     precision: str = "auto"
     accelerator: str = "auto"
     devices: int | str = 1
@@ -60,6 +63,17 @@ class TrainerOptions:
                 checks.at_least(f"trainer.{key}", value, 1)
         if self.clip is not None:
             checks.positive("trainer.clip", self.clip, 1.0)
+        if self.clip_value is not None:
+            checks.positive("trainer.clip_value", self.clip_value, 0.5)
+            if self.clip is not None:
+                raise ValueError(
+                    f"trainer.clip_value={self.clip_value} beside trainer.clip={self.clip}: a "
+                    "gradient is clipped in one way; add trainer.clip=null"
+                )
+        mode_of(self.monitor, self.monitor_mode, "trainer.monitor_mode")
+        if self.profiler is not None and self.profiler not in PROFILERS:
+            names = ", ".join(PROFILERS)
+            raise ValueError(f"trainer.profiler={self.profiler} must be one of {names}, or null")
         if self.max_minutes is not None:
             checks.positive("trainer.max_minutes", self.max_minutes, 60.0)
             if self.max_minutes > MOST_MINUTES:
@@ -103,7 +117,8 @@ class TrainerOptions:
                 val_check_interval=min(self.val_every, self.max_steps) * self.accumulate,
                 check_val_every_n_epoch=None,
                 accumulate_grad_batches=self.accumulate,
-                gradient_clip_val=self.clip,
+                gradient_clip_val=self.clip if self.clip_value is None else self.clip_value,
+                gradient_clip_algorithm="norm" if self.clip_value is None else "value",
                 **self._precision_and_plugins(),
                 accelerator=self.accelerator,
                 devices=n_started(self.devices, self.num_nodes),
@@ -114,7 +129,7 @@ class TrainerOptions:
                 deterministic=self.deterministic,
                 benchmark=self.benchmark,
                 detect_anomaly=self.detect_anomaly,
-                profiler=self.profiler or NoProfiler(),
+                profiler=make_profiler(self.profiler, folder),
                 # The data module gives each process its share: the same for any number of them.
                 use_distributed_sampler=False,
                 # A restart must not count what it did not do; the first validation is at val_every.
@@ -160,12 +175,3 @@ def resolve_precision(precision: str, accelerator: str) -> str:
     if precision != "auto":
         return precision
     return "bf16-mixed" if device_kind(accelerator) == "cuda" and has_bf16() else "32-true"
-
-
-class NoProfiler(PassThroughProfiler):
-    """Lightning's, which enters a generator at each of a hundred places in a step: 0.1 ms."""
-
-    _nothing = nullcontext()
-
-    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
-        return self._nothing

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.build import build
 from lightning_transformer.config.compose import composer, groups, register
+from lightning_transformer.config.overrides import SEVERAL
 from lightning_transformer.paths import CONF
 from lightning_transformer.testing import checks
 from tests.conftest import TINY, compose_config, exchanged, options
@@ -45,8 +46,8 @@ GIVEN = {
     "block": {"dim", "cross"},
     "embedding": {"vocab_size", "d_model"},
     "ffn": {"dim"},
+    "freeze": {"model"},
     "guard": {"log_every", "say"},
-    "logger": {"folder"},
     "model": {"vocabulary", "labels", "seed", "dropout_seed"},
     "norm": {"dim"},
     "optimizer": {"model"},
@@ -94,6 +95,14 @@ def _keys(option: str) -> dict[str, Any]:
 
 FILES = _files()
 TARGETED = [option for option in FILES if "_target_" in _content(option)]
+# Of some groups a run may have several options: their files have entries, each with a class.
+ENTRIES = [
+    (option, name)
+    for option in FILES
+    if option.split("/")[0] in SEVERAL
+    for name, node in _content(option).items()
+    if name != "defaults"
+]
 COMPONENTS = [f"{group}/{option}" for group in sorted(CHECKS) for option in options(group)]
 
 
@@ -222,10 +231,23 @@ def test_options_are_annotated(option: str) -> None:
     assert bare == []
 
 
+@pytest.mark.parametrize(("option", "entry"), ENTRIES)
+def test_the_keys_of_an_entry_are_the_options_of_its_class(option: str, entry: str) -> None:
+    node = _content(option)[entry]
+    parameters = _parameters(get_object(node["_target_"]))
+    keys = {key: value for key, value in node.items() if not key.startswith("_")}
+    assert set(keys) == set(parameters) - {"save_dir"}
+    for key, value in keys.items():
+        assert parameters[key].annotation is not inspect.Parameter.empty, key
+        if not str(value).startswith("${"):
+            assert value == parameters[key].default, key
+            assert type(value) is type(parameters[key].default), key
+
+
 KEY_LINE = re.compile(r"^ *(?P<key>[a-z]\w*): *(?P<value>[^#]*?) *(?:# *(?P<comment>.+))?$")
 
 
-@pytest.mark.parametrize("option", TARGETED)
+@pytest.mark.parametrize("option", sorted({*TARGETED, *(option for option, _ in ENTRIES)}))
 def test_every_value_has_a_comment(option: str) -> None:
     bare = []
     for line in (CONF / f"{option}.yaml").read_text(encoding="utf-8").splitlines():

@@ -75,8 +75,15 @@ WIDE = {"models.base": 18}
 
 # Imported only where a user asks for it, with an error of one line where it is missing.
 OPTIONAL = {"pandas"}
+# The extras that hold what options and methods need.
+EXTRAS = ("pandas", "wandb", "mlflow")
 # What a distribution is called, where that is not the name one imports.
-DISTRIBUTIONS = {"hydra": "hydra-core", "yaml": "pyyaml", "vl_convert": "vl-convert-python"}
+DISTRIBUTIONS = {
+    "hydra": "hydra-core",
+    "yaml": "pyyaml",
+    "vl_convert": "vl-convert-python",
+    "mlflow": "mlflow-skinny",
+}
 
 
 class Import(NamedTuple):
@@ -233,7 +240,9 @@ def test_no_module_is_called_utils() -> None:
 
 def test_every_third_party_import_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needed = project["dependencies"] + project["optional-dependencies"]["pandas"]
+    needed = project["dependencies"] + [
+        text for extra in EXTRAS for text in project["optional-dependencies"][extra]
+    ]
     declared = {re.match(r"[\w-]+", d)[0].lower() for d in needed}  # type: ignore[index]
     imported = {i.module.split(".")[0] for tree in TREES.values() for i in imports(tree, set())}
     imported -= {*sys.stdlib_module_names, PACKAGE, *OPTIONAL}

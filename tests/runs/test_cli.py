@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from lightning_transformer import __version__
+from lightning_transformer.config.compose import preflight
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.paths import CONF
 from lightning_transformer.runs.result import read
@@ -39,6 +40,14 @@ ON_DISK = {group: options(group) for group in GROUPS}
 def test_several_values_need_a_sweep(monkeypatch, capsys):
     said = refused(monkeypatch, capsys, "norm=rmsnorm,layernorm")
     assert said == "several values for one key make a sweep: add -m"
+
+
+def test_several_loggers_are_told_from_a_sweep(monkeypatch, capsys):
+    said = refused(monkeypatch, capsys, "logger=tensorboard,csv")
+    hint = "for one run with all of them write 'logger=[tensorboard,csv]'"
+    assert said == f"several values for one key make a sweep: add -m; {hint}"
+    advised = hint.split("'")[1]
+    assert preflight([advised]) == 1
 
 
 @pytest.mark.parametrize("flag", ["--foo", "-x", "--multirn", "--helo"])

@@ -20,6 +20,7 @@ from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.tasks.base import Batch
+from lightning_transformer.training.loggers.lifecycle import make_loggers
 from lightning_transformer.training.preflight.build import check_build
 from tests.conftest import LABELS, compose_config, options
 
@@ -78,7 +79,7 @@ def train_a_step(cfg: DictConfig, folder: Any) -> float:
     check(cfg, {})
     data = build(cfg, "data")
     check_build(cfg, data, {})
-    build(cfg, "logger")(folder)
+    make_loggers(cfg, folder)
     with refusing(cfg, "trainer"):
         trainer = build(cfg, "trainer").to_lightning(folder=folder, logger=[], callbacks=[])
     try:

@@ -58,6 +58,16 @@ REFUSED = [
     ("data.path=x", "unknown key data.path (data has seq_len, "),
     ("pattern.window=3", "unknown key pattern.window (the chosen pattern has no options)"),
     ("+callbacks.x.n=1", "callbacks.x names no class: add callbacks.x._target_=..."),
+    ("+logger.x.n=1", "logger.x names no class: add logger.x._target_=..."),
+    (
+        "+logger._target_=a.B",
+        "logger._target_=a.B needs a name of its own, because a run may have s",
+    ),
+    ("logger=[csv,tensorbord]", "unknown option logger=tensorbord; did you mean tensorboard?"),
+    ("logger=[csv,csv]", "logger=[csv,csv]: each option once, and none alone; write logger=csv"),
+    ("logger=[none,csv]", "logger=[none,csv]: each option once, and none alone; write logger=csv"),
+    ("logger=[]", "logger=[]: each option once, and none alone; write logger=none"),
+    ("norm=[rmsnorm,layernorm]", "norm=[rmsnorm,layernorm]: a run has one norm; several make a sw"),
     ("~norm", "~norm: every run has a norm; choose from "),
     ("seed=-1", "seed=-1 must be a whole number from 0 to 2**63"),
     ("hydra.nope=1", "hydra.nope"),
@@ -97,6 +107,9 @@ def test_refusals_name_what_is_wrong_and_what_is_near(typed, words):
         ("norm.eps=${optimizer.lr} +norm.dim=3 ~norm.eps ~callbacks.samples", 1),
         ("trainer.devices=auto hydra.run.dir=x hydra/launcher=basic", 1),
         ("+callbacks.x._target_=lightning_transformer.training.callbacks.sample_writer.Samples", 1),
+        ("+logger.x._target_=lightning.pytorch.loggers.CSVLogger +logger.x.name=y", 1),
+        ("logger=[csv,tensorboard] callbacks=[ema,early_stopping] callbacks.ema.decay=0.9", 1),
+        ("callbacks=default,[ema,early_stopping]", 2),
         ("norm=rmsnorm,layernorm seed=1,2,3", 6),
         ("norm=glob(*) model.n_layers=range(1,4)", 3 * len(options("norm"))),
         ("optimizer.lr=interval(1e-4,1e-2)", 2),  # how many, only its sweeper knows
@@ -106,6 +119,7 @@ def test_what_is_right_passes_and_counts_its_jobs(typed, n_jobs):
     assert preflight(typed.split()) == n_jobs
 
 
+EARLY = "+callbacks.x._target_=lightning.pytorch.callbacks.EarlyStopping"
 # Refusals that need torch or the data, for a run that would otherwise do.
 REFUSED_LATER = [
     (
@@ -123,6 +137,20 @@ REFUSED_LATER = [
     ("trainer.precision=half", "trainer.precision=half is not known; one of auto, 32-true, "),
     ("trainer.devices=0", "trainer.devices=0 must be at least 1"),
     ("callbacks=default callbacks.samples.n=0", "callbacks.n=0 must be at least 1"),
+    ("trainer.monitor=val/los", "trainer.monitor=val/los is no metric of validation; did you me"),
+    ("trainer.monitor=val/accuracy", "trainer.monitor=val/accuracy is no metric of validation "),
+    (
+        f"{EARLY} +callbacks.x.monitor=val_loss",
+        "callbacks.x.monitor=val_loss is no metric of validation; did you mean val/loss?",
+    ),
+    (
+        "trainer.clip_value=1.0",
+        "trainer.clip_value=1.0 beside trainer.clip=1.0: a gradient is clipp",
+    ),
+    (
+        "+callbacks.x._target_=lightning.pytorch.loggers.CSVLogger +callbacks.x.save_dir=x",
+        "callbacks.x._target_=lightning.pytorch.loggers.CSVLogger is no callback of Lightning",
+    ),
     (
         "task=tagging",
         "task=tagging needs a bidirectional model; model=decoder_only is not. Use model",

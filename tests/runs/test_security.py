@@ -6,6 +6,7 @@ import ast
 import io
 import os
 import pickle
+import shutil
 import sys
 import zipfile
 from collections import OrderedDict
@@ -97,7 +98,7 @@ HOSTILE = [
     (LOSS, "lightning_transformer.data.cache.write_atomically"),
     (LOSS, "lightning_transformer.build.instantiate"),
     (LOSS, "lightning_transformer.nn.norm.rmsnorm.RMSNorm"),  # ours, but of another kind
-    ("model.block.attention", "lightning_transformer.training.loggers.tensorboard.tensorboard"),
+    ("model.block.attention", "lightning_transformer.training.loggers.tensorboard.TensorBoard"),
     ("model.init", "lightning_transformer.nn.norm.rmsnorm.torch.load"),
     ("model", "lightning_transformer.training.trainer.TrainerOptions"),
     ("model.block.extra", "os.system"),
@@ -379,6 +380,23 @@ def test_a_link_out_of_a_run_folder_is_refused(tmp_path):
         check_links(run)
 
 
+def test_links_that_wandb_keeps_in_its_folder_do_not_stop_resuming(tmp_path):
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    (run / "wandb" / "offline-run-1" / "logs").mkdir(parents=True)
+    outside.mkdir()
+    (run / "wandb" / "debug.log").symlink_to(outside / "debug.log")
+    (run / "wandb" / "offline-run-1" / "logs" / "core.log").symlink_to(outside / "core.log")
+    check_links(run)
+    (run / "wandb-2").symlink_to(outside)  # only what is in that folder, and only a real one
+    with pytest.raises(ValueError, match="wandb-2 is a link to"):
+        check_links(run)
+    shutil.rmtree(run)
+    run.mkdir()
+    (run / "wandb").symlink_to(outside)
+    with pytest.raises(ValueError, match="wandb is a link to"):
+        check_links(run)
+
+
 def test_resuming_a_hostile_folder_runs_nothing(run, canary, monkeypatch, capsys):
     hostile = [
         "hydra.callbacks.x._target_=evil.Norm",
@@ -551,20 +569,20 @@ def test_a_secret_that_was_typed_is_in_no_file_of_the_run(tmp_path, monkeypatch,
 
 
 KEYED = """
-from lightning_transformer.training.loggers.tensorboard import tensorboard
+from lightning_transformer.training.loggers.tensorboard import TensorBoard
 
 SEEN = []
 
 
-def keyed(folder, *, api_key: str, url: str):
+def keyed(save_dir, *, api_key: str, url: str):
     SEEN.append((api_key, url))
-    return tensorboard(folder)
+    return TensorBoard(save_dir)
 """
 KEYED_YAML = """
-_target_: keyed_logger.keyed
-_partial_: true
-api_key: ${oc.env:KEYED_LOGGER_KEY}
-url: https://me:${oc.env:KEYED_LOGGER_KEY}@host/x
+keyed:
+  _target_: keyed_logger.keyed
+  api_key: ${oc.env:KEYED_LOGGER_KEY}
+  url: https://me:${oc.env:KEYED_LOGGER_KEY}@host/x
 """
 
 
@@ -583,7 +601,7 @@ def test_a_secret_of_a_real_run_is_in_no_file_of_it(tmp_path, monkeypatch, capsy
     try:
         assert type_in(monkeypatch, *typed, *place) == 0
         typed_too = place if several else [f"hydra.run.dir={out}-2"]
-        again = ["logger.api_key=say-friend", *(["trainer.max_steps=5"] if several else [])]
+        again = ["logger.keyed.api_key=say-friend", *(["trainer.max_steps=5"] if several else [])]
         assert type_in(monkeypatch, *typed, *again, *typed_too) == 0
         seen = sys.modules["keyed_logger"].SEEN
     finally:

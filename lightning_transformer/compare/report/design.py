@@ -8,10 +8,9 @@ from typing import Any
 
 from lightning_transformer.compare.report.comparison import Comparison
 from lightning_transformer.compare.report.load import Run, plain
+from lightning_transformer.runs.metric_direction import lower_is_better
 from lightning_transformer.runs.result import DIVERGED
 
-LOWER = ("loss", "perplexity", "bits_per_byte", "ece", "nll", "error", "seconds")
-HIGHER = ("accuracy", "f1", "bleu", "chrf", "exact_match", "precision", "recall")
 # What must be the same in all runs, and the groups that change it when they are compared.
 SAME = {
     "data": ("data", "tokenizer", "packing", "task", "model"),
@@ -180,12 +179,10 @@ def _check_metric(metric: str, runs: Sequence[Run]) -> None:
 def _lower_is_better(metric: str, better: str | None) -> bool:
     if better is not None:
         return better == "lower"
-    name = metric.rsplit("/", 1)[-1]
-    if any(part in name for part in HIGHER):
-        return False
-    if any(part in name for part in LOWER):
-        return True
-    raise ValueError(f"metric {metric} needs the option `better`: lower or higher")
+    known = lower_is_better(metric)
+    if known is None:
+        raise ValueError(f"metric {metric} needs the option `better`: lower or higher")
+    return known
 
 
 # What must not be mixed
@@ -205,11 +202,15 @@ def identity(run: Run) -> dict[str, str]:
 
 
 def mixed(runs: Iterable[Run], by: Sequence[str], comparison: Comparison) -> dict[str, list[str]]:
-    """What differs between finished runs: name to values; without what was swept or matched."""
-    known = [identity(run) for run in runs if run.result.status == "finished"]
+    """What differs between finished runs: name to values; without what was swept or matched.
+
+    The tokens of runs that stopped early are their own: a warning says so.
+    """
+    known = [(run, identity(run)) for run in runs if run.result.status == "finished"]
     found = {}
     for name, groups in SAME.items():
-        values = Counter(one[name] for one in known)
+        held = [one for run, one in known if name != "tokens" or not run.result.stopped_early]
+        values = Counter(one[name] for one in held)
         swept = any(key.split(".")[0] in groups for key in by)
         matched = name == "tokens" and comparison.match.axis in ("flops", "time")
         if len(values) > 1 and not swept and not matched:

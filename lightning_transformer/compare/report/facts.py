@@ -25,9 +25,27 @@ def warnings_of(design: Design, rows: Sequence[VariantRow]) -> list[str]:
                 f"{row.verdict}: something is wrong, or the noise is larger than it seems. "
                 "Do not trust this report."
             )
+    found += _early(design)
     if any((run.result.commit or "").endswith("-dirty") for run in design.runs):
         found.append("The code had changes that were not committed.")
     return found
+
+
+def _early(design: Design) -> list[str]:
+    """A sentence on the runs that stopped early, with the first three of them."""
+    early = [
+        f"{label} seed={seed} at step {run.result.steps} ({run.result.stopped_early})"
+        for label, row in design.cells.items()
+        for seed, run in sorted(row.items())
+        if run.result.stopped_early
+    ]
+    if not early:
+        return []
+    more = "; .." if len(early) > 3 else ""
+    return [
+        f"{len(early)} of {len(design.runs)} runs stopped early, and saw fewer tokens than others: "
+        f"{'; '.join(early[:3])}{more}."
+    ]
 
 
 def matched(design: Design, rows: Sequence[VariantRow]) -> list[Equality]:

@@ -35,12 +35,15 @@ from lightning_transformer.compare.run.state import comparison_of, locked, open_
 from lightning_transformer.compare.run.variants import Matched, changed, read_variants
 from lightning_transformer.config.compose import composer, register
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.runs.naming import override_key
 from lightning_transformer.runs.typed_json import from_json
 from lightning_transformer.training.resume import quoted
 
 ROOT = Path("outputs/sweeps")
 SOLVE = "lightning_transformer.compare.run.match.solve"
 CHECK = "lightning_transformer.compare.run.check"
+KEEP = "lightning_transformer.training.loggers.keep_report"
+KEEP_NOTHING = ("logger=none", "logger=csv", "logger=tensorboard")
 HELP = """\
 usage: python -m lightning_transformer.compare run KEY=A,B .. [KEY=VALUE ..] [--dry-run]
 
@@ -200,6 +203,7 @@ def _work(pool: Pool, start: Start, console: Console) -> int:
     if comparison.metric == "val/loss":
         print_line("metric    val/loss, because no run has a test/loss")
     _report(pool.folder, console)
+    _keep_report(pool)
     for failure in comparison.failures:
         print_line(f"failed    {failure.run}: {failure.error}")
     return 1 if comparison.failures else 0
@@ -223,3 +227,14 @@ def _report(folder: Path, console: Console) -> None:
     from lightning_transformer.compare.report.write import write
 
     write([folder], console=console)
+
+
+def _keep_report(pool: Pool) -> None:
+    """Give the report to the loggers of the runs that keep files, in a process with torch."""
+    overrides = list(pool.plan.baseline.overrides)
+    asked = [text for text in overrides if override_key(text).split(".")[0] == "logger"]
+    if all(text in KEEP_NOTHING for text in asked):
+        return
+    question = {"config_dirs": pool.plan.request.config_dirs, "overrides": overrides}
+    call = [sys.executable, "-m", KEEP, str(pool.folder)]
+    subprocess.run(call, input=json.dumps(question), text=True, check=False)

@@ -105,7 +105,7 @@ def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Out
         return Outcome(state, start_loss=first, error=error)
     _check_same(folder, result, overrides)
     if result.status == "finished":
-        if until is not None:
+        if until is not None and (result.steps or 0) >= until:
             return Outcome("paused", dict(series.get("val/loss", [])).get(until), step=until)
         loss, steps = result.metrics.get("val/loss"), result.steps or 0
         names = tuple(result.metrics)

@@ -3,17 +3,17 @@
 from pathlib import Path
 
 import lightning as L
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn import checks
 from lightning_transformer.tasks.base import Sample
+from lightning_transformer.training.loggers.base import RunLogger
 
 SAMPLES_FILE = "samples.md"
 
 
 class Samples(L.Callback):
-    """Writes n samples to samples.md of the run folder and to TensorBoard's Text tab.
+    """Writes n samples to samples.md of the run folder and to loggers that show texts.
 
     Drawn with fixed seeds, so that they change only because the model does.
     """
@@ -33,8 +33,8 @@ class Samples(L.Callback):
         with (Path(trainer.default_root_dir) / SAMPLES_FILE).open("a", encoding="utf-8") as file:
             file.write(f"## step {trainer.global_step}\n\n{text}\n\n")
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_text("samples", text, trainer.global_step)
+            if isinstance(logger, RunLogger):
+                logger.show_text("samples", text, trainer.global_step)
 
 
 def markdown(sample: Sample) -> str:

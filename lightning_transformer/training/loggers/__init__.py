@@ -1,1 +1,1 @@
-"""Where metrics go: a CSV file, TensorBoard."""
+"""Where metrics go: a CSV file, TensorBoard, Weights & Biases, MLflow, any logger of Lightning."""

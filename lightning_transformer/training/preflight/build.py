@@ -7,6 +7,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.build import build_model, refusing
+from lightning_transformer.config.validate import nearest
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.distributed.parallelize import check_parallel
@@ -14,6 +15,9 @@ from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn.position.learned import Learned
 from lightning_transformer.optim.schedule.apply import check_pair
+from lightning_transformer.runs.metric_direction import mode_of
+from lightning_transformer.runs.trusted_targets import PACKAGE
+from lightning_transformer.tasks.base import Task
 from lightning_transformer.training.preflight.machine import check_machine
 from lightning_transformer.training.preflight.memory import check_memory
 
@@ -42,10 +46,29 @@ def check_build(cfg: DictConfig, data: DataModule, choices: dict[str, str]) -> N
         degree = OmegaConf.select(cfg, "trainer.strategy.tensor_parallel_size")
         if degree is not None:
             check_parallel(model, int(degree))
+    with refusing(cfg, "trainer"):
+        check_monitored(cfg, model.task)
     with refusing(cfg, "schedule"):
         model.schedule.validate(int(cfg.trainer.max_steps))
     with refusing(cfg, "optimizer"):
         check_pair(model.new_optimizer(), model.schedule)
+
+
+def check_monitored(cfg: DictConfig, task: Task) -> None:
+    """Refuse to choose by a metric that validation does not give; ValueError in one line."""
+    names = [f"val/{name}" for name in task.metric_names()]
+    asked = {"trainer.monitor": cfg.trainer.monitor}
+    for name, entry in cfg.callbacks.items():
+        known = str(entry._target_).startswith((f"{PACKAGE}.", "lightning."))
+        if known and entry.get("monitor") is not None:
+            asked[f"callbacks.{name}.monitor"] = entry.monitor
+    for key, metric in asked.items():
+        if metric not in names:
+            raise ValueError(
+                f"{key}={metric} is no metric of validation{nearest(str(metric), names)} "
+                f"(choose from {', '.join(names)})"
+            )
+    mode_of(cfg.trainer.monitor, cfg.trainer.monitor_mode, "trainer.monitor_mode")
 
 
 def check_pairing(model: Transformer, data: DataModule, choices: dict[str, str]) -> None:

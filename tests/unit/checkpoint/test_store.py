@@ -238,3 +238,50 @@ def test_a_full_disk_is_named_before_anything_is_written(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"needs 2 MB and 1 MB are free") as caught:
         store.check_space(tmp_path, 2_000_000)
     assert caught.value.errno == errno.ENOSPC
+
+
+def save_two(folder, step, loss, accuracy, **monitor):
+    temporary = store.begin(folder, step)
+    (temporary / store.STATE).write_bytes(b"state")
+    facts = {store.MONITOR: monitor} if monitor else {}
+    metrics = {"val/loss": loss, "val/accuracy": accuracy}
+    made = store.commit(temporary, step, metrics=metrics, facts=facts)
+    store.prune(folder)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("monitor", "step"),
+    [
+        ({}, 2),
+        ({"metric": "val/loss", "mode": "min"}, 2),
+        ({"metric": "val/accuracy", "mode": "max"}, 1),
+        ({"metric": "val/accuracy", "mode": "min"}, 3),
+    ],
+)
+def test_the_best_is_chosen_and_kept_by_the_metric_that_the_run_has(tmp_path, monitor, step):
+    for number, loss, accuracy in ((1, 3.0, 0.9), (2, 1.0, 0.5), (3, 2.0, 0.1), (4, 2.5, 0.2)):
+        save_two(tmp_path, number, loss, accuracy, **monitor)
+    assert store.best(tmp_path).step == step
+    assert steps(tmp_path) == sorted({4, 3, step}, reverse=True)
+
+
+def test_the_newest_checkpoint_says_by_which_metric_all_are_judged(tmp_path):
+    """A resumed run may have another one; what was written before it is judged by that too."""
+    by_loss, by_accuracy = (
+        {"metric": f"val/{n}", "mode": m} for n, m in (("loss", "min"), ("accuracy", "max"))
+    )
+    save_two(tmp_path, 1, 3.0, 0.9, **by_loss)
+    made = save_two(tmp_path, 2, 1.0, 0.5, **by_loss)
+    assert store.best(tmp_path).step == 2
+    store.add_facts(made, {store.MONITOR: by_accuracy})
+    assert store.best(tmp_path).step == 1
+    assert store.verify(made.path).facts == {store.MONITOR: by_accuracy}
+
+
+@pytest.mark.parametrize("odd", ["val/loss", ["val/loss", "min"], {"metric": 7, "x": 1}, None])
+def test_a_manifest_that_no_run_wrote_costs_no_more_than_the_best(tmp_path, odd):
+    made = save(tmp_path, 3, loss=1.0)
+    store.add_facts(made, {store.MONITOR: odd})
+    found = store.best(tmp_path)
+    assert found is None if isinstance(odd, dict) else found.step == 3

@@ -12,7 +12,12 @@ from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 
-from lightning_transformer.distributed.grad_norm import add_up_parts, clip_with_norm, global_norm
+from lightning_transformer.distributed.grad_norm import (
+    add_up_parts,
+    clip_values,
+    clip_with_norm,
+    global_norm,
+)
 from tests.conftest import noise
 
 
@@ -88,3 +93,23 @@ def test_summands_are_added_up_before(mesh: DeviceMesh) -> None:
         global_norm([whole, *parameters(noise(2))])
     add_up_parts([whole])
     assert whole.grad.placements == (Replicate(),)
+
+
+def test_each_number_is_clipped_as_torch_does_also_in_shards(mesh: DeviceMesh) -> None:
+    values = [noise(5, 3), noise(7, seed=1), noise(4, 2, seed=2), noise(3, seed=3).float()]
+    theirs = parameters(*[value.clone() for value in values])
+    torch.nn.utils.clip_grad_value_(theirs, 0.5)
+    mixed = parameters(
+        values[0].clone(),
+        distribute_tensor(values[1].clone(), mesh["data"], [Shard(0)]),
+        distribute_tensor(values[2].clone(), mesh, [Replicate(), Shard(1)]),
+        values[3].clone(),
+    )
+    mixed.append(torch.zeros(2))  # frozen: without a gradient
+    clip_values(mixed, 0.5)
+    for ours, wanted in zip(mixed[:-1], theirs, strict=True):
+        grad = ours.grad
+        assert grad is not None
+        found = grad.full_tensor() if isinstance(grad, DTensor) else grad
+        assert torch.equal(found, wanted.grad)
+        assert found.abs().max() == 0.5

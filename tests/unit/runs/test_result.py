@@ -17,8 +17,9 @@ from lightning_transformer.runs.result import (
 
 KEYS = [
     *("schema", "status", "error", "choices", "overrides", "seed", "metrics", "history"),
-    *("n_params", "n_params_non_embedding", "flops_per_token", "tokens_seen", "steps", "seconds"),
-    *("tokens_per_second", "peak_memory_bytes", "device", "precision", "guard", "data"),
+    *("n_params", "n_params_non_embedding", "n_params_frozen", "flops_per_token", "tokens_seen"),
+    *("steps", "seconds", "tokens_per_second", "peak_memory_bytes", "device", "precision"),
+    *("stopped_early", "guard", "data"),
     *("samples_sha256", "commit", "versions", "config_sha256"),
 ]
 
@@ -33,6 +34,7 @@ def full() -> RunResult:
         history="metrics.csv",
         n_params=10,
         n_params_non_embedding=8,
+        n_params_frozen=2,
         flops_per_token=60.0,
         tokens_seen=1000,
         steps=10,
@@ -41,6 +43,7 @@ def full() -> RunResult:
         peak_memory_bytes=2**40,
         device="cpu",
         precision="32-true",
+        stopped_early="val/loss has not improved",
         guard={"skipped": 2, "rewound": 0},
         data={"name": "docs", "sha256": "0" * 64, "bytes": 5, "n_tokens": 4},
         samples_sha256="1" * 64,
@@ -155,6 +158,13 @@ def test_find_results_is_sorted_and_takes_each_file_once(tmp_path):
     assert list(find_results([tmp_path / "c" / "d"])) == expected[3:]
     with pytest.raises(ValueError, match=r"nowhere does not exist; name a folder of runs"):
         list(find_results([tmp_path / "nowhere"]))
+
+
+def test_copies_that_mlflow_keeps_are_no_runs(tmp_path):
+    for place in ("a", "mlruns/0/1f/artifacts"):
+        (tmp_path / place).mkdir(parents=True)
+        RunResult().write(tmp_path / place)
+    assert list(find_results([tmp_path])) == [tmp_path / "a" / "result.json"]
 
 
 def test_config_sha256_depends_on_values_and_not_on_order():

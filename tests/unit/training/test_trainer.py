@@ -58,6 +58,13 @@ def test_checkpoints_come_last_and_our_callbacks_after_the_time_limit(tmp_path):
         ({"accumulate": 0}, "trainer.accumulate=0 must be at least 1"),
         ({"clip": 0.0}, "trainer.clip=0.0 must be a positive number"),
         ({"clip": float("nan")}, "trainer.clip=nan must be a positive number"),
+        ({"clip_value": 0.0}, "trainer.clip_value=0.0 must be a positive number"),
+        (
+            {"clip_value": 0.5},
+            "trainer.clip_value=0.5 beside trainer.clip=1.0: .* add trainer.clip=null",
+        ),
+        ({"monitor_mode": "up"}, "trainer.monitor_mode=up must be min, max or null"),
+        ({"monitor": "val/zeal"}, "trainer.monitor_mode=null does not tell"),
         ({"max_minutes": 0.0}, "trainer.max_minutes=0.0 must be a positive number"),
         ({"limit_val_batches": 0}, "trainer.limit_val_batches=0 must be at least 1"),
         ({"limit_test_batches": -1}, "trainer.limit_test_batches=-1 must be at least 1"),
@@ -65,7 +72,7 @@ def test_checkpoints_come_last_and_our_callbacks_after_the_time_limit(tmp_path):
         ({"precision": "half"}, "Precision 'half' is invalid"),
         ({"strategy": "nope"}, "invalid strategy name"),
         ({"accelerator": "nope"}, "invalid accelerator name"),
-        ({"profiler": "nope"}, "`profiler`"),
+        ({"profiler": "nope"}, "trainer.profiler=nope must be one of simple, advanced, pytorch"),
     ],
 )
 def test_what_cannot_be_is_a_value_error(tmp_path, options, words):

@@ -346,6 +346,18 @@ def test_what_must_not_be_mixed_is_refused_unless_asked(
     assert any(said in warning for warning in report(tmp_path / "s", "--force")["warnings"])
 
 
+def test_runs_that_stopped_early_are_compared_and_named(tmp_path: Path) -> None:
+    made_sweep(tmp_path / "s", MEANS)
+    early = {"tokens_seen": 1500, "steps": 15, "stopped_early": "val/loss has not improved"}
+    make_run(tmp_path / "s" / "early", seed=1, loss=2.1, norm="dyt", **early)
+    (said,) = [text for text in report(tmp_path / "s")["warnings"] if "stopped early" in text]
+    assert said.startswith("1 of 16 runs stopped early, and saw fewer tokens than others: ")
+    assert said.endswith("norm=dyt seed=1 at step 15 (val/loss has not improved).")
+    # Two that did all their steps and saw different tokens are still no comparison.
+    make_run(tmp_path / "s" / "odd", seed=2, loss=2.0, norm="dyt", tokens_seen=9999)
+    assert main([str(tmp_path / "s")]) == 2
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

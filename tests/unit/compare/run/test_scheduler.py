@@ -231,6 +231,16 @@ def test_a_finished_run_of_another_configuration_is_refused(tmp_path):
     assert outcome_of(tmp_path, ["seed=1", "norm=a", "resume=auto"], None).state == "finished"
 
 
+def test_a_run_that_stopped_early_has_ended_at_every_later_rung(tmp_path):
+    result = RunResult(status="finished", steps=15, metrics={"val/loss": 2.0}, stopped_early="x")
+    result.write(tmp_path)
+    (tmp_path / "metrics.csv").write_text("step,seconds,val/loss\n10,1.0,2.5\n15,1.5,2.0\n")
+    paused = outcome_of(tmp_path, [], 10)
+    assert (paused.state, paused.loss) == ("paused", 2.5)
+    ended = outcome_of(tmp_path, [], 20)
+    assert (ended.state, ended.loss, ended.step) == ("finished", 2.0, 15)
+
+
 def test_two_commands_at_a_time_are_refused(tmp_path):
     lines: list[str] = []
     with (

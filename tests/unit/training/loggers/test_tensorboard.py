@@ -4,12 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lightning_transformer.training.loggers.tensorboard import tensorboard
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lightning_transformer.training.loggers.base import FINAL, RunLogger
+from lightning_transformer.training.loggers.tensorboard import TensorBoard
 
 
 def test_event_files_are_in_the_run_folder_itself(tmp_path: Path) -> None:
-    (logger,) = tensorboard(tmp_path)
+    logger = TensorBoard(str(tmp_path))
     logger.log_metrics({"train/loss": 1.0}, step=1)
-    logger.save()
+    logger.finish("finished", [])
     (file,) = tmp_path.glob("events.out.tfevents.*")
     assert file.stat().st_size > 0
+
+
+def test_a_row_of_hyperparameters_has_a_column_for_each_final_value(tmp_path: Path) -> None:
+    logger = TensorBoard(str(tmp_path))
+    assert isinstance(logger, RunLogger)
+    logger.log_hyperparams({"norm": "rmsnorm", "optimizer.lr": 3e-3})
+    logger.log_metrics({"result/test_loss": 2.5}, step=6)
+    logger.show_text("samples", "    one", 3)
+    logger.finish("finished", [])
+    events = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0})
+    events.Reload()
+    start = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
+    for text in (b"norm", b"rmsnorm", b"optimizer.lr", b"0.003"):
+        assert text in start
+    columns = events.PluginTagToContent("hparams")["_hparams_/experiment"]
+    assert all(tag.encode() in columns for tag in FINAL.values())
+    assert events.Scalars("result/test_loss")[-1].value == 2.5
+    assert events.Tensors("samples/text_summary")[0].step == 3

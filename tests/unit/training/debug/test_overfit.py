@@ -4,7 +4,7 @@ import pytest
 
 from lightning_transformer.build import build
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.training.callbacks.overfit import FirstExamples, Overfit
+from lightning_transformer.training.debug.overfit import FirstExamples, Overfit
 from tests.conftest import compose_config
 from tests.helpers.short_runs import short, short_run
 
@@ -36,7 +36,7 @@ def test_every_step_sees_the_same_rows_and_validation_too(tmp_path, monkeypatch)
 
     for name in seen:
         watch(name)
-    overfit = "+callbacks.overfit._target_=lightning_transformer.training.callbacks.overfit.Overfit"
+    overfit = "+callbacks.overfit._target_=lightning_transformer.training.debug.overfit.Overfit"
     short_run(tmp_path / "run", overfit, "+callbacks.overfit.n_steps=2", "trainer.max_steps=4")
     # Two steps' worth of rows: each epoch of two steps has them all.
     first, second, third, fourth = seen["training"]

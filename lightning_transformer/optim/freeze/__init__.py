@@ -1,0 +1,1 @@
+"""Which parameters are not trained, one file per rule."""

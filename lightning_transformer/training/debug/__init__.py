@@ -1,0 +1,1 @@
+"""What the options of debug= run beside training: quick checks of a model and of its speed."""
