@@ -94,7 +94,7 @@ class MLflow(MLFlowLogger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
         """As parameters, which stay as they are; what has changed since, as tags `resumed.KEY`."""
         there = self.experiment.get_run(self.run_id).data.params
-        given = {FORBIDDEN.sub("_", str(k)): str(v)[:LONGEST] for k, v in dict(params).items()}  # type: ignore[call-overload]
+        given = {FORBIDDEN.sub("_", str(k)): str(v)[:LONGEST] for k, v in dict(params).items()}
         super().log_hyperparams({key: v for key, v in given.items() if key not in there})
         for key, value in given.items():
             if there.get(key, value) != value:

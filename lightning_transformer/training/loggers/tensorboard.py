@@ -32,7 +32,7 @@ class TensorBoard(TensorBoardLogger):
         step: int | None = None,
     ) -> None:
         """Open the row; as text, so that the tab offers the values themselves and no ranges."""
-        texts = {key: str(value) for key, value in dict(params).items()}  # type: ignore[call-overload]
+        texts = {key: str(value) for key, value in dict(params).items()}
         columns = metrics or dict.fromkeys(FINAL.values(), float("nan"))
         super().log_hyperparams(texts, columns, step)
 

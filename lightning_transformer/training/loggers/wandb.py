@@ -45,7 +45,7 @@ class WandB(WandbLogger):
         folder = Path(save_dir).absolute()
         known = remembered(folder, TRACKER)
         mode = "offline" if offline else os.environ.get("WANDB_MODE", "online")
-        if mode == "online" and rank_zero_only.rank == 0 and not wandb.api.api_key:
+        if mode == "online" and getattr(rank_zero_only, "rank", 0) == 0 and not wandb.api.api_key:
             raise ValueError(
                 "logger=wandb has no API key: run `wandb login`, set WANDB_API_KEY, or type "
                 "logger.wandb.offline=true to sync later"

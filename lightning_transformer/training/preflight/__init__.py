@@ -15,6 +15,7 @@ component's own options are checked by its class when it is built, with `nn.chec
         training.preflight.precision.check_precision    the device has it
         training.preflight.memory.check_activations     what the backward pass needs fits
         distributed.parallelize.check_parallel      tensor parallelism can cut the model
+        training.preflight.build.check_monitored    validation gives what is asked to choose by
         optim.schedule.apply.check_pair             optimizer and schedule
     training.trainer.TrainerOptions             the trainer's options; its devices exist
     data.loading.train_loader.check_batch_size  enough data for a batch
