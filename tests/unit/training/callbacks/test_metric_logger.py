@@ -33,10 +33,10 @@ def test_rates_of_an_optimizer_bear_the_names_that_a_user_knows():
     optimizer = muon(Net(), lr=0.5, muon_lr=0.1)
     scheduler = lambda_lr(optimizer, Linear(warmup_steps=2), 4)
     assert learning_rates(optimizer) == {"optim/lr": 0.25, "optim/lr_matrices": 0.05}
-    for _ in range(3):
+    for _ in range(4):
         optimizer.step()
         scheduler.step()
-    # Both are 0 at the end, and still two columns.
+    # Both are 0 after the last step, and still two columns.
     assert learning_rates(optimizer) == {"optim/lr": 0.0, "optim/lr_matrices": 0.0}
 
 
