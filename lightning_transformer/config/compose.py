@@ -26,16 +26,24 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from lightning_transformer.config.overrides import parse, values
-from lightning_transformer.config.validate import NOT_IDENTITY, check, nearest, plain
+from lightning_transformer.config.validate import (
+    NOT_IDENTITY,
+    check,
+    check_replaced,
+    nearest,
+    plain,
+)
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.paths import CONF
 from lightning_transformer.runs.naming import job_name, override_key, run_suffix, sweep_folder
 from lightning_transformer.runs.result import config_sha256
 
+COMPOSE_ERRORS = (HydraException, OmegaConfBaseException)
 OPTIONAL_GROUPS = ("preset", "experiment", "debug")  # none of them by default
 # Hydra's message for a group, or an option's part such as attention@attention.first, that no other
 # choice uses.
 UNUSED = re.compile(
+    r"(?:In '([^']+)': )?"  # the file that chooses, unless it was typed
     r"Could not override '([^'@]+(?='. No match in the defaults list)"
     r"|[^']+@[^']+(?='.\sDid you mean to override \w+\?$))",
     re.MULTILINE,
@@ -123,8 +131,11 @@ def preflight(arguments: Sequence[str], folders: Sequence[str] = ()) -> int:
         ]
         cfg = composed(chosen)
         _check_keys(overrides, cfg, options)
+        typed = [str(override.key_or_group) for override in overrides]
         for job in itertools.islice(_star(swept), MAX_CHECKED):
-            check(cfg if job == chosen else composed(job), chosen_groups(job, options))
+            job_cfg = cfg if job == chosen else composed(job)
+            check(job_cfg, chosen_groups(job, options))
+            check_replaced(typed, job_cfg)
     # A range for a sweeper that searches makes several jobs, nobody knows how many.
     return math.prod(len(texts) or 2 for texts in swept)
 
@@ -166,17 +177,36 @@ def composed_with_options(overrides: Sequence[str]) -> tuple[DictConfig, dict[st
     """`composed` and `chosen_options` of one job, which is composed only once for both."""
     try:
         cfg = compose("config", list(overrides), return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        unused = UNUSED.match(str(error))
-        if unused:
-            raise ConfigError(
-                f"{unused[1]} has no effect here: no other choice of this run uses it; leave it out"
-            ) from None
+    except COMPOSE_ERRORS as error:
+        if unused := UNUSED.match(str(error)):
+            raise ConfigError(_without_effect(unused[1], unused[2], overrides)) from None
         raise ConfigError(" ".join(str(error).split("\n")[:2])) from None
     choices = cfg.hydra.runtime.choices
     with open_dict(cfg):
         del cfg["hydra"]
     return cfg, {str(group): str(option) for group, option in choices.items() if option}
+
+
+def _without_effect(file: str | None, key: str, overrides: Sequence[str]) -> str:
+    """What to say of a choice that no other choice of the run uses.
+
+    file: the option that makes it, such as experiment/norms; None if it was typed.
+    """
+    if file is None:
+        return f"{key} has no effect here: no other choice of this run uses it; leave it out"
+    chosen = "=".join(file.rsplit("/", 1))
+    for other in overrides:
+        if other != chosen and _composes([text for text in overrides if text != other]):
+            return f"{chosen} chooses {key}, which {other} does not use; leave out {other}"
+    return f"{chosen} chooses {key}, which no other choice of this run uses; leave out {chosen}"
+
+
+def _composes(overrides: list[str]) -> bool:
+    try:
+        compose("config", overrides, return_hydra_config=True)
+    except COMPOSE_ERRORS:
+        return False
+    return True
 
 
 def chosen_groups(overrides: Sequence[str], options: dict[str, list[str]]) -> dict[str, str]:

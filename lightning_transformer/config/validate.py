@@ -13,14 +13,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lightning_transformer.config.signatures import UnknownTarget, signature
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.runs.folder_name import check_folder_name
 from lightning_transformer.runs.secrets import is_secret, redacted
 
 # Keys that say where and how a run is done, not what it computes. What match= solves for is in
 # the configurations of the runs that `compare run` starts.
 UNCHECKED = ("hydra", "sweep", "resume")
 NOT_IDENTITY = (*UNCHECKED, "match")
+# A key that has no effect where the other one has a value.
+REPLACED = {"schedule.warmup": "schedule.warmup_steps"}
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=,+-]{0,127}")
 SCALARS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (float, int),
@@ -69,15 +71,23 @@ def check(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
     for name, node in cfg.get("callbacks", {}).items():
         if not isinstance(node, DictConfig) or "_target_" not in node:
             raise ConfigError(f"callbacks.{name} names no class: add callbacks.{name}._target_=...")
-    if "sweep" in cfg and not NAME.fullmatch(str(cfg.sweep)):
-        raise ConfigError(
-            f"sweep={cfg.sweep} must be a plain folder name of letters, digits and . _ - + = , "
-            "such as norms"
-        )
+    if "sweep" in cfg:
+        check_folder_name("sweep", str(cfg.sweep))
     for key in ("seed", "init_seed"):
         if key in cfg and (type(cfg[key]) is not int or not 0 <= cfg[key] < 2**63):
             raise ConfigError(
                 f"{key}={cfg[key]!r} must be a whole number from 0 to 2**63, such as 1"
+            )
+
+
+def check_replaced(typed: Iterable[str], cfg: DictConfig) -> None:
+    """Refuse a typed key whose place another one of the configuration takes."""
+    for key in typed:
+        other = REPLACED.get(key)
+        value = None if other is None else OmegaConf.select(cfg, other)
+        if value is not None:
+            raise ConfigError(
+                f"{key} has no effect beside {other}={value}; leave it out, or add {other}=null"
             )
 
 

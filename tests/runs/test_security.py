@@ -403,7 +403,7 @@ def test_resuming_a_hostile_folder_runs_nothing(run, canary, monkeypatch, capsys
 # -- names -----------------------------------------------------------------------------------------
 
 NAMES = ["../x", "/etc/x", "a/../../x", "..", ".", ".hidden", "~/x", "a\\..\\x", "a b", "", "a\0b"]
-NAMES += ["x" * 129, "$(touch x)", "a;b", "a\nb", "null/..", "ü"]
+NAMES += ["x" * 129, "$(touch x)", "a;b", "a\nb", "null/..", "-a", "größe/x", "ü" * 65, "a\u202eb"]
 
 
 @pytest.mark.slow
@@ -419,7 +419,10 @@ def test_hostile_names_of_sweeps_are_refused_and_nothing_is_written(tmp_path, mo
     assert set(tmp_path.parent.rglob("*")) == before
 
 
-@pytest.mark.parametrize("name", ["norms", "2026-11-23_20-51-37", "a=1,b+2", "x" * 128])
+@pytest.mark.parametrize(
+    "name",
+    ["norms", "2026-11-23_20-51-37", "a=1,b+2", "x" * 128, "größe", "ü" * 64, "大きさ", "размер"],
+)
 def test_plain_names_of_sweeps_pass(name):
     check(OmegaConf.create({"sweep": name}), {})
 
