@@ -32,7 +32,7 @@ from lightning_transformer.training.callbacks.resume_lr import ResumeLR
 from lightning_transformer.training.callbacks.schedule_free import AveragedWeights
 from lightning_transformer.training.guard.base import Guard
 from lightning_transformer.training.loggers.csv import History
-from lightning_transformer.training.messages import notices
+from lightning_transformer.training.messages import notices, without_targets
 from lightning_transformer.training.preflight.build import check_build
 from lightning_transformer.training.preflight.memory import check_activations
 from lightning_transformer.training.resume import check_same_data
@@ -148,6 +148,8 @@ def prepare(cfg: DictConfig, request: RunRequest, result: RunResult, display: Di
         seed=cfg.seed,
         accumulate=trainer.accumulate_grad_batches,
     )
+    for line in without_targets(data):
+        display.say(line)
     return Session(
         request=request,
         result=result,
