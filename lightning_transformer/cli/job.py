@@ -17,7 +17,7 @@ from lightning_transformer.cli.console import show_log
 from lightning_transformer.cli.exits import exit_code, refuse
 from lightning_transformer.cli.hide_secrets import write_hydra_files
 from lightning_transformer.cli.launched_jobs import JobFailure, one_line
-from lightning_transformer.config.compose import shared_keys
+from lightning_transformer.config.job_names import shared_keys
 from lightning_transformer.config.validate import plain
 from lightning_transformer.distributed.processes import (
     check_folder_is_shared,

@@ -22,9 +22,9 @@ from lightning_transformer.config.compose import (
     parse,
     preflight,
     register,
-    shared_by_jobs,
 )
 from lightning_transformer.config.help import help_page
+from lightning_transformer.config.job_names import shared_by_jobs
 from lightning_transformer.config.overrides import in_one_run
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.paths import CONF

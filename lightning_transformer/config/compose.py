@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -25,22 +24,26 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from lightning_transformer.config.overrides import SEVERAL, listed, parse, values
-from lightning_transformer.config.validate import NOT_IDENTITY, check, nearest, plain
+from lightning_transformer.config.validate import (
+    check,
+    check_replaced,
+    nearest,
+)
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.paths import CONF
-from lightning_transformer.runs.naming import job_name, override_key, run_suffix, sweep_folder
-from lightning_transformer.runs.result import config_sha256
+from lightning_transformer.runs.naming import override_key
 
+COMPOSE_ERRORS = (HydraException, OmegaConfBaseException)
 OPTIONAL_GROUPS = ("preset", "experiment", "debug")  # none of them by default
 # Hydra's message for a group, or an option's part such as attention@attention.first, that no other
 # choice uses.
 UNUSED = re.compile(
+    r"(?:In '([^']+)': )?"  # the file that chooses, unless it was typed
     r"Could not override '([^'@]+(?='. No match in the defaults list)"
     r"|[^']+@[^']+(?='.\sDid you mean to override \w+\?$))",
     re.MULTILINE,
 )
 MATCH_NONE = "match=none"
-SHARED_KEYS = "job.config.override_dirname.exclude_keys"  # in Hydra's own configuration
 SEEDS = ("seed", "init_seed")
 MAX_CHECKED = 200  # jobs of a sweep that are composed before the first one starts
 
@@ -56,46 +59,6 @@ class InstalledConfigs(SearchPathPlugin):
 def register() -> None:
     """Make Hydra find the options of installed packages."""
     Plugins.instance().register(InstalledConfigs)
-
-
-def differing_overrides(overrides: Sequence[str], shared: Sequence[str] = ()) -> list[str]:
-    """Those of a job's overrides that tell it from others: without the shared keys, or else all."""
-    own = [
-        o for o in overrides if "=" in o and not is_hydra(o) and override_key(o) not in NOT_IDENTITY
-    ]
-    return [o for o in own if override_key(o) not in shared] or own
-
-
-def shared_by_jobs(overrides: Iterable[Override]) -> str:
-    """What a sweep gives Hydra so that its jobs are named by what differs between them.
-
-    These are the keys with one value, in Hydra's own list of keys that name no job. It is part of
-    the configuration, which every launcher hands on to the processes of its jobs.
-    """
-    overrides = list(overrides)
-    once = {override_key(o.get_key_element()) for o in overrides} - set(swept_keys(overrides))
-    keys = ",".join(f"'{key}'" for key in sorted(once) if not is_hydra(key))
-    return f"hydra.{SHARED_KEYS}=[{keys}]"
-
-
-def shared_keys(hydra: DictConfig) -> list[str]:
-    """The keys that all jobs of a sweep share, from a job's own Hydra configuration."""
-    return [str(key) for key in OmegaConf.select(hydra, SHARED_KEYS)]
-
-
-def _job_folder(*, _root_: DictConfig) -> str:
-    hydra = _root_.hydra
-    name = job_name(differing_overrides(hydra.overrides.task, shared_keys(hydra)))
-    return sweep_folder(Path(hydra.sweep.dir), name, config_sha256(plain(_root_))).name
-
-
-def _run_suffix(*, _root_: DictConfig) -> str:
-    return run_suffix(_root_.hydra.overrides.task)
-
-
-# At import, for a job may run in a process of its own, which loads no more than the job needs.
-OmegaConf.register_new_resolver("job_folder", _job_folder, replace=True)
-OmegaConf.register_new_resolver("run_suffix", _run_suffix, replace=True)
 
 
 @contextmanager
@@ -136,8 +99,11 @@ def preflight(arguments: Sequence[str], folders: Sequence[str] = ()) -> int:
         ]
         cfg = composed(chosen)
         _check_keys(overrides, cfg, options)
+        typed = [str(override.key_or_group) for override in overrides]
         for job in itertools.islice(_star(swept), MAX_CHECKED):
-            check(cfg if job == chosen else composed(job), chosen_groups(job, options))
+            job_cfg = cfg if job == chosen else composed(job)
+            check(job_cfg, chosen_groups(job, options))
+            check_replaced(typed, job_cfg)
     # A range for a sweeper that searches makes several jobs, nobody knows how many.
     return math.prod(len(texts) or 2 for texts in swept)
 
@@ -179,17 +145,36 @@ def composed_with_options(overrides: Sequence[str]) -> tuple[DictConfig, dict[st
     """`composed` and `chosen_options` of one job, which is composed only once for both."""
     try:
         cfg = compose("config", list(overrides), return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        unused = UNUSED.match(str(error))
-        if unused:
-            raise ConfigError(
-                f"{unused[1]} has no effect here: no other choice of this run uses it; leave it out"
-            ) from None
+    except COMPOSE_ERRORS as error:
+        if unused := UNUSED.match(str(error)):
+            raise ConfigError(_without_effect(unused[1], unused[2], overrides)) from None
         raise ConfigError(" ".join(str(error).split("\n")[:2])) from None
     choices = cfg.hydra.runtime.choices
     with open_dict(cfg):
         del cfg["hydra"]
     return cfg, {str(group): str(option) for group, option in choices.items() if option}
+
+
+def _without_effect(file: str | None, key: str, overrides: Sequence[str]) -> str:
+    """What to say of a choice that no other choice of the run uses.
+
+    file: the option that makes it, such as experiment/norms; None if it was typed.
+    """
+    if file is None:
+        return f"{key} has no effect here: no other choice of this run uses it; leave it out"
+    chosen = "=".join(file.rsplit("/", 1))
+    for other in overrides:
+        if other != chosen and _composes([text for text in overrides if text != other]):
+            return f"{chosen} chooses {key}, which {other} does not use; leave out {other}"
+    return f"{chosen} chooses {key}, which no other choice of this run uses; leave out {chosen}"
+
+
+def _composes(overrides: list[str]) -> bool:
+    try:
+        compose("config", overrides, return_hydra_config=True)
+    except COMPOSE_ERRORS:
+        return False
+    return True
 
 
 def chosen_groups(overrides: Sequence[str], options: dict[str, list[str]]) -> dict[str, str]:

@@ -14,14 +14,16 @@ from omegaconf.errors import OmegaConfBaseException
 from lightning_transformer.config.overrides import SEVERAL
 from lightning_transformer.config.signatures import UnknownTarget, missing_packages, signature
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.runs.folder_name import check_folder_name
 from lightning_transformer.runs.secrets import is_secret, redacted
 
 # Keys that say where and how a run is done, not what it computes. What match= solves for is in
 # the configurations of the runs that `compare run` starts.
 UNCHECKED = ("hydra", "sweep", "resume")
 NOT_IDENTITY = (*UNCHECKED, "match")
+# A key that has no effect where the other one has a value.
+REPLACED = {"schedule.warmup": "schedule.warmup_steps"}
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=,+-]{0,127}")
 SCALARS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (float, int),
@@ -69,11 +71,8 @@ def check(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
         if key not in UNCHECKED and not OmegaConf.is_missing(cfg, key):
             check_node(cfg[key], str(key))
     check_used(cfg, chosen)
-    if "sweep" in cfg and not NAME.fullmatch(str(cfg.sweep)):
-        raise ConfigError(
-            f"sweep={cfg.sweep} must be a plain folder name of letters, digits and . _ - + = , "
-            "such as norms"
-        )
+    if "sweep" in cfg:
+        check_folder_name("sweep", str(cfg.sweep))
     for key in ("seed", "init_seed"):
         if key in cfg and (type(cfg[key]) is not int or not 0 <= cfg[key] < 2**63):
             raise ConfigError(
@@ -91,6 +90,17 @@ def check_entries(node: Any, group: str) -> None:
     for name, entry in node.items():
         if not isinstance(entry, DictConfig) or "_target_" not in entry:
             raise ConfigError(f"{group}.{name} names no class: add {group}.{name}._target_=...")
+
+
+def check_replaced(typed: Iterable[str], cfg: DictConfig) -> None:
+    """Refuse a typed key whose place another one of the configuration takes."""
+    for key in typed:
+        other = REPLACED.get(key)
+        value = None if other is None else OmegaConf.select(cfg, other)
+        if value is not None:
+            raise ConfigError(
+                f"{key} has no effect beside {other}={value}; leave it out, or add {other}=null"
+            )
 
 
 def check_node(node: Any, key: str) -> None:

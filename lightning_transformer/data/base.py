@@ -17,6 +17,8 @@ from lightning_transformer.data.tokenizers.base import Tokenizer, Vocabulary
 from lightning_transformer.distributed.ranks import data_ranks
 from lightning_transformer.nn import checks
 
+FEW = 16  # examples that are looked at together for a target; usually the first has one
+
 
 @dataclass(kw_only=True, eq=False)
 class DataModule(L.LightningDataModule):
@@ -133,6 +135,21 @@ class DataModule(L.LightningDataModule):
         """Return a digest of the training examples of the first n_steps; see `sample_digest`."""
         return samples_sha256(self.train_dataloader(), n_steps, self.identity.sha256)
 
+    def has_targets(self, split: str, n_examples: int) -> bool:
+        """Whether one of the first n_examples of a split has a target, as it is first seen."""
+        limit = -(-n_examples // FEW)
+        loader = EvaluationLoader(
+            self.splits[split], self._collators[split], seed=self._seed, batch_size=FEW, limit=limit
+        )
+        return any(bool(batch.n_targets) for batch in loader)
+
+    def _limit(self, split: str) -> int | None:
+        """trainer.limit_val_batches or limit_test_batches; Lightning keeps 1.0 for all."""
+        limit = (
+            None if self.trainer is None else getattr(self.trainer, f"limit_{split}_batches", None)
+        )
+        return limit if isinstance(limit, int) else None
+
     def _evaluation(self, split: str) -> EvaluationLoader | list[Any]:
         if split not in self.splits:
             return []
@@ -144,6 +161,7 @@ class DataModule(L.LightningDataModule):
             batch_size=self.eval_batch_size,
             rank=rank,
             world_size=world_size,
+            limit=self._limit(split),
             num_workers=self.num_workers,
             pin_memory=self._pin_memory(),
         )

@@ -113,6 +113,7 @@ class Transformer(L.LightningModule):
         self._guard: Callable[[Any], None] | None = None
         self._clipping = GradientClipping()
         self._step_targets: Tensor | None = None
+        self._idle_steps: Tensor | None = None  # optimizer steps without a target
         self.train_loss: RunningLoss | None = None
         self._ranks: tuple[int, int] | None = None
 
@@ -177,14 +178,18 @@ class Transformer(L.LightningModule):
         return loss
 
     def _targets_of_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """At least 1. Steps that have none are counted on the device, so that nothing waits."""
         assert batch.step_targets is not None
-        if self.trainer.world_size == 1:
-            return batch.step_targets.clamp(min=1)
-        if batch_idx % self.trainer.accumulate_grad_batches == 0 or self._step_targets is None:
+        if batch_idx % self.trainer.accumulate_grad_batches and self._step_targets is not None:
+            return self._step_targets
+        total = batch.step_targets
+        if self.trainer.world_size > 1:
             total = self.total(batch.step_targets)
             # Those that read the same rows have counted them several times.
             total = total // (self.trainer.world_size // self.data_ranks[1])
-            self._step_targets = total.clamp(min=1)
+        self._step_targets = total.clamp(min=1)
+        idle = self._step_targets - total  # 1 if there is no target
+        self._idle_steps = idle if self._idle_steps is None else self._idle_steps + idle
         return self._step_targets
 
     @property
@@ -242,6 +247,12 @@ class Transformer(L.LightningModule):
             sums = self.total(torch.tensor(sums, dtype=torch.float64, device=self.device)).tolist()
         nll, n_targets = sums
         return nll / n_targets if n_targets else None
+
+    def take_idle_steps(self) -> int:
+        """Optimizer steps without a target since last asked. Waits for the device."""
+        n_steps = 0 if self._idle_steps is None else int(self._idle_steps)
+        self._idle_steps = None
+        return n_steps
 
     def total(self, value: Tensor) -> Tensor:
         """Sum over all processes."""

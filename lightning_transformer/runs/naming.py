@@ -3,19 +3,20 @@
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.runs.folder_name import is_plain
 from lightning_transformer.runs.result import RESULT_FILE, read
 from lightning_transformer.runs.secrets import redacted_overrides
 
-MAX_LENGTH = 120  # characters; leaves room for `~2` and file names below the usual 255
+MAX_LENGTH = 120  # bytes of UTF-8; leaves room for `~2` and file names below the usual 255
 
 RUNS = "outputs/runs"
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9._=,+-]")
 _SWEEP_KEYS = ("sweep", "resume")  # where and how a run is done, not what it computes
 
 
@@ -23,8 +24,8 @@ def job_name(overrides: Sequence[str]) -> str:
     """Name a run after its overrides: group choices, then dotted keys, then the seed.
 
     A character that may not stand in a folder name becomes ``-``, and six hex digits of the
-    original are appended, so that two runs never share a name by this. At most 120 characters of
-    ``A-Z a-z 0-9 . _ = , + -``; ``default`` without overrides.
+    original are appended, so that two runs never share a name by this. At most 120 bytes of
+    letters, digits and ``. _ = , + -``; ``default`` without overrides.
 
     overrides: Hydra's task overrides, such as ``["norm=rmsnorm", "trainer.max_steps=20"]``.
     """
@@ -33,12 +34,14 @@ def job_name(overrides: Sequence[str]) -> str:
     original = ",".join(kept)
     if not original:
         return "default"
-    name = _UNSAFE.sub("-", original)
+    name = "".join(c if is_plain(c) else "-" for c in unicodedata.normalize("NFC", original))
     # a leading dot hides a folder or leaves it (".."); Windows drops a trailing one
     name = re.sub(r"^\.|\.$", "-", name)
     digest = hashlib.sha256(original.encode("utf-8", "surrogatepass")).hexdigest()
-    if len(name) > MAX_LENGTH - (0 if name == original else 7):
-        return f"{name[: MAX_LENGTH - 9]}-{digest[:8]}"
+    content = name.encode("utf-8")
+    if len(content) > MAX_LENGTH - (0 if name == original else 7):
+        start = content[: MAX_LENGTH - 9].decode("utf-8", errors="ignore")  # no half character
+        return f"{start}-{digest[:8]}"
     return name if name == original else f"{name}-{digest[:6]}"
 
 
@@ -49,7 +52,7 @@ def free_folder(parent: Path, name: str, config_sha256: str) -> Path:
     to another configuration or cannot be read. A folder without ``result.json`` is free.
     Raises ValueError when ``name`` is not a plain folder name.
     """
-    if not name or _UNSAFE.search(name) or name[0] == "." or name[-1] == ".":
+    if not name or not all(map(is_plain, name)) or name[0] == "." or name[-1] == ".":
         raise ValueError(f"folder name {name!r} must be a plain name, for example 'norm=rmsnorm'")
     number, folder = 1, Path(parent) / name
     while not is_free(folder, config_sha256):

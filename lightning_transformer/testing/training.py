@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Generator, Tensor, nn
@@ -37,8 +38,8 @@ def check_init(init: Init) -> None:
 
 
 def check_schedule(schedule: Schedule) -> None:
-    """A pure function of the step in [0, 1] with peak 1, which refuses a run that is too short."""
-    total = schedule.warmup_steps + 50
+    """A pure function of the step in (0, 1] with peak 1, which refuses a run that is too short."""
+    total = (schedule.warmup_steps or 0) + 150
     schedule.validate(total)
     factors = [schedule(step, total) for step in range(total)]
     require(all(0 <= f <= 1 for f in factors), "schedule: a factor lies outside [0, 1]")
@@ -46,12 +47,23 @@ def check_schedule(schedule: Schedule) -> None:
     pure = pickle.loads(pickle.dumps(schedule))
     again = [pure(step, total) for step in reversed(range(total))]
     require(again[::-1] == factors, "schedule: depends on more than the step")
+    in_steps = schedule.warmup_steps is not None
+    for_any = replace(schedule, warmup=0.0, warmup_steps=None) if in_steps else schedule
+    _check_every_step_trains(for_any)
     try:
-        schedule.validate(schedule.warmup_steps)
+        replace(schedule, warmup_steps=50).validate(50)
     except ValueError as error:
         require("\n" not in str(error), "schedule: the error has more than one line")
     else:
         raise AssertionError("schedule: accepts a run that ends before the warm-up does")
+
+
+def _check_every_step_trains(schedule: Schedule) -> None:
+    """In a run of any length; without a number of steps for the warm-up, which bounds it."""
+    for total in (*range(1, 41), 1000):
+        schedule.validate(total)
+        idle = [step for step in range(total) if not schedule(step, total) > 0]
+        require(not idle, f"schedule: the rate of step {idle[:1]} of {total} is not above 0")
 
 
 def check_loss(factory: Callable[[], nn.Module]) -> None:

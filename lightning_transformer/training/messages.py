@@ -9,6 +9,7 @@ import torch
 from omegaconf import DictConfig
 from rich.markup import escape
 
+from lightning_transformer.data.base import DataModule
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn.attention.kernels.auto import Auto
 from lightning_transformer.nn.pattern.base import Pattern
@@ -20,6 +21,7 @@ from lightning_transformer.runs.trusted_targets import must_be_typed_again
 from lightning_transformer.training.request import RunRequest
 
 Say = Callable[[str], None]
+LOOKED_AT = 1024  # examples of a split, where the first ones have no target
 
 
 def notices(
@@ -55,6 +57,15 @@ def notices(
                 f"same as position=rope; a number below {n_layers} is not"
             )
             break
+
+
+def without_targets(data: DataModule) -> Iterator[str]:
+    """One line for each split in which the task finds no target; data: connected."""
+    for split, examples in data.splits.items():
+        n_examples = min(len(examples), LOOKED_AT)
+        if not data.has_targets(split, n_examples):
+            what = "nothing is learned" if split == "train" else "its metrics are nan"
+            yield f"none of the first {n_examples:,} examples of data.{split} has a target: {what}"
 
 
 def sees_all(pattern: Pattern, length: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lightning_transformer.config.compose import differing_overrides
+from lightning_transformer.config.job_names import differing_overrides
 from lightning_transformer.config.overrides import SEVERAL
 from lightning_transformer.runs.secrets import redacted_overrides
 

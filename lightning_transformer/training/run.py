@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from lightning_transformer.checkpoint import store
 from lightning_transformer.checkpoint.run_files import read_state
-from lightning_transformer.checkpoint.safetensors import write_weights
+from lightning_transformer.checkpoint.safetensors import WEIGHTS, write_weights
 from lightning_transformer.config.validate import check, plain
 from lightning_transformer.distributed.processes import is_first
 from lightning_transformer.errors import ConfigError, Stopped
@@ -83,6 +83,7 @@ def run(cfg: DictConfig, request: RunRequest) -> RunResult:
                 result.metrics = _metrics(session.trainer)
                 if stopped is None:
                     _test(session)
+                _write_best_weights(session, stopped)
         finally:
             result.guard = dict(session.callbacks.guard.counts)
         result.status = "finished" if stopped is None else "stopped"
@@ -181,17 +182,33 @@ def _test(s: Session) -> None:
     if "test" not in s.data.splits:
         log.warning("data.test is empty: no test metrics")
         return
-    folder = s.files.checkpoints
-    chosen = store.best(folder) or store.last(folder)  # unvalidated, none is best
-    assert chosen is not None
-    path = chosen.state
+    best = _best(s)
+    assert best is not None
+    path = best.state
     s.trainer.test(s.model, datamodule=s.data, ckpt_path=path, verbose=False, weights_only=True)
     s.result.metrics |= _metrics(s.trainer)
     assert s.model.test_rows is not None
     losses = s.model.test_rows.compute()  # of all ranks
     if s.trainer.is_global_zero:
         s.files.save_document_losses(losses)
-        write_weights(s.request.folder, read_state(path)["state_dict"], chosen.step)
+
+
+def _best(s: Session) -> store.Checkpoint | None:
+    folder = s.files.checkpoints
+    return store.best(folder) or store.last(folder)  # unvalidated, none is best
+
+
+def _write_best_weights(s: Session, stopped: Stopped | None) -> None:
+    """For other programs. A stopped run has its checkpoint: it does not fail where this does."""
+    if not s.trainer.is_global_zero:
+        return
+    try:
+        if (best := _best(s)) is not None:
+            write_weights(s.request.folder, read_state(best.state)["state_dict"], best.step)
+    except (OSError, ValueError) as error:
+        if stopped is None:
+            raise
+        log.warning("%s was not written: %s", WEIGHTS, error)
 
 
 def _metrics(trainer: L.Trainer) -> dict[str, float | None]:

@@ -34,7 +34,7 @@ from lightning_transformer.training.callbacks.schedule_free import AveragedWeigh
 from lightning_transformer.training.guard.base import Guard
 from lightning_transformer.training.loggers.csv import History
 from lightning_transformer.training.loggers.lifecycle import make_loggers
-from lightning_transformer.training.messages import notices
+from lightning_transformer.training.messages import notices, without_targets
 from lightning_transformer.training.preflight.build import check_build
 from lightning_transformer.training.preflight.memory import check_activations
 from lightning_transformer.training.request import RunRequest
@@ -116,6 +116,8 @@ def prepare(cfg: DictConfig, request: RunRequest, result: RunResult, display: Di
         seed=cfg.seed,
         accumulate=trainer.accumulate_grad_batches,
     )
+    for line in without_targets(data):
+        display.say(line)
     return Session(
         request=request,
         result=result,

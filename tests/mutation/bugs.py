@@ -154,8 +154,8 @@ BUGS = [
     Bug(
         26,
         "data/loading/eval_loader.py",
-        "self.rows = range(self.rank, len(self.split), self.world_size)",
-        "n = len(self.split)\n"
+        "self.rows = range(self.rank, n_examples, self.world_size)",
+        "n = n_examples\n"
         "        filled_up = -(-n // self.world_size) * self.world_size\n"
         "        self.rows = [i % n for i in range(self.rank, filled_up, self.world_size)]",
     ),

@@ -191,17 +191,17 @@ PART_BUGS = [
         "mean(dim=0",
         "tests/unit/optim/optimizers/test_normuon.py",
     ),
-    PartBug("optim/schedule/decay.py", "total_steps) - 1", "total_steps)", SCHEDULES),
     PartBug(
-        "optim/schedule/inverse_sqrt.py", "self.warmup_steps - 1)", "self.warmup_steps)", SCHEDULES
+        "optim/schedule/decay.py", "first, total_steps))", "first, total_steps - 1))", SCHEDULES
     ),
+    PartBug("optim/schedule/inverse_sqrt.py", "n_steps - 1)", "n_steps)", SCHEDULES),
     PartBug(
         "optim/schedule/one_minus_sqrt.py",
         "1.0 - math.sqrt(",
         "math.sqrt(1.0 - ",
         "tests/unit/optim/schedule",
     ),
-    PartBug("optim/schedule/power.py", "(step + 1) / self", "step / self", SCHEDULES),
+    PartBug("optim/schedule/power.py", "(step + 1) / n_steps", "step / n_steps", SCHEDULES),
     # task, loss
     PartBug("tasks/multi_token.py", "labels[:, 1:], (0, 1)", "labels[:, :-1], (1, 0)"),
     PartBug(

@@ -60,7 +60,6 @@ FEW_STEPS = [
     "trainer.val_every=2",
     "trainer.limit_val_batches=1",
     "trainer.limit_test_batches=1",
-    "schedule.warmup_steps=1",
     "data.batch_size=4",
     "data.eval_batch_size=8",
     "callbacks=none",

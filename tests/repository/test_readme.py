@@ -114,7 +114,7 @@ def reader(tmp_path_factory) -> Path:
 
 # What a page says of length, and what is enough to see that the command works.
 SHORTER = {
-    r"trainer\.max_steps=\S+": "trainer.max_steps=3 schedule.warmup_steps=1",
+    r"trainer\.max_steps=\S+": "trainer.max_steps=3",
     r"trainer\.val_every=\S+": "trainer.val_every=3",
     r"schedule\.warmup_steps=0,60": "schedule.warmup_steps=0,1",
     r"seed=1,2,3": "seed=1",

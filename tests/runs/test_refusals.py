@@ -55,6 +55,20 @@ REFUSED = [
     ("tokenizer=file", "tokenizer.path has no value yet: add tokenizer.path=... to "),
     ("pooling=cls", "pooling=cls has no effect here: "),
     ("data=restore packing=documents", "packing has no effect here: "),
+    # An option that chooses what another choice of the run does not use.
+    (
+        "experiment=norms data=labelled",
+        "experiment=norms chooses packing, which data=labelled does not use; leave out data=lab",
+    ),
+    (
+        "norm=rmsnorm experiment=norms seed=1 data=restore,pydocs",
+        "experiment=norms chooses packing, which data=restore does not use; leave out data=res",
+    ),
+    (
+        "schedule.warmup=0.2 schedule.warmup_steps=5",
+        "schedule.warmup has no effect beside schedule.warmup_steps=5; leave it out, or add sch",
+    ),
+    ("schedule.warmup=0.2 schedule.warmup_steps=null,5", "schedule.warmup has no effect beside"),
     ("data.path=x", "unknown key data.path (data has seq_len, "),
     ("pattern.window=3", "unknown key pattern.window (the chosen pattern has no options)"),
     ("+callbacks.x.n=1", "callbacks.x names no class: add callbacks.x._target_=..."),
@@ -104,6 +118,9 @@ def test_refusals_name_what_is_wrong_and_what_is_near(typed, words):
         ("data=text data.path=x", 1),
         ("data=text data.path='a,b'", 1),
         ("norm.eps=1 trainer.clip=null trainer.clip=1", 1),
+        ("experiment=norms schedule.warmup_steps=5", 1),
+        ("schedule.warmup=0.2 schedule.warmup_steps=null", 1),
+        ('sweep="größe" seed=1,2', 2),
         ("norm.eps=${optimizer.lr} +norm.dim=3 ~norm.eps ~callbacks.samples", 1),
         ("trainer.devices=auto hydra.run.dir=x hydra/launcher=basic", 1),
         ("+callbacks.x._target_=lightning_transformer.training.callbacks.sample_writer.Samples", 1),

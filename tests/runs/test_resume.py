@@ -317,8 +317,8 @@ def test_new_rates_and_another_length_are_applied_from_then_on(stopped, monkeypa
     typed = ("optimizer.lr=1e-4", "optimizer.muon_lr=0.5", "trainer.max_steps=8")
     assert type_in(monkeypatch, f"resume={stopped}", *typed) == 0
     rates = read_history(stopped)
-    # By hand: 2 of 8 steps of warm-up, then a straight line to 0 at the last one.
-    factors = {3: 1.0, 4: 0.8, 5: 0.6, 6: 0.4, 7: 0.2, 8: 0.0}
+    # By hand: 2 of 8 steps of warm-up, then a straight line to 0 after the last one.
+    factors = {3: 1, 4: 5 / 6, 5: 4 / 6, 6: 3 / 6, 7: 2 / 6, 8: 1 / 6}
     for name, peak in (("optim/lr", 1e-4), ("optim/lr_matrices", 0.5)):
         found = {step: rate for step, rate in rates[name] if step > 2}
         assert found == pytest.approx({s: peak * f for s, f in factors.items()}, abs=1e-12)

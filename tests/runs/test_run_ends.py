@@ -9,7 +9,9 @@ import sys
 import time
 
 import pytest
+import torch
 from lightning.pytorch.callbacks import Timer
+from safetensors import safe_open
 
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
@@ -59,6 +61,36 @@ def test_an_interrupt_ends_after_the_step_with_a_checkpoint(tmp_path, monkeypatc
     output = capsys.readouterr().out
     assert "stopping after this step" in output
     assert "stopped at step 2" in output
+
+
+@pytest.mark.parametrize(("micro_batch", "step"), [(2, 2), (5, 3)])
+def test_an_interrupted_run_leaves_its_best_weights_for_other_programs(
+    tmp_path, monkeypatch, micro_batch, step
+):
+    """Those of the best validation so far, which is at step 3; before it, those of the stop."""
+    At(monkeypatch, micro_batch, interrupt)
+    assert short_run(tmp_path / "run").status == "stopped"
+    with safe_open(tmp_path / "run" / "model.safetensors", "pt") as file:
+        assert file.metadata()["step"] == str(step)
+        kept = checkpoint(tmp_path / "run", "best" if step == 3 else "last")["state_dict"]
+        assert all(torch.equal(file.get_tensor(name), kept[name]) for name in kept)
+
+
+def test_a_stopped_run_does_not_fail_where_its_weights_cannot_be_written(
+    tmp_path, monkeypatch, caplog
+):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lightning_transformer.training.run.write_weights", full)
+    At(monkeypatch, 2, interrupt)
+    assert short_run(tmp_path / "run").status == "stopped"
+    assert "model.safetensors was not written: " in caplog.text
+
+
+def test_a_run_without_test_data_leaves_its_best_weights(tmp_path):
+    short_run(tmp_path / "run", "data.test_fraction=0")
+    assert (tmp_path / "run" / "model.safetensors").exists()
 
 
 def test_a_second_interrupt_ends_at_once(tmp_path, monkeypatch):

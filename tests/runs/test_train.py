@@ -205,6 +205,22 @@ def test_learning_rates_are_those_of_the_schedule(tmp_path, schedule, accumulate
     assert factor(1, 6) == 1  # the first step after a warm-up of two
 
 
+@pytest.mark.parametrize("n_steps", [1, 2, 20])
+def test_a_short_run_needs_no_other_key(tmp_path, n_steps):
+    """Intervals above its length mean its end, warm-up is a share of it, and every step trains."""
+    defaults = ("trainer.val_every=200", "trainer.log_every=20", "schedule.warmup_steps=null")
+    defaults += (f"trainer.max_steps={n_steps}", "optimizer=adamw")
+    result = short_run(tmp_path / "run", *defaults)
+    assert (result.status, result.steps) == ("finished", n_steps)
+    assert "test/loss" in result.metrics
+    logged = read_history(tmp_path / "run")
+    assert [step for step, _ in logged["val/loss"]] == [n_steps]
+    ((step, rate),) = logged["optim/lr"]
+    assert step == n_steps
+    w = round(0.125 * n_steps)
+    assert rate == pytest.approx(1e-3 / (n_steps - w), rel=1e-12)  # the last of n - w to zero
+
+
 def test_an_update_has_the_size_that_rate_and_norm_say(tmp_path):
     # Plain gradient descent: weights move by lr times the gradient, whose norm is logged.
     plain = ("optimizer=sgd", "optimizer.momentum=0.0", "trainer.clip=null", "trainer.max_steps=1")

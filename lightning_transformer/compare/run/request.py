@@ -10,8 +10,9 @@ from typing import Any
 
 from lightning_transformer.config.compose import groups, is_hydra
 from lightning_transformer.config.overrides import parse, values
-from lightning_transformer.config.validate import NAME, nearest
+from lightning_transformer.config.validate import nearest
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.runs.folder_name import check_folder_name
 
 OWN = ("name", "seeds", "lr", "baseline", "placebo", "halving", "workers")
 FLAGS = ("--dry-run", "--config-dir")
@@ -207,9 +208,5 @@ def _named(request: Request) -> Request:
         keys = "-".join(key.replace("/", ".") for key in request.swept)
         keys = re.sub(r"[^A-Za-z0-9._-]", "", keys)[:60]
         name = f"{keys}-{hashlib.sha256(identity.encode()).hexdigest()[:6]}"
-    if not NAME.fullmatch(name):
-        raise ConfigError(
-            f"name={name} must be a plain folder name of letters, digits and . _ - + = , such as "
-            "norms"
-        )
+    check_folder_name("name", name)
     return replace(request, name=name)

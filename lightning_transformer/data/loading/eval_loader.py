@@ -23,11 +23,15 @@ class _EvaluationBatches(Dataset[Any]):
     batch_size: int
     rank: int
     world_size: int
+    limit: int | None
 
     def __post_init__(self) -> None:
-        self.rows = range(self.rank, len(self.split), self.world_size)
+        n_examples = len(self.split)
+        if self.limit is not None:
+            n_examples = min(n_examples, self.limit * self.batch_size)
+        self.rows = range(self.rank, n_examples, self.world_size)
         self.n_own = -(-len(self.rows) // self.batch_size)
-        n_rows_of_first = len(range(0, len(self.split), self.world_size))
+        n_rows_of_first = len(range(0, n_examples, self.world_size))
         self.n_batches = -(-n_rows_of_first // self.batch_size)
 
     def __len__(self) -> int:
@@ -50,7 +54,8 @@ class EvaluationLoader:
     Rank r takes the examples r, r + world_size, ...; the last batch may be short. All ranks have
     equally many batches, because sharded models compute together: a rank without examples left gets
     one that does not count, with step_targets None. Random integers are those of epoch 0, the same
-    every time. batch_size counts examples per batch of one rank.
+    every time. batch_size counts examples per batch of one rank. limit: only so many batches of
+    examples, from the first on; the same ones for any number of ranks. None = all.
     """
 
     def __init__(
@@ -62,10 +67,13 @@ class EvaluationLoader:
         batch_size: int,
         rank: int = 0,
         world_size: int = 1,
+        limit: int | None = None,
         num_workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
-        self._batches = _EvaluationBatches(split, collate, seed, batch_size, rank, world_size)
+        self._batches = _EvaluationBatches(
+            split, collate, seed, batch_size, rank, world_size, limit
+        )
         self._loader = torch_loader(self._batches, None, num_workers, pin_memory)
 
     def __len__(self) -> int:

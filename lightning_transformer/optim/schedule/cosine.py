@@ -1,4 +1,4 @@
-"""Warm-up, then half a cosine down to the last step."""
+"""Warm-up, then half a cosine down to the end."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Cosine(Schedule):
 
     Source: Loshchilov and Hutter 2017, without restarts; min_ratio 0.1 as in Brown et al. 2020.
 
-    min_ratio: factor of the very last step.
+    min_ratio: factor that is reached after the last step.
     """
 
     min_ratio: float = 0.1
@@ -23,8 +23,9 @@ class Cosine(Schedule):
         checks.closed_fraction("schedule.min_ratio", self.min_ratio, "0.1")
 
     def __call__(self, step: int, total_steps: int) -> float:
-        """Return ``min_ratio + (1 - min_ratio) * (1 + cos(pi * r)) / 2``, r from 0 to 1."""
-        if step < self.warmup_steps:
-            return self.warmup(step)
-        r = progress(step, self.warmup_steps, total_steps - 1)
+        """Return ``min_ratio + (1 - min_ratio) * (1 + cos(pi * r)) / 2``, r from 0 to below 1."""
+        first = self.n_warmup_steps(total_steps)
+        if step < first:
+            return self.rise(step, total_steps)
+        r = progress(step, first, total_steps)
         return self.min_ratio + (1.0 - self.min_ratio) * 0.5 * (1.0 + math.cos(math.pi * r))

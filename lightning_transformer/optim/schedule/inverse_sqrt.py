@@ -11,8 +11,8 @@ from lightning_transformer.optim.schedule.base import Schedule
 class InverseSqrt(Schedule):
     """Lower the factor as ``sqrt(timescale / (timescale + i))``, i steps after the warm-up.
 
-    It needs no end of training: the factor does not depend on the number of steps. With
-    timescale = warmup_steps it is `Noam`, whose decay the length of the warm-up rules.
+    With warmup_steps it needs no end of training: the factor does not depend on the number of
+    steps. With timescale = warmup_steps it is `Noam`, whose decay the length of the warm-up rules.
 
     Source: Zhai et al. 2022 (reciprocal square root with a time scale), without their cooldown.
 
@@ -27,7 +27,8 @@ class InverseSqrt(Schedule):
 
     def __call__(self, step: int, total_steps: int) -> float:
         """Return the warm-up, then ``sqrt(timescale / (timescale + i))``, i from 0 at the peak."""
-        if step < self.warmup_steps:
-            return self.warmup(step)
-        since = step - max(0, self.warmup_steps - 1)
+        n_steps = self.n_warmup_steps(total_steps)
+        if step < n_steps:
+            return self.rise(step, total_steps)
+        since = step - max(0, n_steps - 1)
         return math.sqrt(self.timescale / (self.timescale + since))

@@ -7,10 +7,10 @@ from lightning_transformer.optim.schedule.decay import DecayAtEnd
 
 @dataclass(frozen=True)
 class Power(DecayAtEnd):
-    """Lower the factor as ``(s / warmup_steps) ** exponent`` until a straight decay at the end.
+    """Lower the factor as ``(s / w) ** exponent`` until a straight decay at the end.
 
-    s counts steps from 1, so that the factor is 1 where the warm-up ends. What comes before the
-    decay does not depend on the length of the run.
+    s counts steps from 1 and w are those of the warm-up, so that the factor is 1 where it ends.
+    With warmup_steps, what comes before the decay does not depend on the length of the run.
 
     Source: Shen et al. 2024 (Power scheduler; exponent -0.51 was fitted there). Their rate
     ``a * batch * tokens ** -0.51`` is this factor with optimizer.lr = its value after the warm-up.
@@ -31,15 +31,16 @@ class Power(DecayAtEnd):
                 "for example -0.51"
             )
 
-    def before_decay(self, step: int) -> float:
-        if step < self.warmup_steps:
-            return self.warmup(step)
-        return ((step + 1) / self.warmup_steps) ** self.exponent
+    def before_decay(self, step: int, total_steps: int) -> float:
+        n_steps = self.n_warmup_steps(total_steps)
+        if step < n_steps:
+            return self.rise(step, total_steps)
+        return ((step + 1) / n_steps) ** self.exponent
 
     def validate(self, total_steps: int) -> None:
         """Refuse a run whose decay would overlap with the warm-up, or rise."""
         super().validate(total_steps)
-        before = self.before_decay(self.last_before_decay(total_steps))
+        before = self.before_decay(self.first_of_decay(total_steps), total_steps)
         if self.min_ratio > before:
             raise ValueError(
                 f"schedule.min_ratio={self.min_ratio} is above {before:.3g}, where the decay "

@@ -11,12 +11,15 @@ from lightning_transformer.distributed.ranks import data_ranks
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.training.callbacks.progress import Display
 
+MANY_WITHOUT_LOSS = 5  # logged steps running
+
 
 class MetricLogger(L.Callback):
     """Logs train/loss, optim/lr, optim/grad_norm and perf/tokens_per_s, and feeds the display.
 
     Between two logs it costs a comparison: reading a number from a device would make the step wait.
-    Times leave validation out. tokens are real input tokens (no padding), source and target.
+    Says once that steps had nothing to learn from. Times leave validation out. tokens are real
+    input tokens (no padding), source and target.
     """
 
     def __init__(self, display: Display, log_every: int) -> None:
@@ -27,6 +30,7 @@ class MetricLogger(L.Callback):
         self._tokens_logged, self._seconds_logged = 0, 0.0
         self._step = 0
         self._rates: dict[str, float] = {}
+        self._said_idle, self._n_without_loss = False, 0
 
     def state_dict(self) -> dict[str, Any]:
         return {"tokens_seen": self.tokens_seen, "seconds": self._clock()}
@@ -75,6 +79,7 @@ class MetricLogger(L.Callback):
 
     def _log(self, trainer: L.Trainer, model: Transformer, step: int) -> None:
         loss = model.take_train_loss()
+        self._say_idle(model.take_idle_steps(), loss, step)
         seconds = self._clock()
         speed = (self.tokens_seen - self._tokens_logged) / max(seconds - self._seconds_logged, 1e-9)
         self._tokens_logged, self._seconds_logged = self.tokens_seen, seconds
@@ -89,6 +94,21 @@ class MetricLogger(L.Callback):
         for logger in trainer.loggers:
             logger.log_metrics(values, step=step)
         self.display.step(step, values)
+
+    def _say_idle(self, n_idle: int, loss: float | None, step: int) -> None:
+        """n_idle: steps without a target since the last log. loss: None where none had any."""
+        if n_idle and not self._said_idle:
+            self._said_idle = True
+            self.display.say(
+                f"{n_idle} of the steps up to step {step:,} had no target, so that nothing was "
+                "learned from them; a larger data.batch_size has more targets in a step"
+            )
+        self._n_without_loss = self._n_without_loss + 1 if loss is None else 0
+        if self._n_without_loss == MANY_WITHOUT_LOSS:
+            self.display.say(
+                f"no training loss at {MANY_WITHOUT_LOSS} logged steps running, up to step "
+                f"{step:,}: no step has a target, so that nothing is learned"
+            )
 
     def _clock(self) -> float:
         """Seconds of training so far."""

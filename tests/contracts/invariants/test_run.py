@@ -71,10 +71,10 @@ def test_invariant_19_validation_leaves_training_as_it_was(
 
 
 def cosine(step: int, warmup: int, total: int, least: float) -> float:
-    """Linear up, half a cosine down to the last step; steps from 0."""
+    """Linear up, half a cosine down to the end of the run; steps from 0."""
     if step < warmup:
         return (step + 1) / warmup
-    done = (step - warmup) / (total - 1 - warmup)
+    done = (step - warmup) / (total - warmup)
     return least + (1 - least) * (1 + math.cos(math.pi * done)) / 2
 
 
@@ -111,7 +111,7 @@ def test_invariant_22_learning_rate_of_each_step(
     wanted = [0.002 * cosine(k, 2, 9, 0.1) for k in range(9)]
     assert before == pytest.approx(wanted[:4], rel=1e-12)
     assert used == pytest.approx(wanted[3:], rel=1e-12)
-    assert used[-1] == pytest.approx(0.0002, rel=1e-12)
+    assert used[-1] > 0.0002  # min_ratio of it is reached after the last step
     assert column(tmp_path / "run", "optim/lr") == pytest.approx(wanted, rel=1e-12)
 
 

@@ -113,6 +113,33 @@ def test_loaders_follow_the_rank_of_the_trainer(tiny):
     assert sorted(evaluated) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(("limit", "numbers"), [(1.0, [0, 1, 2, 3, 4]), (1, [0, 1, 2])])
+def test_limits_of_the_trainer_count_examples_of_all_ranks(tiny, limit, numbers):
+    """Lightning's own word for all is 1.0; a batch has 3 examples."""
+    tiny.connect({"train": collate, "val": collate}, seed=3, accumulate=1)
+    device = SimpleNamespace(root_device=torch.device("cpu"))
+    for world_size in (1, 2):
+        evaluated = []
+        for rank in range(world_size):
+            tiny.trainer = SimpleNamespace(
+                world_size=world_size, global_rank=rank, strategy=device, limit_val_batches=limit
+            )
+            evaluated += [n for batch in tiny.val_dataloader() for n in batch.numbers.tolist()]
+        assert sorted(evaluated) == numbers
+
+
+def test_a_split_is_searched_for_a_target(tiny):
+    """Of 10 training examples the last one alone has a target."""
+
+    def last_alone(examples, seeds):
+        batch = collate(examples, seeds)
+        return batch._replace(n_targets=(batch.numbers == 9).sum())
+
+    tiny.connect({"train": last_alone, "val": last_alone}, seed=3, accumulate=1)
+    assert tiny.has_targets("train", 10)
+    assert not tiny.has_targets("val", 5)
+
+
 def test_seeds_give_other_orders(tiny):
     orders = []
     for seed in (1, 2, 1):

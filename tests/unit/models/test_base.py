@@ -57,6 +57,21 @@ def test_a_step_without_targets_has_no_gradient_and_no_nan() -> None:
     loss.backward()
     assert float(loss.detach()) == 0.0
     assert not any(p.grad.any() for p in model.parameters() if p.grad is not None)
+    assert (model.take_idle_steps(), model.take_idle_steps()) == (1, 0)
+
+
+def test_steps_without_targets_are_counted_once_for_all_their_micro_batches() -> None:
+    model = in_training(tiny("model=encoder_only", "task=masked_lm"), accumulate=2)
+    batch = drawn_batch(model.task)
+    none = torch.tensor(0)
+    empty = batch._replace(
+        labels=torch.full_like(batch.labels, -100), n_targets=none, step_targets=none
+    )
+    half_empty = (empty._replace(step_targets=batch.n_targets), batch)
+    for step in ((empty, empty), half_empty, (batch, batch), (empty, empty)):
+        for micro, part in enumerate(step):
+            model.training_step(part, micro)
+    assert model.take_idle_steps() == 2
 
 
 def test_dropout_follows_from_seed_step_and_micro_batch() -> None:

@@ -252,6 +252,11 @@ class Counting(Linear):
         return super().__call__(step, total_steps) * (1 - 1e-6 * (self.n > 150))
 
 
+class IdleEnd(Linear):
+    def __call__(self, step: int, total_steps: int) -> float:
+        return super().__call__(step + (step == total_steps - 1), total_steps)
+
+
 class PlainMean(MeanPooling):
     def forward(self, features: Tensor, padding: Tensor | None) -> Tensor:
         return features.mean(dim=1)
@@ -317,6 +322,7 @@ BROKEN = [
     (checks.check_schedule, HighPeak(), "peaks at 0.5"),
     (checks.check_schedule, Lenient(), "ends before the warm-up"),
     (checks.check_schedule, Counting(), "more than the step"),
+    (checks.check_schedule, IdleEnd(), r"step \[0\] of 1 is not above 0"),
     (checks.check_pooling, PlainMean, "pads change the result"),
     (checks.check_loss, MeanLoss, "objective is not the sum"),
     (checks.check_loss, partial(SmoothNLL, label_smoothing=0.1), "plain negative log-likelihood"),

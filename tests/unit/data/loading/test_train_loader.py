@@ -268,6 +268,21 @@ def test_evaluation_visits_every_example_once_in_order(world_size, num_workers):
         assert sorted(found) == list(range(21))
 
 
+@pytest.mark.parametrize("world_size", [1, 2, 3, 8])
+@pytest.mark.parametrize(("limit", "n"), [(1, 4), (2, 8), (5, 20), (6, 21), (100, 21)])
+def test_a_limit_keeps_the_same_examples_on_any_number_of_ranks(world_size, limit, n):
+    found, lengths = [], set()
+    for rank in range(world_size):
+        options = {"rank": rank, "world_size": world_size, "limit": limit}
+        evaluation = EvaluationLoader(split_of(21), collate, seed=7, batch_size=4, **options)
+        batches = list(evaluation)
+        lengths.add(len(batches))
+        found += [i for b in batches if b.step_targets is not None for i in b.ids.tolist()]
+    assert sorted(found) == list(range(n))
+    assert len(lengths) == 1  # ranks compute together
+    assert lengths <= set(range(1, limit + 1))
+
+
 def test_loading_leaves_the_global_random_state_alone():
     torch.manual_seed(0)
     np.random.seed(0)

@@ -9,12 +9,11 @@ import torch
 
 from lightning_transformer.build import load_run
 from lightning_transformer.config.compose import (
-    differing_overrides,
     parse,
     preflight,
     register,
-    shared_by_jobs,
 )
+from lightning_transformer.config.job_names import differing_overrides, shared_by_jobs
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn.attention.hybrid import Hybrid
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention

@@ -10,9 +10,9 @@ from tests.unit.optim.schedule.by_hand import factors
 
 def test_power_by_hand():
     got = factors(Power(warmup_steps=2, exponent=-1.0, decay_fraction=0.4, min_ratio=0.1), 10)
-    # 2/s up to s = 6, then in four equal steps from 1/3 to 1/10
-    down = [1 / 3 - (1 / 3 - 0.1) * i / 4 for i in (1, 2, 3, 4)]
-    assert got == pytest.approx([0.5, 1, 2 / 3, 2 / 4, 2 / 5, 2 / 6, *down], abs=1e-15)
+    # 2/s up to s = 7, from there in four equal steps to 1/10, which the end of step 10 reaches
+    down = [2 / 7 - (2 / 7 - 0.1) * i / 4 for i in (1, 2, 3)]
+    assert got == pytest.approx([0.5, 1, 2 / 3, 2 / 4, 2 / 5, 2 / 6, 2 / 7, *down], abs=1e-15)
 
 
 def test_power_is_the_papers_rate_before_the_decay():
@@ -27,7 +27,7 @@ def test_power_is_the_papers_rate_before_the_decay():
 
 
 def test_power_refuses_a_decay_that_would_rise():
-    with pytest.raises(ValueError, match=r"^schedule\.min_ratio=0\.9 is above 0\.333") as caught:
+    with pytest.raises(ValueError, match=r"^schedule\.min_ratio=0\.9 is above 0\.286") as caught:
         Power(warmup_steps=2, exponent=-1.0, decay_fraction=0.4, min_ratio=0.9).validate(10)
     assert "\n" not in str(caught.value)
 

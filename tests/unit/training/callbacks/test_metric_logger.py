@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -33,10 +34,10 @@ def test_rates_of_an_optimizer_bear_the_names_that_a_user_knows():
     optimizer = muon(Net(), lr=0.5, muon_lr=0.1)
     scheduler = lambda_lr(optimizer, Linear(warmup_steps=2), 4)
     assert learning_rates(optimizer) == {"optim/lr": 0.25, "optim/lr_matrices": 0.05}
-    for _ in range(3):
+    for _ in range(4):
         optimizer.step()
         scheduler.step()
-    # Both are 0 at the end, and still two columns.
+    # Both are 0 after the last step, and still two columns.
     assert learning_rates(optimizer) == {"optim/lr": 0.0, "optim/lr_matrices": 0.0}
 
 
@@ -86,3 +87,28 @@ def test_what_it_counts_is_in_the_checkpoint(tmp_path):
     assert state["tokens_seen"] == result.tokens_seen
     assert state["seconds"] == pytest.approx(result.seconds, rel=0.5)
     assert not [v for v in state.values() if isinstance(v, torch.Tensor)]
+
+
+MASKED = ("model=encoder_only", "task=masked_lm", "trainer.max_steps=12", "trainer.val_every=12")
+
+
+def test_steps_without_a_target_are_said_once(tmp_path, capsys):
+    """With 0.6 hidden tokens a step on average, about half of the steps have none."""
+    rate = ("task.mask_rate=0.005", "trainer.accumulate=2", "trainer.log_every=4")
+    short_run(tmp_path / "run", *MASKED, *rate)
+    lines = [x for x in capsys.readouterr().out.splitlines() if "had no target" in x]
+    assert len(lines) == 1
+    assert re.fullmatch(r"[1-4] of the steps up to step (4|8|12) had no target, so that .*", *lines)
+
+
+def test_five_logged_steps_without_a_loss_are_said_once(tmp_path, capsys):
+    short_run(tmp_path / "run", *MASKED, "task.mask_rate=1e-9")
+    out = capsys.readouterr().out
+    assert out.count("no training loss at 5 logged steps running, up to step 5") == 1
+    assert out.count("no training loss") == 1
+    assert out.count("1 of the steps up to step 1 had no target") == 1
+    assert out.count("had no target") == 1
+    short_run(tmp_path / "sound", *MASKED)
+    sound = capsys.readouterr().out
+    assert "no training loss" not in sound
+    assert "target" not in sound

@@ -17,7 +17,13 @@ from lightning_transformer.errors import ConfigError
 from lightning_transformer.training.messages import notices
 from tests.conftest import build_tiny, compose_config
 
-SMALL = ["experiment=catalogue", "model.n_layers=4,2", "lr=fixed", "seeds=2"]
+SMALL = [
+    "experiment=catalogue",
+    "model.n_layers=4,2",
+    "schedule.warmup_steps=100",
+    "lr=fixed",
+    "seeds=2",
+]
 
 
 def variants(*typed: str):
