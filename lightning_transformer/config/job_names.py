@@ -1,4 +1,4 @@
-"""What the folders of runs and of a sweep's jobs are named after, in whatever process a job runs."""
+"""The names of folders of runs and of a sweep's jobs, in whatever process a job runs."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
