@@ -11,6 +11,7 @@ from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
 from lightning_transformer.nn.cache import KVCache
 from lightning_transformer.nn.layer_info import LayerInfo
+from lightning_transformer.nn.linear import HeadGate
 
 
 class ForgettingCache(KVCache):
@@ -46,11 +47,11 @@ class Forgetting(MultiHeadAttention):
     """
 
     past_only = True
-    forget: nn.Linear | None
+    forget: HeadGate | None
 
     def __init__(self, dim: int, **heads: Any) -> None:
         super().__init__(dim, **heads)
-        self.forget = nn.Linear(dim, self.n_heads, bias=True)
+        self.forget = HeadGate(dim, self.n_heads, bias=True)
 
     def configure_layer(self, info: LayerInfo) -> nn.Module:
         if info.cross:
