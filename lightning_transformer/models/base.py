@@ -22,6 +22,7 @@ from lightning_transformer.models.expert_load import ExpertLoad
 from lightning_transformer.models.gradient_clipping import GradientClipping, unscale
 from lightning_transformer.models.running_loss import RunningLoss
 from lightning_transformer.models.step_rng import seed_step
+from lightning_transformer.models.step_targets import StepTargets
 from lightning_transformer.models.unit_weights import keep_unit_norm
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.cache import StackCache
@@ -112,8 +113,7 @@ class Transformer(L.LightningModule):
         self.grad_norm: Tensor | None = None
         self._guard: Callable[[Any], None] | None = None
         self._clipping = GradientClipping()
-        self._step_targets: Tensor | None = None
-        self._idle_steps: Tensor | None = None  # optimizer steps without a target
+        self.step_targets = StepTargets()
         self.train_loss: RunningLoss | None = None
         self._ranks: tuple[int, int] | None = None
 
@@ -178,19 +178,14 @@ class Transformer(L.LightningModule):
         return loss
 
     def _targets_of_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """At least 1. Steps that have none are counted on the device, so that nothing waits."""
         assert batch.step_targets is not None
-        if batch_idx % self.trainer.accumulate_grad_batches and self._step_targets is not None:
-            return self._step_targets
-        total = batch.step_targets
-        if self.trainer.world_size > 1:
-            total = self.total(batch.step_targets)
-            # Those that read the same rows have counted them several times.
-            total = total // (self.trainer.world_size // self.data_ranks[1])
-        self._step_targets = total.clamp(min=1)
-        idle = self._step_targets - total  # 1 if there is no target
-        self._idle_steps = idle if self._idle_steps is None else self._idle_steps + idle
-        return self._step_targets
+        begun = self.step_targets.of_step
+        if begun is not None and batch_idx % self.trainer.accumulate_grad_batches:
+            return begun
+        # Those that read the same rows count them several times; one process alone has no sum.
+        n = self.trainer.world_size
+        n_copies = n // self.data_ranks[1] if n > 1 else 0
+        return self.step_targets.begin(batch.step_targets, self.total, n_copies)
 
     @property
     def data_ranks(self) -> tuple[int, int]:
@@ -247,12 +242,6 @@ class Transformer(L.LightningModule):
             sums = self.total(torch.tensor(sums, dtype=torch.float64, device=self.device)).tolist()
         nll, n_targets = sums
         return nll / n_targets if n_targets else None
-
-    def take_idle_steps(self) -> int:
-        """Optimizer steps without a target since last asked. Waits for the device."""
-        n_steps = 0 if self._idle_steps is None else int(self._idle_steps)
-        self._idle_steps = None
-        return n_steps
 
     def total(self, value: Tensor) -> Tensor:
         """Sum over all processes."""

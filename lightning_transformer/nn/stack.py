@@ -24,6 +24,7 @@ from lightning_transformer.nn.stack_checks import (
     check_past_only,
     check_prefix,
     check_scores,
+    check_stochastic_depth,
     score_sizes,
 )
 from lightning_transformer.nn.types import ModuleFactory, NormFactory
@@ -103,12 +104,7 @@ class Stack(nn.Module):
         last = self._residuals[-1]
         self.final_read = last.new_final_read(self.n_residuals)
         self.final_norm = norm(d_model) if last.needs_final_norm else nn.Identity()
-        if stochastic_depth and last.grows:
-            raise ValueError(
-                f"model.stochastic_depth={stochastic_depth} leaves layers out of a sum, and "
-                f"residual={type(last).__name__} keeps their outputs apart; use 0, or "
-                "residual=pre_norm"
-            )
+        check_stochastic_depth(stochastic_depth, last)
         # Grows with depth: all later layers depend on those near the input.
         self.drop_rates = [stochastic_depth * (i + 1) / self.n_layers for i in range(self.n_layers)]
         self._compiled = False

@@ -6,6 +6,7 @@ from typing import Any
 from lightning_transformer.nn.pattern.base import Pattern
 from lightning_transformer.nn.pattern.full import Full
 from lightning_transformer.nn.position.base import PositionEncoding
+from lightning_transformer.nn.residual.base import Residual
 
 
 def score_sizes(blocks: Iterable[Any]) -> tuple[int, int]:
@@ -85,3 +86,13 @@ def check_past_only(
 def _option(part: object) -> str:
     """The name of an option, which is that of its module."""
     return type(part).__module__.rpartition(".")[2]
+
+
+def check_stochastic_depth(rate: float, residual: Residual) -> None:
+    """Refuse to leave layers out of a stream that is no sum of them."""
+    if rate and residual.grows:
+        raise ValueError(
+            f"model.stochastic_depth={rate} leaves layers out of a sum, and "
+            f"residual={type(residual).__name__} keeps their outputs apart; use 0, or "
+            "residual=pre_norm"
+        )

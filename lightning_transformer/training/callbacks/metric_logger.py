@@ -79,7 +79,7 @@ class MetricLogger(L.Callback):
 
     def _log(self, trainer: L.Trainer, model: Transformer, step: int) -> None:
         loss = model.take_train_loss()
-        self._say_idle(model.take_idle_steps(), loss, step)
+        self._say_idle(model.step_targets.take_idle(), loss, step)
         seconds = self._clock()
         speed = (self.tokens_seen - self._tokens_logged) / max(seconds - self._seconds_logged, 1e-9)
         self._tokens_logged, self._seconds_logged = self.tokens_seen, seconds

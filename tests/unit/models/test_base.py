@@ -57,7 +57,7 @@ def test_a_step_without_targets_has_no_gradient_and_no_nan() -> None:
     loss.backward()
     assert float(loss.detach()) == 0.0
     assert not any(p.grad.any() for p in model.parameters() if p.grad is not None)
-    assert (model.take_idle_steps(), model.take_idle_steps()) == (1, 0)
+    assert (model.step_targets.take_idle(), model.step_targets.take_idle()) == (1, 0)
 
 
 def test_steps_without_targets_are_counted_once_for_all_their_micro_batches() -> None:
@@ -71,7 +71,7 @@ def test_steps_without_targets_are_counted_once_for_all_their_micro_batches() ->
     for step in ((empty, empty), half_empty, (batch, batch), (empty, empty)):
         for micro, part in enumerate(step):
             model.training_step(part, micro)
-    assert model.take_idle_steps() == 2
+    assert model.step_targets.take_idle() == 2
 
 
 def test_dropout_follows_from_seed_step_and_micro_batch() -> None:
