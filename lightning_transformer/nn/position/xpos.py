@@ -37,7 +37,7 @@ class XPos(RoPE):
         least = fastest * max_len / (2 * math.log(MOST_GROWTH))
         if scale_base < least:
             raise ValueError(
-                f"scale_base={scale_base:g} lets keys grow more than {MOST_GROWTH:g}-fold in rows "
+                f"scale_base={scale_base} lets keys grow more than {MOST_GROWTH:g}-fold in rows "
                 f"of {max_len} tokens, too much for 16 bits; use {math.ceil(least)} or more"
             )
         self.gamma, self.scale_base, self.middle = gamma, scale_base, max_len / 2

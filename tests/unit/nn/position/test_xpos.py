@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import torch
 
+from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.encoder_decoder import EncoderDecoder
 from lightning_transformer.models.encoder_only import EncoderOnly
 from lightning_transformer.nn.position.rope import RoPE
 from lightning_transformer.nn.position.xpos import XPos
-from tests.conftest import noise
+from tests.conftest import build_tiny, compose_config, noise
 from tests.helpers.assembly import assemble
 from tests.unit.nn.position.scaled import sizes
 
@@ -111,10 +112,15 @@ def test_a_prefix_is_refused() -> None:
     [
         ({"gamma": 0.0}, "gamma=0.0 must be a positive number, for example 0.4$"),
         ({"scale_base": 0.0}, "scale_base=0.0 must be a positive number, for example 512.0$"),
-        ({}, "scale_base=512 lets keys grow more than 1000-fold in rows of 8192 .*; use 743 or m"),
+        ({}, "scale_base=512.0 lets keys grow more than 1000-fold in rows of 8192 .*; use 743 or "),
     ],
 )
 def test_refuses(options: dict[str, float], line: str) -> None:
     with pytest.raises(ValueError, match=f"^{line}"):
         XPos(**options, **sizes(max_len=8192))
     XPos(scale_base=743.0, **sizes(max_len=8192))
+
+
+def test_a_row_that_is_too_long_is_refused_by_the_name_of_the_key() -> None:
+    with pytest.raises(ConfigError, match=r"^position\.scale_base=512\.0 lets keys grow "):
+        build_tiny(compose_config("position=xpos", "data.seq_len=8192"))
