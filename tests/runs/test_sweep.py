@@ -131,12 +131,16 @@ def test_what_else_lies_in_the_folder_does_not_change_the_exit_code(sweep, folde
     assert "failed" in next(line for line in out.splitlines() if line.startswith("earlier "))
 
 
-def test_a_job_that_fails_over_what_lies_in_its_folder_has_failed(sweep, folder):
-    (folder / "0").mkdir(parents=True)
-    (folder / "0" / "result.json").write_text("{")
-    code, out, _ = sweep("seed=1,2", "hydra.sweep.subdir='${hydra.job.num}'")
-    assert (code, read(folder / "1").status) == (1, "finished")
-    assert "1 of 2 jobs failed" in out
+def test_a_job_that_fails_before_it_writes_anything_has_failed(sweep, folder, monkeypatch):
+    def broken(cfg, request):
+        raise RuntimeError("no disk")
+
+    monkeypatch.setattr("lightning_transformer.training.run.run", broken)
+    code, out, _ = sweep("seed=1,2")
+    assert code == 1
+    assert "2 of 2 jobs failed" in out
+    assert out.splitlines()[-1] == "  seed=2  RuntimeError: no disk"
+    assert not list(folder.rglob("result.json"))
 
 
 def test_a_table_that_cannot_be_shown_is_no_success(sweep, monkeypatch):
