@@ -144,6 +144,18 @@ def test_what_lies_in_the_folder_of_a_job_is_left_alone(sweep, folder):
     assert out.count("left out of the table: ") == 1
 
 
+def test_a_job_that_fails_before_it_writes_anything_has_failed(sweep, folder, monkeypatch):
+    def broken(cfg, request):
+        raise RuntimeError("no disk")
+
+    monkeypatch.setattr("lightning_transformer.training.run.run", broken)
+    code, out, _ = sweep("seed=1,2")
+    assert code == 1
+    assert "2 of 2 jobs failed" in out
+    assert out.splitlines()[-1] == "  seed=2  RuntimeError: no disk"
+    assert not list(folder.rglob("result.json"))
+
+
 def test_a_table_that_cannot_be_shown_is_no_success(sweep, monkeypatch):
     def broken(runs):
         raise RuntimeError("no table")
