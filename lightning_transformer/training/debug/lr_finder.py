@@ -135,9 +135,9 @@ def conclusions(rows: list[tuple[float, float, float]], rates: dict[str, float])
         lines.append(_line("loss above the start", rows[-1][0], rates))
     return [
         *lines,
-        "a look at the first steps, in which the loss falls with the steps as well as with the rates:",
-        "good rates for a whole run are often 3 to 10 times below that of the least loss, and where",
-        "the loss never rises it says little; `compare run` searches with runs of their own",
+        "a look at the first steps: the loss falls with the steps as well as with the rates, good",
+        "rates for a whole run are often 3 to 10 times below that of the least loss, and where the",
+        "loss never rises it says little; `compare run` searches with runs of their own",
     ]
 
 
