@@ -5,6 +5,7 @@ import io
 import math
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import lightning as L
@@ -15,7 +16,8 @@ from lightning_transformer.runs.atomic import write_atomically
 
 CURVE_FILE, TEXT_FILE = "lr_find.csv", "lr_find.txt"
 KEEP = 0.9  # share of the running mean that stays at each step
-LEAST = 10  # steps before anything is concluded
+LEAST = 10  # steps before anything is concluded, at rates that hardly change the weights
+ABOVE = 1.25  # times the loss of those: more than its noise
 
 
 class LRFinder(L.Callback):
@@ -23,11 +25,13 @@ class LRFinder(L.Callback):
 
     In step t of n every rate is its configured value times low * (high / low)^(t / (n - 1)),
     whatever the schedule says; a loss is noted under the factor of the update before it. Ends the
-    run when the smoothed loss is above the first one. Writes lr_find.csv, and in lr_find.txt the
-    factors of the steepest descent and of the least loss.
+    run when the smoothed loss is a quarter above that of the first ten steps. Writes lr_find.csv,
+    and in lr_find.txt the factors of the steepest descent and of the least loss.
 
-    It is a look at the first steps of training and no search: rates that are good for long
-    are often lower than the ones it names, and with much noise two tests differ. Lightning's own
+    It is a look at the first steps of training and no search: the loss falls with the steps as well
+    as with the rates, rates that are good for long are often lower than the ones it names, and two
+    seeds differ. With clipping, or an optimizer whose steps have a fixed size, the loss may not
+    rise within the range at all: then the least loss says little. Lightning's own
     finder gives all parameter groups one rate, where optimizers here have two in a fixed ratio.
 
     low, high: factors of the configured rates, 0 < low < high.
@@ -70,8 +74,8 @@ class LRFinder(L.Callback):
         self._note(float(loss))
         share = (trainer.global_step - 1) / max(1, trainer.max_steps - 1)
         self._factor = self.low * (self.high / self.low) ** share
-        if len(self._rows) > LEAST and self._rows[-1][2] > self._rows[0][1]:
-            self.stopping_reason_message = "the smoothed loss is above that of the first steps"
+        if diverged(self._rows):
+            self.stopping_reason_message = "the smoothed loss is far above that of the first steps"
             trainer.should_stop = True
 
     def _note(self, loss: float) -> None:
@@ -104,6 +108,11 @@ class LRFinder(L.Callback):
         write_atomically(folder / TEXT_FILE, "\n".join(conclusions(self._rows, rates)) + "\n")
 
 
+def diverged(rows: list[tuple[float, float, float]]) -> bool:
+    """Whether the smoothed loss has come to be far above that of the first steps."""
+    return len(rows) > LEAST and rows[-1][2] > ABOVE * fmean(row[1] for row in rows[:LEAST])
+
+
 def conclusions(rows: list[tuple[float, float, float]], rates: dict[str, float]) -> list[str]:
     """What a test has shown, in lines.
 
@@ -122,12 +131,13 @@ def conclusions(rows: list[tuple[float, float, float]], rates: dict[str, float])
         _line("steepest descent", rows[steepest][0], rates),
         _line("least loss", rows[least][0], rates),
     ]
-    if smoothed[-1] > rows[0][1]:
+    if diverged(rows):
         lines.append(_line("loss above the start", rows[-1][0], rates))
     return [
         *lines,
-        "a look at the first steps: good rates for a whole run are often below the least loss by a",
-        "factor of 3 to 10; `compare run` searches with runs of their own for each variant",
+        "a look at the first steps: the loss falls with the steps as well as with the rates, good",
+        "rates for a whole run are often 3 to 10 times below that of the least loss, and where the",
+        "loss never rises it says little; `compare run` searches with runs of their own",
     ]
 
 

@@ -45,7 +45,7 @@ class WandB(WandbLogger):
         folder = Path(save_dir).absolute()
         known = remembered(folder, TRACKER)
         mode = "offline" if offline else os.environ.get("WANDB_MODE", "online")
-        if mode == "online" and getattr(rank_zero_only, "rank", 0) == 0 and not wandb.api.api_key:
+        if mode == "online" and getattr(rank_zero_only, "rank", 0) == 0 and not has_credentials():
             raise ValueError(
                 "logger=wandb has no API key: run `wandb login`, set WANDB_API_KEY, or type "
                 "logger.wandb.offline=true to sync later"
@@ -96,3 +96,13 @@ class WandB(WandbLogger):
             artifact.add_file(str(file), name=file.name)
         self._experiment.log_artifact(artifact)
         self._experiment.finish(exit_code=0 if status == "finished" else 1)
+
+
+def has_credentials() -> bool:
+    """Whether W&B knows who logs, without asking anyone or any server."""
+    if wandb.run is not None:  # someone has logged in
+        return True
+    try:
+        return bool(wandb.login(prompt=False, verify=False))
+    except TypeError:  # before version 0.31
+        return bool(wandb.api.api_key)

@@ -15,6 +15,7 @@ from lightning_transformer.training.debug.lr_finder import (
     TEXT_FILE,
     LRFinder,
     conclusions,
+    diverged,
 )
 from tests.helpers.short_runs import short_run
 
@@ -58,11 +59,18 @@ def test_it_ends_where_the_loss_is_above_the_first(
     result = find(tmp_path / "run", *wild, "optimizer=sgd", "trainer.max_steps=60")
     assert result.status == "finished"
     assert result.steps < 60
-    assert result.stopped_early == "the smoothed loss is above that of the first steps"
+    assert result.stopped_early == "the smoothed loss is far above that of the first steps"
     said = capsys.readouterr().out
     assert "steepest descent" in said
     assert "loss above the start" in said
     assert (tmp_path / "run" / TEXT_FILE).read_text().splitlines()[0] in said
+
+
+def test_the_noise_of_the_first_steps_ends_nothing() -> None:
+    rows = [(1e-3, 5.5, 5.5), *[(1e-3, 5.6, 5.58)] * 20]
+    assert not diverged(rows)
+    assert diverged([*rows, (1.0, 9.0, 7.0)])
+    assert not diverged([(1e-3, 1.0, 1.0), (1e-3, 9.0, 9.0)])  # too few to say
 
 
 def test_conclusions_by_hand() -> None:
