@@ -10,11 +10,12 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from lightning_transformer.runs.atomic import write_atomically
+from lightning_transformer.runs.typed_json import from_json
 
 SCHEMA = 2  # 1: before the packages had their present names; no such run can be used any more
 RESULT_FILE = "result.json"
@@ -113,8 +114,17 @@ def read(path: Path) -> RunResult:
     if not isinstance(content, dict):
         raise ValueError(f"{file} is not a JSON object; run it again")
     _check_schema(file, content.get("schema"))
-    known = {key.name: content[key.name] for key in fields(RunResult) if key.name in content}
-    _check_types(file, known)
+    hints = get_type_hints(RunResult)
+    known: dict[str, Any] = {}
+    for key, kind in hints.items():
+        if key in content:
+            try:
+                known[key] = from_json(kind, content[key], key)
+            except ValueError as error:
+                raise ValueError(f"{file}: {error}; run it again") from None
+    status = known.get("status")
+    if status not in (None, *STATUSES):
+        raise ValueError(f"{file}: status={status!r} must be one of {', '.join(STATUSES)}")
     return RunResult(**known)
 
 
@@ -207,22 +217,3 @@ def _below(folder: Path) -> Iterator[Path]:
     for parent, _, files in os.walk(folder):
         if RESULT_FILE in files:
             yield Path(parent) / RESULT_FILE
-
-
-def _check_types(file: Path, known: dict[str, Any]) -> None:
-    defaults = asdict(RunResult())
-    for name, value in known.items():
-        expected = type(defaults[name])
-        if expected in (dict, list) and not isinstance(value, expected):
-            kind = "an object" if expected is dict else "a list"
-            raise ValueError(f"{file}: {name}={value!r} must be {kind}; run it again")
-    status = known.get("status")
-    if status not in (None, *STATUSES):
-        raise ValueError(f"{file}: status={status!r} must be one of {', '.join(STATUSES)}")
-    bad = [name for name, value in known.get("metrics", {}).items() if not _is_metric(value)]
-    if bad:
-        raise ValueError(f"{file}: metrics {bad[0]!r} must be a number or null; run it again")
-
-
-def _is_metric(value: object) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
