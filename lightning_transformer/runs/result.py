@@ -9,7 +9,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -38,6 +38,8 @@ class RunResult:
         overrides: what the user typed, one entry per override.
         seed: the seed of initial weights, data order and dropout.
         metrics: final value per metric name; None where it was not finite.
+        chance: metric name to its value for guessing without looking, such as log V for a loss.
+        test_targets: what the test metrics are means of: tokens, words or texts.
         history: path of the CSV of logged metrics, relative to the run folder.
         n_params: trainable parameters, tied ones counted once.
         n_params_non_embedding: the same without embeddings.
@@ -65,6 +67,8 @@ class RunResult:
     overrides: list[str] = field(default_factory=list)
     seed: int | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
+    chance: dict[str, float] = field(default_factory=dict)
+    test_targets: int | None = None
     history: str | None = None
     n_params: int | None = None
     n_params_non_embedding: int | None = None
@@ -126,6 +130,24 @@ def read(path: Path) -> RunResult:
     if status not in (None, *STATUSES):
         raise ValueError(f"{file}: status={status!r} must be one of {', '.join(STATUSES)}")
     return RunResult(**known)
+
+
+def has_diverged(result: RunResult, history: Mapping[str, Sequence[tuple[int, float]]]) -> bool:
+    """Whether a run ended above the loss of guessing, on what it was trained on too.
+
+    The level is the one that the run has recorded; a run that fits its training text and not other
+    text has over-fitted, and did not diverge. False where no level is known.
+    """
+    name = next((name for name in ("test/loss", "val/loss") if name in result.metrics), None)
+    if name is None:
+        return False
+    loss, chance = result.metrics[name], result.chance.get(name)
+    if loss is None or not math.isfinite(loss):
+        return True
+    if chance is None or loss <= chance:
+        return False
+    training = history.get("train/loss", ())
+    return not training or not training[-1][1] <= chance
 
 
 def check_version(folder: Path) -> None:

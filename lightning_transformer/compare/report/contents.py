@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from lightning_transformer.compare.report.comparison import EarlyStop, FailedJob
+from lightning_transformer.compare.report.load import LeftOut
 from lightning_transformer.compare.report.statistics import Effect
 
-SCHEMA = 1
+SCHEMA = 2
 PlainValue = str | int | float | bool | None
 
 
@@ -22,7 +23,7 @@ class BaselineChoice:
 
 @dataclass(frozen=True)
 class DroppedSeed:
-    """A seed that is left out for all variants, and the runs that lack it."""
+    """A seed at which some pairs with the baseline are missing, and the runs that lack it."""
 
     seed: int
     because: list[str]
@@ -30,7 +31,7 @@ class DroppedSeed:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Seeds that are compared, and those left out."""
+    """Seeds at which variants are paired with the baseline, and those where a pair is missing."""
 
     used: list[int]
     dropped: list[DroppedSeed]
@@ -38,10 +39,14 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Margin:
-    """Differences up to here do not matter: percent of the baseline, and in units of the metric."""
+    """Differences up to here do not matter: percent of the baseline, and in units of the metric.
+
+    within_percent: the smallest margin within which these runs could show every variant equal.
+    """
 
     percent: float
     absolute: float
+    within_percent: float | None
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,12 @@ class VariantEffect(Effect):
     """An effect with what a report adds.
 
     Attributes:
-        delta_percent: mean difference in percent of the baseline's mean.
-        detectable: the difference that this many seeds find with a power of 80 %.
+        delta_percent, detectable_percent, equal_within_percent: of the baseline's mean.
     """
 
     delta_percent: float | None
-    detectable: float | None
+    detectable_percent: float | None
+    equal_within_percent: float | None
 
 
 @dataclass(frozen=True)
@@ -68,11 +73,16 @@ class ConfigDifference:
 
 @dataclass(frozen=True)
 class Divergence:
-    """Runs that diverged, of how many, and the p of a rate equal to the baseline's."""
+    """Runs that diverged, of how many, and what Fisher's test against the baseline's says.
+
+    verdict: ``more`` or ``less`` often than the baseline, ``unresolved``, ``too few`` runs for any
+    count to be significant, or empty where neither has any.
+    """
 
     n: int
     of: int
     p_holm: float | None
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,7 @@ class VariantRow:
         differences: seed to difference from the baseline's run of that seed.
         other_text: 95 % interval of the difference over other test examples.
         stopped: step and reason, where a comparison stopped it early.
+        incomparable: why it has no verdict, though its runs have finished.
     """
 
     variant: str
@@ -107,6 +118,7 @@ class VariantRow:
     effect: VariantEffect | None
     other_text: list[float] | None
     stopped: EarlyStop | None
+    incomparable: str | None
     differs: list[ConfigDifference]
     divergence: Divergence
     verdict: str
@@ -192,7 +204,7 @@ class Interaction:
 
     row: str
     column: str
-    delta: float
+    delta: float | None
     low: float | None
     high: float | None
     p: float | None
@@ -257,6 +269,7 @@ class Contents:
     factors: Factors | None
     learning_rates: LearningRates | None
     failures: list[FailedJob]
+    left_out: list[LeftOut]
 
     def to_dict(self) -> dict[str, Any]:
         """The content of report.json."""

@@ -10,14 +10,13 @@ from lightning_transformer.compare.report.contents import (
     VariantRow,
 )
 from lightning_transformer.compare.report.design import Design
+from lightning_transformer.compare.report.factors import why_no_factors
+from lightning_transformer.compare.report.fairness.samples import doubts
 
 
 def warnings_of(design: Design, rows: Sequence[VariantRow]) -> list[str]:
     """What makes the numbers doubtful, one sentence each."""
     found = []
-    devices = sorted({run.result.device or "" for run in design.runs})
-    if len(devices) > 1:
-        found.append(f"Times are of several machines: {'; '.join(devices)}.")
     for row in rows:
         if row.is_placebo and row.verdict in ("better", "worse"):
             found.append(
@@ -25,9 +24,7 @@ def warnings_of(design: Design, rows: Sequence[VariantRow]) -> list[str]:
                 f"{row.verdict}: something is wrong, or the noise is larger than it seems. "
                 "Do not trust this report."
             )
-    if any((run.result.commit or "").endswith("-dirty") for run in design.runs):
-        found.append("The code had changes that were not committed.")
-    return found
+    return found + doubts(design.cells, design.metric)
 
 
 def matched(design: Design, rows: Sequence[VariantRow]) -> list[Equality]:
@@ -65,8 +62,8 @@ def _same_samples(design: Design) -> bool:
     return True
 
 
-def facts(design: Design) -> list[Fact]:
-    """What all runs share, as text."""
+def facts(design: Design, ok: Mapping[str, list[int]]) -> list[Fact]:
+    """What all runs share, as text. ok: label to the seeds that have a value."""
     runs = design.runs
 
     def all_of(name: str, values: Iterable[str | None]) -> Fact:
@@ -86,7 +83,22 @@ def facts(design: Design) -> list[Fact]:
         all_of("device", (run.result.device for run in runs)),
         all_of("python", (run.result.versions.get("python") for run in runs)),
         all_of("torch", (run.result.versions.get("torch") for run in runs)),
+        Fact("diverged", _divergence_rule(design)),
+        *([Fact("interactions", why)] if (why := why_no_factors(design, ok)) else []),
     ]
+
+
+def _divergence_rule(design: Design) -> str:
+    """What counts as a run that diverged."""
+    finished = [run.result for run in design.runs if run.result.status == "finished"]
+    known = (result.chance.get("test/loss", result.chance.get("val/loss")) for result in finished)
+    levels = sorted({level for level in known if level is not None})
+    unknown = sum(not result.chance for result in finished)
+    if not levels:
+        return "where values are not finite; these runs do not record the loss of guessing"
+    shown = ", ".join(f"{level:.4g}" for level in levels)
+    rest = f" ({unknown} runs do not record it)" if unknown else ""
+    return f"where values are not finite, or a loss is above that of guessing, {shown}{rest}"
 
 
 def run_rows(

@@ -124,7 +124,10 @@ def test_missing_keys_take_their_defaults(tmp_path):
         ('{"schema": 2, "overrides": {}}', "overrides={} must be a list"),
         ('{"schema": 2, "metrics": {"a": "low"}}', "metrics.a='low' must be a number or null"),
         ('{"schema": 2, "metrics": {"a": true}}', "metrics.a=True must be a number or null"),
-        ('{"schema": 2, "metrics": {"a": 1' + "0" * 400 + "}}", "metrics.a=1000.* must be a number"),
+        (
+            '{"schema": 2, "metrics": {"a": 1' + "0" * 400 + "}}",
+            "metrics.a=1000.* must be a number",
+        ),
         ('{"schema": 2, "seed": "one"}', "seed='one' must be a whole number or null"),
         ('{"schema": 2, "seed": true}', "seed=True must be a whole number or null"),
         ('{"schema": 2, "overrides": [1]}', r"overrides\[0\]=1 must be text"),

@@ -10,7 +10,15 @@ from rich.table import Table
 from lightning_transformer.compare.report.contents import Contents
 from lightning_transformer.compare.report.render import numbers
 
-COLOURS = {"better": "blue", "worse": "yellow", "diverged": "yellow", "equal": "green"}
+COLOURS = {
+    "better": "blue",
+    "worse": "yellow",
+    "diverged": "yellow",
+    "diverges more": "yellow",
+    "diverges less": "blue",
+    "equal": "green",
+}
+MOST = 5  # lines about what is missing
 
 
 def terminal(report: Contents) -> Group:
@@ -33,10 +41,17 @@ def terminal(report: Contents) -> Group:
             f"[{colour}]{verdict}[/]" if colour else verdict,
         )
     lines = [f"[red]warning[/]   {escape(text)}" for text in report.warnings]
-    lines += [
-        f"[yellow]left out[/]  seed {one.seed} for all: {escape('; '.join(one.because[:3]))}"
+    missing = [
+        f"[yellow]no pair[/]   seed {one.seed}: {escape('; '.join(one.because[:3]))}"
+        + (f" and {len(one.because) - 3} more" if one.because[3:] else "")
         for one in report.blocks.dropped
     ]
+    missing += [
+        f"[yellow]left out[/]  {escape(f'{one.place}: {one.reason}')}" for one in report.left_out
+    ]
+    lines += missing[:MOST]
+    if missing[MOST:]:
+        lines.append(f"          and {len(missing) - MOST} more, in report.json")
     base = report.baseline
     lines.append(f"baseline  {escape(base.variant)} ({escape(base.chosen)})")
     return Group(*lines, "", table, "", *map(escape, numbers.sentences(report)))
