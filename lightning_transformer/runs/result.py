@@ -133,17 +133,26 @@ def read(path: Path) -> RunResult:
 
 
 def has_diverged(result: RunResult, history: Mapping[str, Sequence[tuple[int, float]]]) -> bool:
-    """Whether a run ended above the loss of guessing, on what it was trained on too.
-
-    The level is the one that the run has recorded; a run that fits its training text and not other
-    text has over-fitted, and did not diverge. False where no level is known.
-    """
+    """Whether a run ended with a loss that is not finite, or above that of guessing."""
     name = next((name for name in ("test/loss", "val/loss") if name in result.metrics), None)
     if name is None:
         return False
-    loss, chance = result.metrics[name], result.chance.get(name)
-    if loss is None or not math.isfinite(loss):
-        return True
+    loss = result.metrics[name]
+    return loss is None or not math.isfinite(loss) or is_above_chance(result, name, loss, history)
+
+
+def is_above_chance(
+    result: RunResult,
+    name: str,
+    loss: float,
+    history: Mapping[str, Sequence[tuple[int, float]]],
+) -> bool:
+    """Whether a loss is above that of guessing, and the last training loss too.
+
+    A run that fits its training text and not other text has over-fitted, and did not diverge.
+    False where the run has recorded no such level.
+    """
+    chance = result.chance.get(name)
     if chance is None or loss <= chance:
         return False
     training = history.get("train/loss", ())

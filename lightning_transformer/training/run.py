@@ -163,6 +163,7 @@ def _test(s: Session) -> None:
     s.result.metrics |= _metrics(s.trainer)
     assert s.model.test_rows is not None
     losses = s.model.test_rows.compute()  # of all ranks
+    s.result.test_targets = int(losses["count"].sum())
     if s.trainer.is_global_zero:
         s.files.save_document_losses(losses)
         write_weights(s.request.folder, read_state(path)["state_dict"], chosen.step)

@@ -70,6 +70,9 @@ def test_result_and_files_are_complete_and_right(tmp_path):
     assert result.peak_memory_bytes is None or result.peak_memory_bytes > 10**8
     names = ("loss", "perplexity", "bits_per_byte")
     assert set(result.metrics) == {f"{s}/{n}" for s in ("val", "test") for n in names}
+    levels = {"loss": math.log(262), "perplexity": 262.0}
+    assert result.chance == {f"{s}/{n}": levels[n] for s in ("val", "test") for n in levels}
+    assert result.test_targets == np.load(folder / "document_losses.npy")["count"].sum()
     assert result.metrics["val/perplexity"] == pytest.approx(math.exp(result.metrics["val/loss"]))
     data = build(compose_config(*typed), "data")
     data.prepare()

@@ -36,8 +36,7 @@ def incomparable(metric: str, baseline: Mapping[int, Run], row: Mapping[int, Run
     for name in OTHER_TEXT:
         values = [{identity(run)[name] for run in runs} for runs in (ours, theirs)]
         if values[0] != values[1]:
-            what = "test set" if name == "test set" else "data, and so another test set"
-            return f"another {what}"
+            return "another test set" if name == "test set" else "other data, so another test set"
     tokenizers = [{tokenizer_of(run) for run in runs} for runs in (ours, theirs)]
     other_tokens = tokenizers[0] != tokenizers[1]
     if other_tokens and metric.rsplit("/", 1)[-1] in OF_TEXT:
