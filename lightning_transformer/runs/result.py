@@ -43,6 +43,7 @@ class RunResult:
         history: path of the CSV of logged metrics, relative to the run folder.
         n_params: trainable parameters, tied ones counted once.
         n_params_non_embedding: the same without embeddings.
+        n_params_active: of these, what one token uses: fewer where there are experts.
         flops_per_token: of one training step (forward and backward).
         tokens_seen: tokens read in training, sources included and padding not, over all ranks.
         steps: optimizer steps done.
@@ -72,6 +73,7 @@ class RunResult:
     history: str | None = None
     n_params: int | None = None
     n_params_non_embedding: int | None = None
+    n_params_active: int | None = None
     flops_per_token: float | None = None
     tokens_seen: int | None = None
     steps: int | None = None

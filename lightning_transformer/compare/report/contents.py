@@ -41,7 +41,7 @@ class Blocks:
 class Margin:
     """Differences up to here do not matter: percent of the baseline, and in units of the metric.
 
-    within_percent: the smallest margin within which these runs could show every variant equal.
+    within_percent: the smallest margin within which all could have been shown equal.
     """
 
     percent: float
@@ -51,11 +51,7 @@ class Margin:
 
 @dataclass(frozen=True)
 class VariantEffect(Effect):
-    """An effect with what a report adds.
-
-    Attributes:
-        delta_percent, detectable_percent, equal_within_percent: of the baseline's mean.
-    """
+    """An effect, and the same in percent of the baseline's mean."""
 
     delta_percent: float | None
     detectable_percent: float | None
@@ -73,10 +69,9 @@ class ConfigDifference:
 
 @dataclass(frozen=True)
 class Divergence:
-    """Runs that diverged, of how many, and what Fisher's test against the baseline's says.
+    """Runs that diverged, of how many, and Fisher's test against the baseline's.
 
-    verdict: ``more`` or ``less`` often than the baseline, ``unresolved``, ``too few`` runs for any
-    count to be significant, or empty where neither has any.
+    verdict: ``more``, ``less``, ``unresolved``, ``too few`` runs to tell, or empty without any.
     """
 
     n: int
@@ -91,6 +86,7 @@ class VariantRow:
 
     Attributes:
         short: its values without their keys.
+        active_params: of params, what one token uses: fewer where there are experts.
         states: number of runs that are ok, diverged, failed, stopped, running and missing.
         values: seed to metric, None without a finished run.
         differences: seed to difference from the baseline's run of that seed.
@@ -106,6 +102,7 @@ class VariantRow:
     n_runs: int
     states: dict[str, int]
     params: int | None
+    active_params: int | None
     flops_per_token: float | None
     tokens_per_second: float | None
     seconds: float | None
@@ -277,12 +274,12 @@ class Contents:
         if rates := found["learning_rates"]:
             rates["from"] = rates.pop("source")
             found["learning_rates"] = {k: rates[k] for k in ("key", "metric", "from", "curves")}
-        for axis in ("tokens", "seconds") if found["curves"] else ():
-            for line in found["curves"][axis]:
-                if line["difference"] is None:
-                    del line["difference"]
-                elif line["difference"]["low"] is None:
-                    del line["difference"]["low"], line["difference"]["high"]
+        lines = found["curves"] and [*found["curves"]["tokens"], *found["curves"]["seconds"]]
+        for line in lines or ():
+            if line["difference"] is None:
+                del line["difference"]
+            elif line["difference"]["low"] is None:
+                del line["difference"]["low"], line["difference"]["high"]
         return found
 
     def to_json(self) -> str:

@@ -13,6 +13,9 @@ from lightning_transformer.compare.report.design import Design
 from lightning_transformer.compare.report.factors import why_no_factors
 from lightning_transformer.compare.report.fairness.samples import doubts
 
+# What match= may leave: more is said in the head of a report. Times are noisy.
+LEFT_OVER = {"params": 0.02, "flops": 0.02, "time": 0.1}
+
 
 def warnings_of(design: Design, rows: Sequence[VariantRow]) -> list[str]:
     """What makes the numbers doubtful, one sentence each."""
@@ -24,7 +27,7 @@ def warnings_of(design: Design, rows: Sequence[VariantRow]) -> list[str]:
                 f"{row.verdict}: something is wrong, or the noise is larger than it seems. "
                 "Do not trust this report."
             )
-    return found + doubts(design.cells, design.metric)
+    return [*found, *_unmatched(design), *doubts(design.cells, design.metric)]
 
 
 def matched(design: Design, rows: Sequence[VariantRow]) -> list[Equality]:
@@ -33,13 +36,22 @@ def matched(design: Design, rows: Sequence[VariantRow]) -> list[Equality]:
         label: median_of(run.result.tokens_seen for run in row.values())
         for label, row in design.cells.items()
     }
+    axis = design.comparison.match.axis
+    experts = any(row.active_params != row.params for row in rows)
     found = []
-    for name, amounts in (
-        ("parameters without embeddings", {row.variant: row.params for row in rows}),
-        ("training FLOPs per token", {row.variant: row.flops_per_token for row in rows}),
-        ("training tokens", tokens),
-        ("training time", {row.variant: row.seconds for row in rows}),
-    ):
+    for name, of_axis, amounts in (
+        ("parameters without embeddings", "" if experts else "params",
+         {row.variant: row.params for row in rows}),
+        ("active parameters without embeddings", "params",
+         {row.variant: row.active_params for row in rows} if experts else {}),
+        ("training FLOPs per token", "", {row.variant: row.flops_per_token for row in rows}),
+        ("training tokens", "", tokens),
+        ("training FLOPs", "flops",
+         {row.variant: _times(row.flops_per_token, tokens[row.variant]) for row in rows}),
+        ("training time", "time", {row.variant: row.seconds for row in rows}),
+    ):  # fmt: skip
+        if not amounts:
+            continue
         base = amounts[rows[0].variant]
         others = [abs(v / base - 1) for v in amounts.values() if v is not None] if base else []
         worst = max(others, default=None)
@@ -47,10 +59,28 @@ def matched(design: Design, rows: Sequence[VariantRow]) -> list[Equality]:
             what=name,
             worst_percent=None if worst is None else 100 * worst,
             equal=worst is not None and worst <= 0.01,
-            asked=design.comparison.match.axis in name,
+            asked=axis == of_axis,
         ))  # fmt: skip
     return [*found, Equality("samples and their order, seed by seed", None, _same_samples(design),
                              asked=False)]  # fmt: skip
+
+
+def _times(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a * b
+
+
+def _unmatched(design: Design) -> list[str]:
+    """What match= was to make equal and the runs themselves report otherwise."""
+    match = design.comparison.match
+    limit = LEFT_OVER.get(match.axis)
+    far = {
+        label: left for label, left in match.residual.items()
+        if limit is not None and abs(left) > limit
+    }  # fmt: skip
+    if not far:
+        return []
+    shown = ", ".join(f"{label} {left:+.1%}" for label, left in sorted(far.items()))
+    return [f"match={match.axis} left a difference from the baseline, after the runs: {shown}."]
 
 
 def _same_samples(design: Design) -> bool:
@@ -84,8 +114,18 @@ def facts(design: Design, ok: Mapping[str, list[int]]) -> list[Fact]:
         all_of("python", (run.result.versions.get("python") for run in runs)),
         all_of("torch", (run.result.versions.get("torch") for run in runs)),
         Fact("diverged", _divergence_rule(design)),
+        *_match_fact(design),
         *([Fact("interactions", why)] if (why := why_no_factors(design, ok)) else []),
     ]
+
+
+def _match_fact(design: Design) -> list[Fact]:
+    """What match= made equal, and what is left of the difference after the runs."""
+    match = design.comparison.match
+    if match.axis == "none" or not match.residual:
+        return []
+    shown = ", ".join(f"{label} {left:+.2%}" for label, left in sorted(match.residual.items()))
+    return [Fact("match", f"{match.axis}; left after the runs: {shown}")]
 
 
 def _divergence_rule(design: Design) -> str:
@@ -112,7 +152,8 @@ def run_rows(
             found.append({
                 "variant": row.variant, "seed": seed, "state": states[row.variant][seed],
                 design.metric: result.metrics.get(design.metric),
-                "params": result.n_params_non_embedding, "tokens": result.tokens_seen,
+                "params": result.n_params_non_embedding,
+                "active_params": result.n_params_active, "tokens": result.tokens_seen,
                 "steps": result.steps, "seconds": result.seconds,
                 "tokens_per_second": result.tokens_per_second,
                 "peak_memory_bytes": result.peak_memory_bytes, "folder": run.folder.name,

@@ -58,6 +58,7 @@ def variant_row(
         n_runs=len(row),
         states={name: sum(state == name for state in states[label].values()) for name in STATES},
         params=first.result.n_params_non_embedding,
+        active_params=first.result.n_params_active or first.result.n_params_non_embedding,
         flops_per_token=first.result.flops_per_token,
         tokens_per_second=median_of(run.result.tokens_per_second for run in row.values()),
         seconds=median_of(run.result.seconds for run in row.values()),

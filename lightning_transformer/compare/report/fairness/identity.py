@@ -87,12 +87,11 @@ def differing(
         values = Counter(one[name] for one in known)
         if len(values) > 1:
             found[name] = [f"{v} ({n} runs)" for v, n in sorted(values.items())]
-    if tokens := _tokens(finished):
+    matched = match_axis in ("flops", "time")  # which gives variants other numbers of steps
+    if not matched and (tokens := _tokens(finished)):
         found["tokens"] = tokens
     swept = [key for key in by if len({run.value(key) for run in runs if run.has(key)}) > 1]
     accepted = {name for name in found if any(_changes(key, name) for key in swept)}
-    if match_axis in ("flops", "time"):
-        accepted.add("tokens")
     return Differences(
         {name: values for name, values in found.items() if name not in accepted},
         {name: values for name, values in found.items() if name in accepted},

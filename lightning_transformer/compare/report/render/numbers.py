@@ -35,6 +35,12 @@ def count(value: int | None) -> str:
     return NOTHING if value is None else f"{value:,}"
 
 
+def params(row: VariantRow) -> str:
+    """1,234, or 1,234 (567 active)"""
+    active = "" if row.active_params == row.params else f" ({count(row.active_params)} active)"
+    return count(row.params) + active
+
+
 def plain(value: float | None) -> str:
     """0.001, 1e-05"""
     return NOTHING if value is None else f"{value:g}".replace("-", "−")
