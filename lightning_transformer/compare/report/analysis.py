@@ -16,7 +16,7 @@ from lightning_transformer.compare.report.contents import (
 from lightning_transformer.compare.report.design import Design
 from lightning_transformer.compare.report.factors import factors, learning_rates, values_of
 from lightning_transformer.compare.report.facts import facts, matched, run_rows, warnings_of
-from lightning_transformer.compare.report.load import LeftOut
+from lightning_transformer.compare.report.load import Omitted
 from lightning_transformer.compare.report.report import Report
 from lightning_transformer.compare.report.statistics import Effect, paired_effects
 from lightning_transformer.compare.report.variants import (
@@ -31,7 +31,7 @@ LACKING = ("diverged", "failed", "running", "missing")  # states that cost a pai
 
 
 def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCENT,
-            warnings: Sequence[str] = (), left_out: Sequence[LeftOut] = ()) -> Report:  # fmt: skip
+            warnings: Sequence[str] = (), left_out: Sequence[Omitted] = ()) -> Report:  # fmt: skip
     """The report of a design."""
     labels, seeds = design.labels, design.seeds
     states = {label: {s: design.state(label, s) for s in seeds} for label in labels}

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from lightning_transformer.compare.report.comparison import EarlyStop, FailedJob
-from lightning_transformer.compare.report.load import LeftOut
+from lightning_transformer.compare.report.load import Omitted
 from lightning_transformer.compare.report.statistics import Effect
 
 SCHEMA = 2
@@ -266,7 +266,7 @@ class Contents:
     factors: Factors | None
     learning_rates: LearningRates | None
     failures: list[FailedJob]
-    left_out: list[LeftOut]
+    left_out: list[Omitted]
 
     def to_dict(self) -> dict[str, Any]:
         """The content of report.json."""

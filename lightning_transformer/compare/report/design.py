@@ -9,7 +9,7 @@ from typing import Any
 from lightning_transformer.compare.report.comparison import Comparison
 from lightning_transformer.compare.report.fairness.identity import identity
 from lightning_transformer.compare.report.fairness.targets import BITS, per_byte
-from lightning_transformer.compare.report.load import LeftOut, Run, plain
+from lightning_transformer.compare.report.load import Omitted, Run, plain
 from lightning_transformer.runs.result import DIVERGED, has_diverged
 
 LOWER = ("loss", "perplexity", "bits_per_byte", "ece", "nll", "error", "seconds")
@@ -38,7 +38,7 @@ class Design:
     metric: str
     lower_is_better: bool
     notes: list[str] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[Omitted] = field(default_factory=list)
 
     @property
     def baseline(self) -> str:
@@ -109,7 +109,7 @@ def design(
 
 def _cells(
     runs: Sequence[Run], keys: Sequence[str], comparison: Comparison
-) -> tuple[dict[str, dict[int, Run]], dict[str, dict[str, str]], list[LeftOut]]:
+) -> tuple[dict[str, dict[int, Run]], dict[str, dict[str, str]], list[Omitted]]:
     """Runs by label and seed, the values of each label, and runs that have no place."""
     cells: dict[str, dict[int, Run]] = defaultdict(dict)
     values: dict[str, dict[str, str]] = {}
@@ -123,12 +123,12 @@ def _cells(
             if run.config and run.result.status == "finished":
                 raise
             reason = run.result.error or str(error)
-            left_out.append(LeftOut(str(run.folder), f"{run.result.status}: {reason}"))
+            left_out.append(Omitted(str(run.folder), f"{run.result.status}: {reason}"))
             continue
         if other is not None:
             old, run = _newer(other, run)
             left_out.append(
-                LeftOut(
+                Omitted(
                     str(old.folder),
                     old.result.error or f"{label} with seed={run.seed} is {run.folder} too",
                 )

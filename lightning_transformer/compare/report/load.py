@@ -25,7 +25,7 @@ WHERE = ("seed", "sweep", "resume")  # where and how a run is done, not what it 
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class Omitted:
     """A run, or a file beside runs, that is in no table, and why."""
 
     place: str
@@ -78,7 +78,7 @@ class Loaded:
     """Runs that could be read, and what could not."""
 
     runs: list[Run]
-    left_out: list[LeftOut]
+    left_out: list[Omitted]
 
 
 def plain(value: Any) -> str:
@@ -96,7 +96,7 @@ def load(paths: Iterable[Path]) -> Loaded:
     """
     paths = [Path(path) for path in paths]
     there = [path for path in paths if path.exists()]
-    left_out = [LeftOut(str(path), "does not exist") for path in paths if not path.exists()]
+    left_out = [Omitted(str(path), "does not exist") for path in paths if not path.exists()]
     files = [file for file in find_results(there or paths) if not _is_apart(file)]
     if not files:
         raise ValueError(
@@ -115,7 +115,7 @@ def load(paths: Iterable[Path]) -> Loaded:
     return Loaded(runs, left_out)
 
 
-def comparison_in(folder: Path) -> tuple[Comparison | None, list[LeftOut]]:
+def comparison_in(folder: Path) -> tuple[Comparison | None, list[Omitted]]:
     """What `compare run` has written of the runs in a folder; or why it cannot be read."""
     try:
         return read_comparison(folder), []
@@ -123,8 +123,8 @@ def comparison_in(folder: Path) -> tuple[Comparison | None, list[LeftOut]]:
         return None, [_left_out(folder / COMPARISON_FILE, error)]
 
 
-def _left_out(place: Path, error: Exception) -> LeftOut:
-    return LeftOut(str(place), " ".join(str(error).split()))
+def _left_out(place: Path, error: Exception) -> Omitted:
+    return Omitted(str(place), " ".join(str(error).split()))
 
 
 def _is_apart(file: Path) -> bool:
@@ -133,7 +133,7 @@ def _is_apart(file: Path) -> bool:
     return any((parent.parent / COMPARISON_FILE).is_file() for parent in parents)
 
 
-def _run(folder: Path, sections: dict[str, dict[str, Any]], left_out: list[LeftOut]) -> Run:
+def _run(folder: Path, sections: dict[str, dict[str, Any]], left_out: list[Omitted]) -> Run:
     """A run; what is missing of its curves is noted in left_out."""
     result = read(folder)
     config_file, history_file = folder / "config.yaml", folder / HISTORY_FILE

@@ -10,7 +10,7 @@ from lightning_transformer.compare.report.analysis import MARGIN_PERCENT, analys
 from lightning_transformer.compare.report.design import design
 from lightning_transformer.compare.report.fairness.groups import Group, grouped
 from lightning_transformer.compare.report.fairness.identity import differing, split_by_identity
-from lightning_transformer.compare.report.load import LeftOut, Run, load
+from lightning_transformer.compare.report.load import Omitted, Run, load
 from lightning_transformer.compare.report.render.html import page
 from lightning_transformer.compare.report.render.markdown import markdown
 from lightning_transformer.compare.report.render.plots.files import all_plots, draw, javascript
@@ -53,7 +53,7 @@ def write(
     paths = [Path(path) for path in paths]
     groups = grouped(paths, load(paths))
     pages: list[Path] = []
-    left_out: list[LeftOut] = []
+    left_out: list[Omitted] = []
     for group in groups:
         home = wanted.out or group.folder
         if wanted.out and len(groups) > 1:
@@ -63,7 +63,7 @@ def write(
         except ValueError as error:
             if len(groups) == 1:
                 raise
-            left_out.append(LeftOut(str(group.folder), str(error)))
+            left_out.append(Omitted(str(group.folder), str(error)))
             continue
         for i, report in enumerate(reports, start=1):
             folder = home if len(reports) == 1 else home / f"split-{i}"
@@ -116,19 +116,19 @@ def _reports(group: Group, wanted: Wanted, *, alone: bool) -> list[Report]:
 def _alike(group: Group, wanted: Wanted) -> list[Report]:
     """A report of each part whose runs may be compared; each names the runs of no report."""
     found: list[tuple[list[Run], Report]] = []
-    reasons: dict[str, LeftOut] = {}
+    reasons: dict[str, Omitted] = {}
     for runs in split_by_identity(group.runs):
         try:
             report = _report(group, runs, wanted)
         except ValueError as error:
-            reasons |= {str(run.folder): LeftOut(str(run.folder), str(error)) for run in runs}
+            reasons |= {str(run.folder): Omitted(str(run.folder), str(error)) for run in runs}
             continue
         if len(report.variants) > 1:
             found.append((runs, report))
             continue
         why = "nothing else is of its data, code, test set and precision"
         reasons |= {
-            str(run.folder): LeftOut(str(run.folder), run.result.error or why) for run in runs
+            str(run.folder): Omitted(str(run.folder), run.result.error or why) for run in runs
         }
     rest = list(reasons.values())
     return [replace(report, left_out=[*report.left_out, *rest]) for _, report in found]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lightning_transformer.compare.report.comparison import COMPARISON_FILE, Comparison
-from lightning_transformer.compare.report.load import LeftOut, Loaded, Run, comparison_in
+from lightning_transformer.compare.report.load import Loaded, Omitted, Run, comparison_in
 
 SWEEP_FILE = "multirun.yaml"  # Hydra's, of a sweep
 
@@ -25,7 +25,7 @@ class Group:
     folder: Path
     runs: list[Run]
     comparisons: list[Comparison] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[Omitted] = field(default_factory=list)
     planned: bool = True
 
 
@@ -46,7 +46,7 @@ def grouped(paths: Sequence[Path], loaded: Loaded) -> list[Group]:
     ]
 
 
-def _group(folder: Path, homes: Sequence[Path], runs: list[Run], left_out: list[LeftOut]) -> Group:
+def _group(folder: Path, homes: Sequence[Path], runs: list[Run], left_out: list[Omitted]) -> Group:
     comparisons, broken = [], []
     for home in homes:
         found, errors = comparison_in(home)
@@ -87,5 +87,5 @@ def _home(run: Run, path: Path) -> Path:
     return parents[0]
 
 
-def _is_below(one: LeftOut, home: Path) -> bool:
+def _is_below(one: Omitted, home: Path) -> bool:
     return Path(one.place) == home or home in Path(one.place).parents

@@ -11,6 +11,7 @@ from lightning_transformer.nn import checks
 
 WIDEST = 64.0  # times the configured value, and as many times less
 FINE = 1e-4  # relative width of the interval in which the search for a fraction ends
+ROUNDING = 0.25  # a larger mismatch is not that of rounded widths
 MORE = 64  # whole numbers that are tried where a model refuses some, such as odd widths
 
 
@@ -60,7 +61,7 @@ class Params:
         """What would be accepted instead, each tried here; a wider tolerance always is."""
         found = []
         round_to = OmegaConf.select(variant, "ffn.round_to")
-        if isinstance(round_to, int) and round_to > 1:
+        if isinstance(round_to, int) and round_to > 1 and abs(residual) < ROUNDING:
             both = variant.copy(), baseline.copy()
             for cfg in both:  # a key without several values is every variant's
                 OmegaConf.update(cfg, "ffn.round_to", 1)

@@ -14,6 +14,7 @@ from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.tasks.base import Batch
 from tests.conftest import compose_config
 
+TINY = ("model.d_model=32", "model.n_layers=1", "attention.n_heads=4", "data.seq_len=32")
 SMALL = ("model.d_model=64", "model.n_layers=2", "data.seq_len=64")
 
 
@@ -110,14 +111,14 @@ def test_the_group_builds_what_its_files_say():
 def test_advice_is_accepted(variant):
     """Whatever a refusal proposes is no refusal in turn."""
     with pytest.raises(ValueError, match=r" or match=none$") as refused:
-        Params()(compose_config(*SMALL, *variant), compose_config(*SMALL))
+        Params()(compose_config(*TINY, *variant), compose_config(*TINY))
     advice = str(refused.value).partition("try ")[2].removesuffix(" or match=none").split(", ")
     assert advice
     for text in advice:
         name, _, value = text.partition("=")
         match = Params(tolerance=float(value)) if name == "match.tolerance" else Params()
         more = [] if name == "match.tolerance" else [text]
-        match(compose_config(*SMALL, *variant, *more), compose_config(*SMALL, *more))
+        match(compose_config(*TINY, *variant, *more), compose_config(*TINY, *more))
 
 
 def test_of_experts_those_that_a_token_uses_are_counted():
