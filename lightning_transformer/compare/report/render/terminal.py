@@ -27,7 +27,7 @@ def terminal(report: Contents) -> Group:
     table.add_column("variant", overflow="fold")
     for name in (report.metric, "SD", "Δ", "95 % interval", "Holm p"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
+    table.add_column("verdict", overflow="fold", min_width=14)
     for row in report.variants:
         colour = COLOURS.get(row.verdict)
         verdict = escape(numbers.verdict(row))
