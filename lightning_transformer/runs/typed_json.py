@@ -57,7 +57,8 @@ def from_json(kind: Any, value: Any, key: str = "") -> Any:
     if get_origin(kind) is list and isinstance(value, list):
         return [from_json(parts[0], item, f"{key}[{i}]") for i, item in enumerate(value)]
     plain = parts if get_origin(kind) in (Union, UnionType) else (kind,)
-    if type(value) in plain or (type(value) is int and float in plain and _fits(value)):
+    kinds = {int, float} if type(value) is int else {type(value)}
+    if kinds & set(plain) and (type(value) is not int or _fits(value)):
         return value
     raise ValueError(f"{key}={_short(value)} must be {' or '.join(map(_in_words, plain))}")
 

@@ -18,7 +18,7 @@ from lightning_transformer.compare.report.contents import (
 )
 from lightning_transformer.compare.report.design import Design
 from lightning_transformer.compare.report.load import Run
-from lightning_transformer.compare.report.statistics import kendall_tau, mean_interval
+from lightning_transformer.compare.report.statistics import mean_interval
 
 N_POINTS = 48
 FEWEST = 4  # validations, to draw a curve of them
@@ -140,3 +140,12 @@ def _loss_at(share: float, design: Design, label: str, seeds: Sequence[int], nam
     """Mean loss of a variant's runs at a share of their steps."""
     runs = [design.cells[label][seed] for seed in seeds]
     return float(np.mean([np.interp(share, *curve(run, name, "share")) for run in runs]))
+
+
+def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float:
+    """Kendall's tau-b of two rankings: 1 the same, -1 the reverse, nan if all are tied (1938)."""
+    if len(a) != len(b):
+        raise ValueError(f"rankings of {len(a)} and {len(b)} must be of one length")
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(a, b)[0])

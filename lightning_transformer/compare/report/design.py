@@ -230,7 +230,7 @@ def _metric(
     if asked is None and name == "test/loss" and per_byte(runs):
         return BITS, [
             "The variants have different tokenizers: they are compared by bits per byte, because "
-            "a loss per token depends on how the text is cut."
+            "a loss per token depends on how the text is cut. As many tokens are not as much text."
         ]
     if asked is None and known and name not in known and "val/loss" in known:
         return "val/loss", [f"No run has {name}: val/loss is compared."]

@@ -78,9 +78,11 @@ def _interaction(
     y = [np.array(values_of(design, label, shared)) for label in labels]
     d = y[0] - y[1] - y[2] + y[3]
     if len(d) > 1:
-        low, high = map(float, mean_interval(d))
         p = paired_p(d)
-        p = None if math.isnan(p) else p
+        if math.isnan(p):  # the same in all seeds
+            p = None
+        else:
+            low, high = map(float, mean_interval(d))
     return Interaction(row, column, float(d.mean()), low, high, p, None)
 
 

@@ -164,11 +164,19 @@ def _sample(differences: Any, scale: float) -> _Sample:
         raise ValueError("y must be finite; leave out runs that diverged")
     n = len(d)
     delta = sum(d) / n
-    sd = math.sqrt(sum((x - delta) ** 2 for x in d) / (n - 1)) if n > 1 else math.nan
+    sd = _deviation([x - delta for x in d]) if n > 1 else math.nan
     # A share of 64 examples moves by 1/64 or not at all: one difference in all seeds is no noise.
     rounding = 4 * EPSILON * max(scale, *map(abs, d))
     constant = sd == 0.0 or (sd <= rounding and abs(delta) > 100 * sd)
     return _Sample(delta, sd, n, n > 1 and not constant)
+
+
+def _deviation(residuals: Sequence[float]) -> float:
+    """sqrt(sum r^2 / (n - 1)), also where squares are no numbers (perplexities of 1e155)."""
+    largest = max(map(abs, residuals))
+    if not largest:
+        return 0.0
+    return largest * math.sqrt(sum((r / largest) ** 2 for r in residuals) / (len(residuals) - 1))
 
 
 def _adjusted(samples: Sequence[_Sample], tested: Sequence[bool]) -> list[float]:
@@ -289,12 +297,3 @@ def divergence_p(n_diverged: int, n: int, n_diverged_baseline: int, n_baseline: 
 
     rows = ((n_diverged, n), (n_diverged_baseline, n_baseline))
     return float(fisher_exact([[part, total - part] for part, total in rows])[1])
-
-
-def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float:
-    """Kendall's tau-b of two rankings: 1 the same, -1 the reverse, nan if all are tied (1938)."""
-    if len(a) != len(b):
-        raise ValueError(f"rankings of {len(a)} and {len(b)} must be of one length")
-    from scipy.stats import kendalltau
-
-    return float(kendalltau(a, b)[0])

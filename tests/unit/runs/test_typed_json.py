@@ -61,6 +61,7 @@ def test_nested_values_are_read_with_their_types(tmp_path: Path) -> None:
             "parts.a[0].loss='1' must be a number or null",
         ),
         ({**GOOD, "parts": {"a": [{"step": 1, "loss": 10**400}]}}, "must be a number or null"),
+        ({**GOOD, "parts": {"a": [{"step": 10**400, "loss": 1}]}}, "must be a whole number"),
         ({key: GOOD[key] for key in ("schema", "name", "parts")}, "free is missing"),
     ],
 )

@@ -117,8 +117,8 @@ def _unresolved(effect: VariantEffect) -> str:
 def _seen(effect: VariantEffect) -> str:
     """The smallest difference that would have been called one, with a power of 80 %."""
     share = effect.detectable_percent
-    size = number(effect.detectable) if share is None else f"{share:.2g} %"
-    return f"a difference of {size} would be seen 4 times in 5"
+    size = number(effect.detectable) if share is None or share >= 100 else f"{share:.2g} %"
+    return f"{size} would be seen 4 times in 5"
 
 
 def sentences(report: Contents) -> list[str]:

@@ -189,3 +189,15 @@ def test_in_python_a_folder_of_several_comparisons_is_refused_in_one_line(tmp_pa
         build_report([tmp_path])
     joint = build_report([tmp_path / "a", tmp_path / "b"])
     assert len(joint.left_out) == 10  # the same runs twice
+
+
+def test_numbers_that_squares_cannot_hold_are_compared(tmp_path):
+    """A perplexity of exp(357) is a number, and its square is none."""
+    for norm in MEANS:
+        for seed in (1, 2, 3):
+            metrics = {"test/loss": 357.0 + seed, "test/perplexity": 10.0 ** (155 + seed)}
+            make_run(tmp_path / f"{norm}{seed}", seed=seed, loss=357.0, norm=norm, metrics=metrics)
+    make_run(tmp_path / "large", seed=4, loss=2.0, metrics={"test/perplexity": 1e308})
+    report = build_report([tmp_path], Wanted(metric="test/perplexity"))
+    assert report.variants[1].verdict == "unchanged"
+    assert json.loads(report.to_json())["variants"][1]["n_runs"] in (3, 4)

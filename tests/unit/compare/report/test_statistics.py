@@ -11,13 +11,13 @@ import pytest
 from scipy import stats
 
 from lightning_transformer.compare.report import statistics
+from lightning_transformer.compare.report.curves import kendall_tau
 from lightning_transformer.compare.report.factors import lr_sensitivity
 from lightning_transformer.compare.report.statistics import (
     bootstrap,
     divergence_p,
     effects,
     holm,
-    kendall_tau,
     minimal_detectable_effect,
     paired_effects,
     paired_p,

@@ -265,7 +265,7 @@ def test_verdicts_in_words(tmp_path: Path) -> None:
     effect = built.variants[1].effect
     assert effect is not None
     assert sentences(built) == [
-        "No significant difference from rmsnorm for layernorm (3 seeds); a difference of "
+        "No significant difference from rmsnorm for layernorm (3 seeds); "
         f"{effect.detectable_percent:.2g} % would be seen 4 times in 5.",
         "Equality within ±0.5 % is out of reach of these runs: their noise allows "
         f"±{built.margin.within_percent:.2g} %.",
