@@ -1,6 +1,7 @@
 """From a design to the contents of its report."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import mean
 
 from lightning_transformer.compare.report import curves
@@ -16,6 +17,7 @@ from lightning_transformer.compare.report.contents import (
 from lightning_transformer.compare.report.design import Design
 from lightning_transformer.compare.report.factors import factors, learning_rates, values_of
 from lightning_transformer.compare.report.facts import facts, matched, run_rows, warnings_of
+from lightning_transformer.compare.report.fairness.targets import incomparable
 from lightning_transformer.compare.report.load import Omitted
 from lightning_transformer.compare.report.report import Report
 from lightning_transformer.compare.report.statistics import Effect, paired_effects
@@ -36,12 +38,17 @@ def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCEN
     labels, seeds = design.labels, design.seeds
     states = {label: {s: design.state(label, s) for s in seeds} for label in labels}
     ok = {label: [s for s in seeds if states[label][s] == "ok"] for label in labels}
-    pairs = {label: [s for s in ok[label] if s in ok[design.baseline]] for label in labels}
+    base = design.cells[design.baseline]
+    apart = {v: incomparable(design.metric, base, design.cells[v]) for v in labels}
+    comparable = {label: [] if apart[label] else ok[label] for label in labels}
+    pairs = {v: [s for s in comparable[v] if s in ok[design.baseline]] for v in labels}
     base_values = values_of(design, design.baseline, ok[design.baseline])
     margin = abs(mean(base_values)) * margin_percent / 100 if base_values else 0.0
     found = _effects(design, pairs, margin)
     rows = with_verdicts([
-        variant_row(design, label, states, found.get(label), pairs[label]) for label in labels
+        replace(variant_row(design, label, states, found.get(label), pairs[label]),
+                incomparable=apart[label])
+        for label in labels
     ])  # fmt: skip
     rows[1:] = sorted(rows[1:], key=lambda row: order(row, design.lower_is_better))
     drawn = {row.variant: ok[row.variant] for row in rows if ok[row.variant]}
@@ -66,11 +73,11 @@ def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCEN
                   *examples_that_differ(design, rows)],
         variants=rows,
         runs=run_rows(design, rows, states),
-        facts=facts(design, ok),
+        facts=facts(design, comparable),
         matched=matched(design, rows),
-        curves=None if series is None else curves.over_both_axes(design, drawn, series),
+        curves=None if series is None else curves.over_both_axes(design, drawn, pairs, series),
         ranks=None if series is None else curves.ranks(design, ranked, series),
-        factors=factors(design, ok),
+        factors=factors(design, comparable),
         learning_rates=learning_rates(design, rows),
         failures=design.comparison.failures,
         left_out=[*left_out, *design.left_out],

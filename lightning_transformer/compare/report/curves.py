@@ -52,16 +52,27 @@ def curve(run: Run, name: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
     return steps / max(run.result.steps or 0, steps[-1], 1) * (total or 0), y
 
 
-def over_both_axes(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> Curves:
+def over_both_axes(
+    design: Design,
+    cells: Mapping[str, Sequence[int]],
+    pairs: Mapping[str, Sequence[int]],
+    name: str,
+) -> Curves:
     """Mean line per variant, and its paired difference from the baseline with a 95 % interval.
 
-    cells: label to the seeds that are compared. Lines are interpolated onto the baseline's own x.
+    cells: label to the seeds that are drawn, pairs: to those that are compared with the baseline.
+    Lines are interpolated onto the baseline's own x.
     """
-    return Curves(name, *(_lines(design, cells, name, axis) for axis in ("tokens", "seconds")))
+    axes = ("tokens", "seconds")
+    return Curves(name, *(_lines(design, cells, pairs, name, axis) for axis in axes))
 
 
 def _lines(
-    design: Design, cells: Mapping[str, Sequence[int]], name: str, axis: str
+    design: Design,
+    cells: Mapping[str, Sequence[int]],
+    pairs: Mapping[str, Sequence[int]],
+    name: str,
+    axis: str,
 ) -> list[CurveLine]:
     drawn = {
         label: {seed: curve(design.cells[label][seed], name, axis) for seed in seeds}
@@ -72,7 +83,7 @@ def _lines(
     for label, row in drawn.items():
         grid = _grid(list(row.values()))
         mean = np.mean([np.interp(grid, x, y) for x, y in row.values()], axis=0)
-        shared = sorted(set(row) & set(base))
+        shared = pairs[label]
         difference = None
         if label != design.baseline and shared:
             difference = _paired([row[s] for s in shared], [base[s] for s in shared])

@@ -59,7 +59,7 @@ def why_no_factors(design: Design, ok: Mapping[str, list[int]]) -> str | None:
         return None
     if len(design.by) > 2:
         return f"not computed: of two swept keys, and here are {len(design.by)}"
-    return "not computed: not every pair of values has a finished run"
+    return "not computed: not every pair of values has a run to compare"
 
 
 def _interaction(

@@ -16,7 +16,6 @@ from lightning_transformer.compare.report.contents import (
 from lightning_transformer.compare.report.design import Design, differences
 from lightning_transformer.compare.report.factors import values_of
 from lightning_transformer.compare.report.facts import median_of
-from lightning_transformer.compare.report.fairness.targets import incomparable
 from lightning_transformer.compare.report.statistics import (
     ALPHA,
     Effect,
@@ -74,7 +73,7 @@ def variant_row(
         effect=None if is_baseline else _effect(effect, base_values),
         other_text=_other_text(design, label, pairs) if design.metric == "test/loss" else None,
         stopped=design.comparison.stopped.get(label),
-        incomparable=incomparable(design.metric, design.cells[design.baseline], row),
+        incomparable=None,
         differs=[] if is_baseline else _differs(design, label),
         divergence=NOT_COUNTED,
         verdict="unchanged" if _changed_nothing(design, label, states, pairs) else "",

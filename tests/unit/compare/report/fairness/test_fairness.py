@@ -82,6 +82,7 @@ def test_runs_matched_by_flops_may_differ_in_tokens(tmp_path):
 def test_two_test_sets_never_get_a_verdict(tmp_path, wanted):
     report = swept(tmp_path, "data", ("pydocs", "text"), other=ODD["data"], wanted=wanted)
     assert report.variants[1].verdict == "not comparable"
+    assert report.variants[1].effect is None  # nor a difference, nor a p
     assert sentences(report) == ["text: not comparable (other data, so another test set)."]
     assert any("differ in data" in text for text in report.warnings)
 
