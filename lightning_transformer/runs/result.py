@@ -23,6 +23,7 @@ HISTORY_FILE = "metrics.csv"
 TRACEBACK_FILE = "traceback.txt"  # of a run that failed
 # The error of a run whose learning rate was too high: repeating it would end the same.
 DIVERGED = re.compile(r"NonFinite: |TrainingError: .*\bspikes?\b")
+ABOVE_CHANCE = 1.1  # times the loss of guessing: a run above it has diverged
 STATUSES = ("running", "finished", "failed", "stopped")
 
 
@@ -149,16 +150,17 @@ def is_above_chance(
     loss: float,
     history: Mapping[str, Sequence[tuple[int, float]]],
 ) -> bool:
-    """Whether a loss is above that of guessing, and the last training loss too.
+    """Whether a loss is above that of guessing by a tenth, and the last training loss too.
 
-    A run that fits its training text and not other text has over-fitted, and did not diverge.
-    False where the run has recorded no such level.
+    A run that fits its training text and not other text has over-fitted, and one that has learned
+    nothing stays at the level of guessing: neither did diverge. False where the run has recorded no
+    such level.
     """
-    chance = result.chance.get(name)
-    if chance is None or loss <= chance:
+    if name not in result.chance:
         return False
+    limit = ABOVE_CHANCE * result.chance[name]
     training = history.get("train/loss", ())
-    return not training or not training[-1][1] <= chance
+    return loss > limit and (not training or not training[-1][1] <= limit)
 
 
 def check_version(folder: Path) -> None:

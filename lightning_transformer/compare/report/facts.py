@@ -138,7 +138,9 @@ def _divergence_rule(design: Design) -> str:
         return "where values are not finite; these runs do not record the loss of guessing"
     shown = ", ".join(f"{level:.4g}" for level in levels)
     rest = f" ({unknown} runs do not record it)" if unknown else ""
-    return f"where values are not finite, or a loss is above that of guessing, {shown}{rest}"
+    return (
+        f"where values are not finite, or a loss is a tenth above that of guessing, {shown}{rest}"
+    )
 
 
 def run_rows(

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
+from lightning_transformer.compare.report.fairness.targets import tokenizer_of
 from lightning_transformer.compare.report.load import Run
 
 Cells = Mapping[str, Mapping[int, Run]]
@@ -40,7 +41,7 @@ def _other_samples(cells: Cells) -> list[str]:
     seeds = [
         seed
         for seed, row in _finished(cells).items()
-        if len({run.result.tokens_seen for run in row.values()}) == 1
+        if len({(run.result.tokens_seen, tokenizer_of(run)) for run in row.values()}) == 1
         and len({run.result.samples_sha256 for run in row.values()}) > 1
     ]
     if not seeds:

@@ -170,7 +170,16 @@ def test_above_guessing_on_the_training_text_too_is_divergence(tmp_path):
         assert report.variants[1].verdict == "diverges more"
         assert report.variants[1].divergence.n == 5
     (rule,) = [fact.value for fact in report.facts if fact.name == "diverged"]
-    assert rule.endswith("above that of guessing, 5.55")
+    assert rule.endswith("a tenth above that of guessing, 5.55")
+
+
+def test_a_run_that_has_learned_nothing_has_not_diverged(tmp_path):
+    """A coin: .6931 nats, and a model that tosses one is now above and now below."""
+    nothing = {seed: 0.70 + seed / 1000 for seed in range(1, 6)}
+    rows = {"base": losses(0.3, range(1, 6), 1e-3), "v1": nothing}
+    report = made(tmp_path, rows, training=[0.71], chance={"test/loss": float(np.log(2))})
+    assert row_of(report, "v1").states == row_of(report, "base").states
+    assert row_of(report, "v1").verdict == "worse"
 
 
 def test_runs_without_a_level_of_guessing_diverge_by_values_alone_and_the_report_says_so(tmp_path):
