@@ -16,8 +16,9 @@ from lightning_transformer.runs.result import (
 )
 
 KEYS = [
-    *("schema", "status", "error", "choices", "overrides", "seed", "metrics", "history"),
-    *("n_params", "n_params_non_embedding", "flops_per_token", "tokens_seen", "steps", "seconds"),
+    *("schema", "status", "error", "choices", "overrides", "seed", "metrics", "chance"),
+    *("test_targets", "history", "n_params", "n_params_non_embedding", "n_params_active"),
+    *("flops_per_token", "tokens_seen", "steps", "seconds"),
     *("tokens_per_second", "peak_memory_bytes", "device", "precision", "guard", "data"),
     *("samples_sha256", "commit", "versions", "config_sha256"),
 ]
@@ -30,9 +31,12 @@ def full() -> RunResult:
         overrides=["norm=rmsnorm", "seed=1"],
         seed=1,
         metrics={"val/loss": 0.1 + 0.2, "test/loss": 2.5},
+        chance={"test/loss": 5.5},
+        test_targets=100,
         history="metrics.csv",
         n_params=10,
         n_params_non_embedding=8,
+        n_params_active=6,
         flops_per_token=60.0,
         tokens_seen=1000,
         steps=10,
@@ -220,3 +224,14 @@ def test_reading_results_needs_the_standard_library_only():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]", ran.stdout
+
+
+def test_a_result_of_an_earlier_writer_lacks_what_was_added_since(tmp_path):
+    path = full().write(tmp_path)
+    content = json.loads(path.read_text())
+    for key in ("chance", "test_targets", "n_params_active"):
+        del content[key]
+    path.write_text(json.dumps(content))
+    found = read(tmp_path)
+    assert (found.chance, found.test_targets, found.n_params_active) == ({}, None, None)
+    assert found.metrics == full().metrics
