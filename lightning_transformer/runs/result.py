@@ -40,6 +40,7 @@ class RunResult:
         seed: the seed of initial weights, data order and dropout.
         metrics: final value per metric name; None where it was not finite.
         chance: metric name to its value for guessing without looking, such as log V for a loss.
+        last_train_loss: nats per target of the last batch, whatever was logged.
         test_targets: what the test metrics are means of: tokens, words or texts.
         history: path of the CSV of logged metrics, relative to the run folder.
         n_params: trainable parameters, tied ones counted once.
@@ -70,6 +71,7 @@ class RunResult:
     seed: int | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
     chance: dict[str, float] = field(default_factory=dict)
+    last_train_loss: float | None = None
     test_targets: int | None = None
     history: str | None = None
     n_params: int | None = None
@@ -158,9 +160,10 @@ def is_above_chance(
     """
     if name not in result.chance:
         return False
-    limit = ABOVE_CHANCE * result.chance[name]
-    training = history.get("train/loss", ())
-    return loss > limit and (not training or not training[-1][1] <= limit)
+    limit, training = ABOVE_CHANCE * result.chance[name], result.last_train_loss
+    if training is None and history.get("train/loss"):
+        training = history["train/loss"][-1][1]
+    return loss > limit and (training is None or not training <= limit)
 
 
 def check_version(folder: Path) -> None:

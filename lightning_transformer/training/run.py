@@ -141,6 +141,7 @@ def _record_training(s: Session) -> None:
     result.steps, result.tokens_seen, result.seconds = step, meter.tokens_seen, meter.seconds
     result.tokens_per_second = meter.tokens_seen / max(meter.seconds, 1e-9)
     result.samples_sha256 = s.data.samples_sha256(step)
+    result.last_train_loss = s.model.last_train_loss()
 
 
 def _final_validation(s: Session) -> None:

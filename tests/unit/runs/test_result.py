@@ -17,7 +17,14 @@ from lightning_transformer.runs.result import (
 
 KEYS = [
     *("schema", "status", "error", "choices", "overrides", "seed", "metrics", "chance"),
-    *("test_targets", "history", "n_params", "n_params_non_embedding", "n_params_active"),
+    *(
+        "last_train_loss",
+        "test_targets",
+        "history",
+        "n_params",
+        "n_params_non_embedding",
+        "n_params_active",
+    ),
     *("flops_per_token", "tokens_seen", "steps", "seconds"),
     *("tokens_per_second", "peak_memory_bytes", "device", "precision", "guard", "data"),
     *("samples_sha256", "commit", "versions", "config_sha256"),
@@ -32,6 +39,7 @@ def full() -> RunResult:
         seed=1,
         metrics={"val/loss": 0.1 + 0.2, "test/loss": 2.5},
         chance={"test/loss": 5.5},
+        last_train_loss=2.25,
         test_targets=100,
         history="metrics.csv",
         n_params=10,
@@ -229,7 +237,7 @@ def test_reading_results_needs_the_standard_library_only():
 def test_a_result_of_an_earlier_writer_lacks_what_was_added_since(tmp_path):
     path = full().write(tmp_path)
     content = json.loads(path.read_text())
-    for key in ("chance", "test_targets", "n_params_active"):
+    for key in ("chance", "last_train_loss", "test_targets", "n_params_active"):
         del content[key]
     path.write_text(json.dumps(content))
     found = read(tmp_path)

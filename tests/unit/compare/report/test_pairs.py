@@ -143,13 +143,16 @@ def test_a_baseline_that_diverged_is_no_fault_of_the_variants(tmp_path):
 
 
 def test_over_fitting_is_no_divergence_whatever_was_logged(tmp_path):
-    """Test loss 6.3 where guessing has 2.08, training loss .1: whether or not step 1 was logged."""
-    for name, training in (("all", [2.08, 1.0, 0.5, 0.1]), ("last", [0.1])):
+    """Test loss 6.3 where guessing has 2.08, training loss .1: whatever of it was logged."""
+    for name, training, last in (
+        ("all", [2.08, 1.0, 0.5, 0.1], None), ("last", [0.1], None), ("long", [9.0], 0.1)
+    ):  # fmt: skip
         for norm, mean in (("base", 6.3), ("v1", 6.0)):
             for seed, loss in losses(mean, range(1, 6)).items():
                 make_run(
                     tmp_path / name / f"{norm}{seed}", seed=seed, loss=loss, norm=norm,
                     training=training, chance={"val/loss": 2.08, "test/loss": 2.08},
+                    last_train_loss=last,
                 )  # fmt: skip
         for metric in (None, "val/loss"):
             report = build_report([tmp_path / name], Wanted(baseline="norm=base", metric=metric))
