@@ -24,8 +24,10 @@ PROGRAM = "python -m lightning_transformer.compare run"
 # How the verdicts of report.json read on a page, where that differs.
 VERDICTS = {
     "unresolved": "no significant difference",
+    "unchanged": "changed nothing, bit by bit",
     "withheld": "not tested",
     "no inference": "not tested",
+    "no spread": "not tested",
 }
 
 
@@ -79,28 +81,49 @@ def command(name: str, claim: Claim) -> str:
 
 
 def table(report: dict[str, Any], further: Sequence[str], folder: Path) -> str:
-    """Variants with their metric, the difference and the verdict."""
-    head = ["variant", report["metric"], "Δ", "95 % interval", "Holm p", "verdict", *further]
-    rows = [head, ["---"] + ["---:"] * 4 + ["---"] + ["---:"] * len(further)]
+    """Variants with their metric, the difference, what would have been seen, and the rate."""
+    head = ["variant", report["metric"], "Δ", "95 % interval", "Holm p", "verdict", "detectable"]
+    rows = [[*head, "seeds", "LR", *further]]
+    rows.append(["---"] + ["---:"] * 4 + ["---"] + ["---:"] * (3 + len(further)))
     for row in report["variants"]:
         effect = row["effect"]
-        cells = ["–", "–", "–"]
+        cells, seen = ["–", "–", "–"], "–"
         if effect:
             low, high = effect["low"], effect["high"]
             cells = [
                 f"{effect['delta']:+.4f}",
                 "–" if low is None else f"{low:+.4f} … {high:+.4f}",
-                "–" if effect["p_holm"] is None else f"{effect['p_holm']:.4f}",
+                p_value(effect["p_holm"]),
             ]
+            seen = detectable(effect)
         reached = "–" if row["mean"] is None else f"{row['mean']:.4f} ± {row['sd'] or 0:.4f}"
-        rows.append([row["variant"], reached, *cells, verdict(row), *means(folder, row, further)])
+        n = str(effect["n"] if effect else row["states"]["ok"])
+        rate = "–" if row["lr"] is None else f"{row['lr']:g}"
+        rows.append([row["variant"], reached, *cells, verdict(row), seen, n, rate,
+                     *means(folder, row, further)])  # fmt: skip
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
+def detectable(effect: dict[str, Any]) -> str:
+    """The difference that these seeds call better or worse 4 times in 5."""
+    size, share = effect["detectable"], effect["detectable_percent"]
+    if size is None or share is None:
+        return "–"
+    return f"{size:.4f} ({share:.2g} %)" if share < 100 else f"{size:.4f}"
+
+
+def p_value(p: float | None) -> str:
+    return "–" if p is None else "<0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
 def verdict(row: dict[str, Any]) -> str:
-    if row["verdict"] == "diverged":
-        return f"diverged {row['divergence']['n']}/{row['divergence']['of']}"
-    return VERDICTS.get(row["verdict"], str(row["verdict"]))
+    count = row["divergence"]
+    diverged = f"diverged {count['n']} of {count['of']}"
+    if row["verdict"].startswith("diverge"):
+        p = "" if count["p_holm"] is None else f" (p {p_value(count['p_holm'])})"
+        return diverged + p
+    text = VERDICTS.get(row["verdict"], str(row["verdict"]))
+    return f"{text}; {diverged}" if count["n"] else text
 
 
 def means(folder: Path, row: dict[str, Any], metrics: Sequence[str]) -> list[str]:

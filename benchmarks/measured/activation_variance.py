@@ -45,7 +45,7 @@ def main() -> None:
         "scaled by depth prevent (Radford et al. 2019; Zhang et al. 2019).",
         rows,
         "Without norms the variance grows by a factor at each layer: to 1e5 times after 24 layers "
-        "with Xavier weights and 1e13 times with He weights, which are made for networks without "
+        "with Xavier weights and 1e14 times with He weights, which are made for networks without "
         "residual sums. Pre-norm makes the growth linear, post-norm stops it, and small (std "
         "0.02) depth-scaled weights or Fixup add so little to the stream at the start that it is "
         "nearly independent of depth.",

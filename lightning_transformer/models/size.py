@@ -24,15 +24,24 @@ class CountsFlops(Protocol):
     def flops(self, keys: float) -> float: ...
 
 
+@runtime_checkable
+class HasInactive(Protocol):
+    """A module of which a token uses a part only, such as experts."""
+
+    def inactive_params(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Size:
     """n_params counts tied weights once; flops_per_token are those of a training step.
 
-    n_frozen: parameters of these that are not trained.
+    n_params_active: without embeddings, those that one token uses. n_frozen: those of n_params that
+    are not trained.
     """
 
     n_params: int
     n_params_non_embedding: int
+    n_params_active: int
     flops_per_token: float
     n_frozen: int = 0
 
@@ -53,12 +62,10 @@ def measure(model: Transformer, seq_len: int) -> Size:
         + sum(_linear_flops(model.embedding) + _forward_flops(stack, seq_len) for stack in stacks)
     )
     n_tokens = seq_len * len(stacks)
-    return Size(
-        n_params,
-        n_params - sum(table.numel() for table in tables.values()),
-        3 * per_row / n_tokens,
-        sum(p.numel() for p in model.parameters() if not p.requires_grad),
-    )
+    n_other = n_params - sum(table.numel() for table in tables.values())
+    unused = sum(m.inactive_params() for m in model.modules() if isinstance(m, HasInactive))
+    n_frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    return Size(n_params, n_other, n_other - unused, 3 * per_row / n_tokens, n_frozen)
 
 
 def _linear_flops(module: nn.Module) -> int:

@@ -8,11 +8,8 @@ MODES = ("min", "max")
 def lower_is_better(metric: str) -> bool | None:
     """By the last part of its name, such as `loss` of val/loss; None where that does not tell."""
     name = metric.rsplit("/", 1)[-1]
-    if any(part in name for part in HIGHER):
-        return False
-    if any(part in name for part in LOWER):
-        return True
-    return None
+    higher, lower = (any(part in name for part in parts) for parts in (HIGHER, LOWER))
+    return None if higher == lower else lower  # a name such as recall_loss has both
 
 
 def mode_of(metric: str, mode: str | None, key: str) -> str:

@@ -9,12 +9,13 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from lightning_transformer.runs.atomic import write_atomically
+from lightning_transformer.runs.typed_json import from_json
 
 SCHEMA = 2  # 1: before the packages had their present names; no such run can be used any more
 RESULT_FILE = "result.json"
@@ -23,6 +24,7 @@ TRACEBACK_FILE = "traceback.txt"  # of a run that failed
 # The error of a run whose learning rate was too high: repeating it would end the same.
 DIVERGED = re.compile(r"NonFinite: |TrainingError: .*\bspikes?\b")
 COPIES = ("mlruns", "mlartifacts")  # folders in which MLflow keeps copies of results
+ABOVE_CHANCE = 1.1  # times the loss of guessing: a run above it has diverged
 STATUSES = ("running", "finished", "failed", "stopped")
 
 
@@ -38,10 +40,14 @@ class RunResult:
         overrides: what the user typed, one entry per override.
         seed: the seed of initial weights, data order and dropout.
         metrics: final value per metric name; None where it was not finite.
+        chance: metric name to its value for guessing without looking, such as log V for a loss.
+        last_train_loss: nats per target of the last batch, whatever was logged.
+        test_targets: what the test metrics are means of: tokens, words or texts.
         history: path of the CSV of logged metrics, relative to the run folder.
         n_params: parameters, tied ones counted once.
         n_params_non_embedding: the same without embeddings.
         n_params_frozen: those of them that are not trained, see the group freeze.
+        n_params_active: of these, what one token uses: fewer where there are experts.
         flops_per_token: of one training step (forward and backward).
         tokens_seen: tokens read in training, sources included and padding not, over all ranks.
         steps: optimizer steps done.
@@ -68,10 +74,14 @@ class RunResult:
     overrides: list[str] = field(default_factory=list)
     seed: int | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
+    chance: dict[str, float] = field(default_factory=dict)
+    last_train_loss: float | None = None
+    test_targets: int | None = None
     history: str | None = None
     n_params: int | None = None
     n_params_non_embedding: int | None = None
     n_params_frozen: int | None = None
+    n_params_active: int | None = None
     flops_per_token: float | None = None
     tokens_seen: int | None = None
     steps: int | None = None
@@ -119,9 +129,47 @@ def read(path: Path) -> RunResult:
     if not isinstance(content, dict):
         raise ValueError(f"{file} is not a JSON object; run it again")
     _check_schema(file, content.get("schema"))
-    known = {key.name: content[key.name] for key in fields(RunResult) if key.name in content}
-    _check_types(file, known)
+    hints = get_type_hints(RunResult)
+    known: dict[str, Any] = {}
+    for key, kind in hints.items():
+        if key in content:
+            try:
+                known[key] = from_json(kind, content[key], key)
+            except ValueError as error:
+                raise ValueError(f"{file}: {error}; run it again") from None
+    status = known.get("status")
+    if status not in (None, *STATUSES):
+        raise ValueError(f"{file}: status={status!r} must be one of {', '.join(STATUSES)}")
     return RunResult(**known)
+
+
+def has_diverged(result: RunResult, history: Mapping[str, Sequence[tuple[int, float]]]) -> bool:
+    """Whether a run ended with a loss that is not finite, or above that of guessing."""
+    name = next((name for name in ("test/loss", "val/loss") if name in result.metrics), None)
+    if name is None:
+        return False
+    loss = result.metrics[name]
+    return loss is None or not math.isfinite(loss) or is_above_chance(result, name, loss, history)
+
+
+def is_above_chance(
+    result: RunResult,
+    name: str,
+    loss: float,
+    history: Mapping[str, Sequence[tuple[int, float]]],
+) -> bool:
+    """Whether a loss is above that of guessing by a tenth, and the last training loss too.
+
+    A run that fits its training text and not other text has over-fitted, and one that has learned
+    nothing stays at the level of guessing: neither did diverge. False where the run has recorded no
+    such level.
+    """
+    if name not in result.chance:
+        return False
+    limit, training = ABOVE_CHANCE * result.chance[name], result.last_train_loss
+    if training is None and history.get("train/loss"):
+        training = history["train/loss"][-1][1]
+    return loss > limit and (training is None or not training <= limit)
 
 
 def check_version(folder: Path) -> None:
@@ -214,22 +262,3 @@ def _below(folder: Path) -> Iterator[Path]:
         folders[:] = [name for name in folders if name not in COPIES]
         if RESULT_FILE in files:
             yield Path(parent) / RESULT_FILE
-
-
-def _check_types(file: Path, known: dict[str, Any]) -> None:
-    defaults = asdict(RunResult())
-    for name, value in known.items():
-        expected = type(defaults[name])
-        if expected in (dict, list) and not isinstance(value, expected):
-            kind = "an object" if expected is dict else "a list"
-            raise ValueError(f"{file}: {name}={value!r} must be {kind}; run it again")
-    status = known.get("status")
-    if status not in (None, *STATUSES):
-        raise ValueError(f"{file}: status={status!r} must be one of {', '.join(STATUSES)}")
-    bad = [name for name, value in known.get("metrics", {}).items() if not _is_metric(value)]
-    if bad:
-        raise ValueError(f"{file}: metrics {bad[0]!r} must be a number or null; run it again")
-
-
-def _is_metric(value: object) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))

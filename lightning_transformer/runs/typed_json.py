@@ -1,12 +1,23 @@
 """Dataclasses from JSON, each value checked against its type."""
 
 import json
+import sys
 from dataclasses import is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+WORDS = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
+LONGEST = 60  # characters of a wrong value in its message
 
 
 def read_typed(kind: type[T], file: Path, schema: int) -> T:
@@ -46,9 +57,24 @@ def from_json(kind: Any, value: Any, key: str = "") -> Any:
     if get_origin(kind) is list and isinstance(value, list):
         return [from_json(parts[0], item, f"{key}[{i}]") for i, item in enumerate(value)]
     plain = parts if get_origin(kind) in (Union, UnionType) else (kind,)
-    if type(value) in plain or (type(value) is int and float in plain):
+    kinds = {int, float} if type(value) is int else {type(value)}
+    if kinds & set(plain) and (type(value) is not int or _fits(value)):
         return value
-    raise ValueError(f"{key}={value!r} must be {getattr(kind, '__name__', kind)}")
+    raise ValueError(f"{key}={_short(value)} must be {' or '.join(map(_in_words, plain))}")
+
+
+def _fits(value: int) -> bool:
+    """Whether a whole number is one of float's: 10**400 is valid JSON, and too large."""
+    return abs(value) <= sys.float_info.max
+
+
+def _in_words(kind: Any) -> str:
+    return WORDS.get(get_origin(kind) or kind, "an object")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]}.."
 
 
 def _below(key: str, name: str) -> str:

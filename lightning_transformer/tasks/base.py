@@ -1,5 +1,6 @@
 """A task: what is predicted. It makes batches of examples, and loss and metrics of features."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -127,6 +128,13 @@ class Task(nn.Module):
         """Fresh metrics of one split; `loss` is the mean -log-likelihood in nats per target."""
         return {"loss": Mean()}
 
+    def chance(self) -> dict[str, float]:
+        """Metric names to their values for guessing without looking, where that has one.
+
+        A run whose loss ends above it, on what it was trained on too, has diverged.
+        """
+        return {}
+
     def update(
         self,
         metrics: nn.ModuleDict,
@@ -222,6 +230,9 @@ class TokenTask(Task):
         )
         if self.tie_embeddings:
             self.head.weight = embedding.weight
+
+    def chance(self) -> dict[str, float]:
+        return {"loss": math.log(self.vocabulary.size)}
 
 
 def update(metrics: nn.ModuleDict, name: str, *values: Any) -> None:

@@ -92,6 +92,9 @@ class CausalLM(TokenTask):
     def hide_prefix(self, n_prefix: int) -> None:
         self.n_prefix = n_prefix
 
+    def chance(self) -> dict[str, float]:
+        return super().chance() | {"perplexity": float(self.vocabulary.size)}
+
     def metrics(self) -> dict[str, Metric]:
         return super().metrics() | {"bits_per_byte": Mean()}
 

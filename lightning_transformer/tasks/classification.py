@@ -1,5 +1,6 @@
 """One class per text: training batches, metrics, and labels with probabilities."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -71,6 +72,9 @@ class Classification(Task):
 
     def scores(self, features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         return self.head(self.pooling(features, batch.padding)), batch.labels
+
+    def chance(self) -> dict[str, float]:
+        return {"loss": math.log(len(self.labels)), "accuracy": 1 / len(self.labels)}
 
     def metrics(self) -> dict[str, Metric]:
         n = len(self.labels)

@@ -129,6 +129,9 @@ class MaskedLM(TokenTask):
         vocabulary = self.vocabulary
         return MaskTokens(self.mask_rate, vocabulary.mask_id, vocabulary.pad_id, vocabulary.n_text)
 
+    def chance(self) -> dict[str, float]:
+        return super().chance() | {"accuracy": 1 / self.vocabulary.size}
+
     def metrics(self) -> dict[str, Metric]:
         return super().metrics() | {"accuracy": Mean()}
 

@@ -1,5 +1,6 @@
 """One tag per word: training batches, metrics, and the tags of the words of a text."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -63,6 +64,9 @@ class Tagging(Task):
 
     def collator(self, split: str) -> Collator:
         return TagRows(self.vocabulary.pad_id)
+
+    def chance(self) -> dict[str, float]:
+        return {"loss": math.log(len(self.labels)), "accuracy": 1 / len(self.labels)}
 
     def metrics(self) -> dict[str, Metric]:
         n = len(self.labels)

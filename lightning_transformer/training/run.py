@@ -155,6 +155,7 @@ def _record_training(s: Session) -> None:
     result.steps, result.tokens_seen, result.seconds = step, meter.tokens_seen, meter.seconds
     result.tokens_per_second = meter.tokens_seen / max(meter.seconds, 1e-9)
     result.samples_sha256 = s.data.samples_sha256(step)
+    result.last_train_loss = s.model.last_train_loss()
 
 
 def _stopped_early(s: Session) -> str | None:
@@ -189,6 +190,7 @@ def _test(s: Session) -> None:
     s.result.metrics |= _metrics(s.trainer)
     assert s.model.test_rows is not None
     losses = s.model.test_rows.compute()  # of all ranks
+    s.result.test_targets = int(losses["count"].sum())
     if s.trainer.is_global_zero:
         s.files.save_document_losses(losses)
 

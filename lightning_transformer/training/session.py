@@ -231,8 +231,11 @@ def _model(
         display.say(line)
     size = measure(model, cfg.data.seq_len)
     result.n_params, result.n_params_non_embedding = size.n_params, size.n_params_non_embedding
+    result.n_params_active = size.n_params_active
     result.flops_per_token = size.flops_per_token
     result.n_params_frozen = size.n_frozen
+    chance, measured = model.task.chance().items(), [s for s in data.splits if s != "train"]
+    result.chance = {f"{split}/{name}": value for split in measured for name, value in chance}
     if not request.in_sweep:
         display.show(summary(model, size, (data.batch_size, data.seq_len)))
     return model

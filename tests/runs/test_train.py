@@ -70,6 +70,9 @@ def test_result_and_files_are_complete_and_right(tmp_path):
     assert result.peak_memory_bytes is None or result.peak_memory_bytes > 10**8
     names = ("loss", "perplexity", "bits_per_byte")
     assert set(result.metrics) == {f"{s}/{n}" for s in ("val", "test") for n in names}
+    levels = {"loss": math.log(262), "perplexity": 262.0}
+    assert result.chance == {f"{s}/{n}": levels[n] for s in ("val", "test") for n in levels}
+    assert result.test_targets == np.load(folder / "document_losses.npy")["count"].sum()
     assert result.metrics["val/perplexity"] == pytest.approx(math.exp(result.metrics["val/loss"]))
     data = build(compose_config(*typed), "data")
     data.prepare()
@@ -107,6 +110,8 @@ def test_training_loss_is_the_mean_over_the_tokens_since_the_last_row(tmp_path):
     short_run(tmp_path / "third", "trainer.log_every=3")
     each = [value for _, value in read_history(tmp_path / "each")["train/loss"]]
     third = read_history(tmp_path / "third")["train/loss"]
+    for name in ("each", "third"):  # whatever was logged
+        assert read(tmp_path / name).last_train_loss == pytest.approx(each[-1], rel=1e-9)
     expected = [(3, sum(each[:3]) / 3), (6, sum(each[3:]) / 3)]
     for got, want in zip(third, expected, strict=True):
         assert got == (want[0], pytest.approx(want[1], rel=1e-12))

@@ -1,9 +1,8 @@
 """From a design to the contents of its report."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import mean
-
-import numpy as np
 
 from lightning_transformer.compare.report import curves
 from lightning_transformer.compare.report.contents import (
@@ -12,13 +11,16 @@ from lightning_transformer.compare.report.contents import (
     Blocks,
     DroppedSeed,
     Margin,
+    VariantRow,
     finite,
 )
 from lightning_transformer.compare.report.design import Design
 from lightning_transformer.compare.report.factors import factors, learning_rates, values_of
 from lightning_transformer.compare.report.facts import facts, matched, run_rows, warnings_of
+from lightning_transformer.compare.report.fairness.targets import incomparable
+from lightning_transformer.compare.report.load import Omitted
 from lightning_transformer.compare.report.report import Report
-from lightning_transformer.compare.report.statistics import Effect, effects
+from lightning_transformer.compare.report.statistics import Effect, paired_effects
 from lightning_transformer.compare.report.variants import (
     examples_that_differ,
     order,
@@ -27,29 +29,34 @@ from lightning_transformer.compare.report.variants import (
 )
 
 MARGIN_PERCENT = 0.5
+LACKING = ("diverged", "failed", "running", "missing")  # states that cost a pair
 
 
 def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCENT,
-            warnings: Sequence[str] = ()) -> Report:  # fmt: skip
+            warnings: Sequence[str] = (), left_out: Sequence[Omitted] = ()) -> Report:  # fmt: skip
     """The report of a design."""
     labels, seeds = design.labels, design.seeds
     states = {label: {s: design.state(label, s) for s in seeds} for label in labels}
     ok = {label: [s for s in seeds if states[label][s] == "ok"] for label in labels}
-    clean = [v for v in labels if ok[v] and "diverged" not in states[v].values()]
-    used = [s for s in seeds if all(s in ok[label] for label in clean)] if clean else []
-    compared = dict.fromkeys(clean, used) if used else {}
+    base = design.cells[design.baseline]
+    apart = {v: incomparable(design.metric, base, design.cells[v]) for v in labels}
+    comparable = {label: [] if apart[label] else ok[label] for label in labels}
+    pairs = {v: [s for s in comparable[v] if s in ok[design.baseline]] for v in labels}
     base_values = values_of(design, design.baseline, ok[design.baseline])
     margin = abs(mean(base_values)) * margin_percent / 100 if base_values else 0.0
-    found = _effects(design, compared, margin)
+    found = _effects(design, pairs, margin)
     rows = with_verdicts([
-        variant_row(design, label, states, found.get(label), compared.get(label, []))
+        replace(variant_row(design, label, states, found.get(label), pairs[label]),
+                incomparable=apart[label])
         for label in labels
     ])  # fmt: skip
     rows[1:] = sorted(rows[1:], key=lambda row: order(row, design.lower_is_better))
     drawn = {row.variant: ok[row.variant] for row in rows if ok[row.variant]}
-    ranked = {row.variant: compared[row.variant] for row in rows if row.variant in compared}
+    # An order is of runs with the same seeds: those of the baseline.
+    ranked = {label: some for label, some in pairs.items() if some == ok[design.baseline] != []}
     runs = [design.cells[label][s] for label, some in drawn.items() for s in some]
     series = curves.series_of(runs)
+    used = sorted({seed for label in labels[1:] for seed in pairs[label]})
     content = Report(
         schema=SCHEMA,
         title=title,
@@ -59,41 +66,61 @@ def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCEN
         by=list(design.by),
         baseline=BaselineChoice(design.baseline, design.chosen),
         seeds=seeds,
-        blocks=Blocks(used, _dropped(states, clean, used, seeds)),
-        margin=Margin(margin_percent, margin),
+        blocks=Blocks(used or ok[design.baseline], _dropped(states, ok, seeds)),
+        margin=Margin(margin_percent, margin, _settled(rows)),
         method=next((effect.method for effect in found.values()), "none"),
-        warnings=[*warnings, *warnings_of(design, rows), *examples_that_differ(design, rows)],
+        warnings=[*design.notes, *warnings, *warnings_of(design, rows),
+                  *examples_that_differ(design, rows)],
         variants=rows,
         runs=run_rows(design, rows, states),
-        facts=facts(design),
+        facts=facts(design, comparable),
         matched=matched(design, rows),
-        curves=None if series is None else curves.over_both_axes(design, drawn, series),
+        curves=None if series is None else curves.over_both_axes(design, drawn, pairs, series),
         ranks=None if series is None else curves.ranks(design, ranked, series),
-        factors=factors(design, compared),
+        factors=factors(design, comparable),
         learning_rates=learning_rates(design, rows),
         failures=design.comparison.failures,
-    )
+        left_out=[*left_out, *design.left_out],
+    )  # fmt: skip
     checked: Report = finite(content)
     return checked
 
 
-def _effects(design: Design, compared: Mapping[str, list[int]], margin: float) -> dict[str, Effect]:
-    """Label to effect, of those that were compared seed by seed."""
-    others = [label for label in compared if label != design.baseline]
-    if design.baseline not in compared or not others:
-        return {}
-    y = np.array([values_of(design, v, compared[v]) for v in (design.baseline, *others)])
-    results = effects(y, margin=margin, lower_is_better=design.lower_is_better)
+def _effects(design: Design, pairs: Mapping[str, list[int]], margin: float) -> dict[str, Effect]:
+    """Label to effect, of those that share a seed with the baseline."""
+    others = [label for label in design.labels[1:] if pairs[label]]
+    base = {s: values_of(design, design.baseline, [s])[0] for s in pairs[design.baseline]}
+    scale = max(map(abs, base.values()), default=0.0)
+    differences = [
+        [ours - base[seed] for seed, ours in
+         zip(pairs[label], values_of(design, label, pairs[label]), strict=True)]
+        for label in others
+    ]  # fmt: skip
+    results = paired_effects(
+        differences, margin=margin, scale=scale, lower_is_better=design.lower_is_better
+    )
     return dict(zip(others, results, strict=True))
 
 
+def _settled(rows: Sequence[VariantRow]) -> float | None:
+    """The margin, in percent, within which each tested variant could have been shown equal."""
+    return max(
+        (row.effect.equal_within_percent for row in rows
+         if row.effect and row.effect.equal_within_percent is not None and row.effect.n > 2),
+        default=None,
+    )  # fmt: skip
+
+
 def _dropped(
-    states: Mapping[str, Mapping[int, str]], clean: Sequence[str], used: Sequence[int],
-    seeds: Sequence[int],
-) -> list[DroppedSeed]:  # fmt: skip
-    """Seeds that some variant has not finished: left out for all."""
-    return [
-        DroppedSeed(seed, [f"{v}: {states[v][seed]}" for v in clean if states[v][seed] != "ok"])
-        for seed in seeds
-        if seed not in used and any(states[v][seed] == "ok" for v in clean)
-    ]
+    states: Mapping[str, Mapping[int, str]], ok: Mapping[str, list[int]], seeds: Sequence[int]
+) -> list[DroppedSeed]:
+    """Seeds at which a variant that has others lacks its run: only its own pair is missing."""
+    found = []
+    for seed in seeds:
+        because = [
+            f"{label}: {row[seed]}" for label, row in states.items() if row[seed] in LACKING
+            and ok[label]
+        ]  # fmt: skip
+        if because:
+            found.append(DroppedSeed(seed, because))
+    return found

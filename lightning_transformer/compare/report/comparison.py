@@ -21,7 +21,7 @@ class RateSearch:
         base: its configured value in the baseline.
         bases: all configured rates.
         screening: rate, as text, to validation loss; None where it diverged.
-        loss_at_init: loss of the first step, above which a rate counts as diverged.
+        loss_at_init: loss of the first step, the cap of a rate's sensitivity.
         at_edge: variants whose best rate is the lowest or the highest that was tried.
         widened: how often the range was widened.
     """

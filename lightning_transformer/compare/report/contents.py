@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from lightning_transformer.compare.report.comparison import EarlyStop, FailedJob
+from lightning_transformer.compare.report.load import Omitted
 from lightning_transformer.compare.report.statistics import Effect
 
-SCHEMA = 1
+SCHEMA = 2
 PlainValue = str | int | float | bool | None
 
 
@@ -22,7 +23,7 @@ class BaselineChoice:
 
 @dataclass(frozen=True)
 class DroppedSeed:
-    """A seed that is left out for all variants, and the runs that lack it."""
+    """A seed at which some pairs with the baseline are missing, and the runs that lack it."""
 
     seed: int
     because: list[str]
@@ -30,7 +31,7 @@ class DroppedSeed:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Seeds that are compared, and those left out."""
+    """Seeds at which variants are paired with the baseline, and those where a pair is missing."""
 
     used: list[int]
     dropped: list[DroppedSeed]
@@ -38,23 +39,23 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Margin:
-    """Differences up to here do not matter: percent of the baseline, and in units of the metric."""
+    """Differences up to here do not matter: percent of the baseline, and in units of the metric.
+
+    within_percent: the smallest margin within which all could have been shown equal.
+    """
 
     percent: float
     absolute: float
+    within_percent: float | None
 
 
 @dataclass(frozen=True)
 class VariantEffect(Effect):
-    """An effect with what a report adds.
-
-    Attributes:
-        delta_percent: mean difference in percent of the baseline's mean.
-        detectable: the difference that this many seeds find with a power of 80 %.
-    """
+    """An effect, and the same in percent of the baseline's mean."""
 
     delta_percent: float | None
-    detectable: float | None
+    detectable_percent: float | None
+    equal_within_percent: float | None
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,15 @@ class ConfigDifference:
 
 @dataclass(frozen=True)
 class Divergence:
-    """Runs that diverged, of how many, and the p of a rate equal to the baseline's."""
+    """Runs that diverged, of how many, and Fisher's test against the baseline's.
+
+    verdict: ``more``, ``less``, ``unresolved``, ``too few`` runs to tell, or empty without any.
+    """
 
     n: int
     of: int
     p_holm: float | None
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,13 @@ class VariantRow:
 
     Attributes:
         short: its values without their keys.
+        active_params: of params, what one token uses: fewer where there are experts.
         states: number of runs that are ok, diverged, failed, stopped, running and missing.
         values: seed to metric, None without a finished run.
         differences: seed to difference from the baseline's run of that seed.
         other_text: 95 % interval of the difference over other test examples.
         stopped: step and reason, where a comparison stopped it early.
+        incomparable: why it has no verdict, though its runs have finished.
     """
 
     variant: str
@@ -95,6 +102,7 @@ class VariantRow:
     n_runs: int
     states: dict[str, int]
     params: int | None
+    active_params: int | None
     flops_per_token: float | None
     tokens_per_second: float | None
     seconds: float | None
@@ -107,6 +115,7 @@ class VariantRow:
     effect: VariantEffect | None
     other_text: list[float] | None
     stopped: EarlyStop | None
+    incomparable: str | None
     differs: list[ConfigDifference]
     divergence: Divergence
     verdict: str
@@ -192,7 +201,7 @@ class Interaction:
 
     row: str
     column: str
-    delta: float
+    delta: float | None
     low: float | None
     high: float | None
     p: float | None
@@ -257,6 +266,7 @@ class Contents:
     factors: Factors | None
     learning_rates: LearningRates | None
     failures: list[FailedJob]
+    left_out: list[Omitted]
 
     def to_dict(self) -> dict[str, Any]:
         """The content of report.json."""
@@ -264,12 +274,12 @@ class Contents:
         if rates := found["learning_rates"]:
             rates["from"] = rates.pop("source")
             found["learning_rates"] = {k: rates[k] for k in ("key", "metric", "from", "curves")}
-        for axis in ("tokens", "seconds") if found["curves"] else ():
-            for line in found["curves"][axis]:
-                if line["difference"] is None:
-                    del line["difference"]
-                elif line["difference"]["low"] is None:
-                    del line["difference"]["low"], line["difference"]["high"]
+        lines = found["curves"] and [*found["curves"]["tokens"], *found["curves"]["seconds"]]
+        for line in lines or ():
+            if line["difference"] is None:
+                del line["difference"]
+            elif line["difference"]["low"] is None:
+                del line["difference"]["low"], line["difference"]["high"]
         return found
 
     def to_json(self) -> str:

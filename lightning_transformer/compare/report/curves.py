@@ -18,7 +18,7 @@ from lightning_transformer.compare.report.contents import (
 )
 from lightning_transformer.compare.report.design import Design
 from lightning_transformer.compare.report.load import Run
-from lightning_transformer.compare.report.statistics import kendall_tau, mean_interval
+from lightning_transformer.compare.report.statistics import mean_interval
 
 N_POINTS = 48
 FEWEST = 4  # validations, to draw a curve of them
@@ -52,16 +52,27 @@ def curve(run: Run, name: str, axis: str) -> tuple[np.ndarray, np.ndarray]:
     return steps / max(run.result.steps or 0, steps[-1], 1) * (total or 0), y
 
 
-def over_both_axes(design: Design, cells: Mapping[str, Sequence[int]], name: str) -> Curves:
+def over_both_axes(
+    design: Design,
+    cells: Mapping[str, Sequence[int]],
+    pairs: Mapping[str, Sequence[int]],
+    name: str,
+) -> Curves:
     """Mean line per variant, and its paired difference from the baseline with a 95 % interval.
 
-    cells: label to the seeds that are compared. Lines are interpolated onto the baseline's own x.
+    cells: label to the seeds that are drawn, pairs: to those that are compared with the baseline.
+    Lines are interpolated onto the baseline's own x.
     """
-    return Curves(name, *(_lines(design, cells, name, axis) for axis in ("tokens", "seconds")))
+    axes = ("tokens", "seconds")
+    return Curves(name, *(_lines(design, cells, pairs, name, axis) for axis in axes))
 
 
 def _lines(
-    design: Design, cells: Mapping[str, Sequence[int]], name: str, axis: str
+    design: Design,
+    cells: Mapping[str, Sequence[int]],
+    pairs: Mapping[str, Sequence[int]],
+    name: str,
+    axis: str,
 ) -> list[CurveLine]:
     drawn = {
         label: {seed: curve(design.cells[label][seed], name, axis) for seed in seeds}
@@ -72,7 +83,7 @@ def _lines(
     for label, row in drawn.items():
         grid = _grid(list(row.values()))
         mean = np.mean([np.interp(grid, x, y) for x, y in row.values()], axis=0)
-        shared = sorted(set(row) & set(base))
+        shared = pairs[label]
         difference = None
         if label != design.baseline and shared:
             difference = _paired([row[s] for s in shared], [base[s] for s in shared])
@@ -140,3 +151,12 @@ def _loss_at(share: float, design: Design, label: str, seeds: Sequence[int], nam
     """Mean loss of a variant's runs at a share of their steps."""
     runs = [design.cells[label][seed] for seed in seeds]
     return float(np.mean([np.interp(share, *curve(run, name, "share")) for run in runs]))
+
+
+def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float:
+    """Kendall's tau-b of two rankings: 1 the same, -1 the reverse, nan if all are tied (1938)."""
+    if len(a) != len(b):
+        raise ValueError(f"rankings of {len(a)} and {len(b)} must be of one length")
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(a, b)[0])

@@ -1,32 +1,17 @@
-"""Runs as variants times seeds: what is compared, with what, and what must not be mixed."""
+"""Runs as variants times seeds: what is compared, with what, and by which metric."""
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from lightning_transformer.compare.report.comparison import Comparison
-from lightning_transformer.compare.report.load import Run, plain
+from lightning_transformer.compare.report.fairness.identity import identity
+from lightning_transformer.compare.report.fairness.targets import BITS, per_byte
+from lightning_transformer.compare.report.load import Omitted, Run, plain
 from lightning_transformer.runs.metric_direction import lower_is_better
-from lightning_transformer.runs.result import DIVERGED
-
-# What must be the same in all runs, and the groups that change it when they are compared.
-SAME = {
-    "data": ("data", "tokenizer", "packing", "task", "model"),
-    "commit": (),
-    "tokens": ("trainer", "data", "tokenizer", "packing", "task", "model", "match"),
-    "test set": ("data", "trainer", "task", "tokenizer", "packing", "model"),
-    "precision": ("trainer",),
-}
-# What decides which examples the test sees.
-TEST_KEYS = (
-    "data.seq_len",
-    "data.path",
-    "data.name",
-    "trainer.limit_test_batches",
-    "data._target_",
-)
+from lightning_transformer.runs.result import DIVERGED, has_diverged
 
 
 @dataclass(frozen=True)
@@ -35,17 +20,23 @@ class Design:
 
     Attributes:
         cells: label to seed to run.
+        values: label to compared key to value; empty for a placebo.
         labels: the baseline first, then by name.
         chosen: how the baseline was chosen.
+        notes: what was decided about the metric.
+        left_out: runs that are in no cell.
     """
 
     by: tuple[str, ...]
     labels: tuple[str, ...]
     cells: dict[str, dict[int, Run]]
+    values: dict[str, dict[str, str]]
     chosen: str
     comparison: Comparison
     metric: str
     lower_is_better: bool
+    notes: list[str] = field(default_factory=list)
+    left_out: list[Omitted] = field(default_factory=list)
 
     @property
     def baseline(self) -> str:
@@ -73,17 +64,10 @@ class Design:
             return "running"
         if self.metric not in result.metrics:
             return "missing"
-        return "diverged" if self._diverged(label, run) else "ok"
-
-    def _diverged(self, label: str, run: Run) -> bool:
-        """No finite value at the end, or a loss above that of the initial weights."""
-        metrics = run.result.metrics
-        if metrics[self.metric] is None or not math.isfinite(metrics[self.metric] or 0.0):
-            return True
-        first = dict(run.history.get("train/loss", [])).get(1)
-        start = self.comparison.lr.loss_at_init.get(label, first)
-        end = metrics.get("test/loss", metrics.get("val/loss"))
-        return start is not None and end is not None and end > start
+        value = result.metrics[self.metric]
+        if value is None or not math.isfinite(value):
+            return "diverged"
+        return "diverged" if has_diverged(result, run.history) else "ok"
 
 
 def design(
@@ -103,29 +87,82 @@ def design(
     if by and list(by) != comparison.by:
         comparison = Comparison()  # its labels are others
     keys = tuple(by or comparison.by or _swept(runs))
-    cells: dict[str, dict[int, Run]] = defaultdict(dict)
-    for run in runs:
-        label = _label(run, keys, comparison)
-        _check_fits(run, label, cells[label])
-        cells[label][run.seed] = run
-    chosen, how = _baseline(cells, keys, baseline, comparison)
-    name = metric or comparison.metric
-    _check_metric(name, runs)
+    cells, values, left_out = _cells(runs, keys, comparison)
+    chosen, how = _baseline(cells, values, keys, baseline, comparison)
+    name, notes = _metric(metric, comparison, runs)
     rest = sorted(label for label in cells if label != chosen)
     return Design(
-        keys, (chosen, *rest), dict(cells), how, comparison, name, _lower_is_better(name, better)
+        by=keys,
+        labels=(chosen, *rest),
+        cells=cells,
+        values=values,
+        chosen=how,
+        comparison=comparison,
+        metric=name,
+        lower_is_better=_lower_is_better(name, better),
+        notes=notes,
+        left_out=left_out,
     )
 
 
-def _check_fits(run: Run, label: str, row: Mapping[int, Run]) -> None:
-    """Runs of a variant have different seeds and no other difference."""
-    other = row.get(run.seed) or next(iter(row.values()), run)
-    both = f"{other.folder} and {run.folder} are both {label}"
-    for key in differences(other, run):
-        if key != "init_seed" or run.seed in row:
-            raise ValueError(f"{both} and differ in {key}; add it to `by`")
-    if run.seed in row:
-        raise ValueError(f"{both} with seed={run.seed}; leave one out")
+def _cells(
+    runs: Sequence[Run], keys: Sequence[str], comparison: Comparison
+) -> tuple[dict[str, dict[int, Run]], dict[str, dict[str, str]], list[Omitted]]:
+    """Runs by label and seed, the values of each label, and runs that have no place."""
+    cells: dict[str, dict[int, Run]] = defaultdict(dict)
+    values: dict[str, dict[str, str]] = {}
+    left_out = []
+    # Those without a configuration last, so that they take no place from others.
+    for run in sorted(runs, key=lambda run: not run.config):
+        try:
+            label, of = _label(run, keys, comparison)
+            other = _check_fits(run, label, cells.get(label, {}))
+        except ValueError as error:
+            if run.config and run.result.status == "finished":
+                raise
+            reason = run.result.error or str(error)
+            left_out.append(Omitted(str(run.folder), f"{run.result.status}: {reason}"))
+            continue
+        if other is not None:
+            old, run = _newer(other, run)
+            left_out.append(
+                Omitted(
+                    str(old.folder),
+                    old.result.error or f"{label} with seed={run.seed} is {run.folder} too",
+                )
+            )
+        cells[label][run.seed], values[label] = run, of
+    return dict(cells), values, left_out
+
+
+def _check_fits(run: Run, label: str, row: Mapping[int, Run]) -> Run | None:
+    """The run of that seed, if there is one already.
+
+    Raises ValueError where the runs of a variant differ in more than their seeds.
+    """
+    known = row.get(run.seed)
+    other = known or next((one for one in row.values() if one.config), None)
+    if other is not None and run.config and other.config:
+        for key in differences(other, run):
+            if key != "init_seed" or known is not None:
+                raise ValueError(
+                    f"{other.folder} and {run.folder} are both {label} and differ in {key}; add "
+                    "it to `by`"
+                )
+    if known is not None and run.config and known.config and identity(known) != identity(run):
+        raise ValueError(
+            f"{known.folder} and {run.folder} are both {label} with seed={run.seed}, of other data "
+            "or code; leave one out"
+        )
+    return known
+
+
+def _newer(a: Run, b: Run) -> tuple[Run, Run]:
+    """Two runs of one variant and seed: which one is left out, and which one is taken."""
+    finished = a.result.status == "finished", b.result.status == "finished"
+    if finished[0] != finished[1]:
+        return (b, a) if finished[0] else (a, b)
+    return (b, a) if a.folder.name > b.folder.name or not b.config else (a, b)
 
 
 def _swept(runs: Sequence[Run]) -> list[str]:
@@ -140,14 +177,22 @@ def _swept(runs: Sequence[Run]) -> list[str]:
     return found
 
 
-def _label(run: Run, keys: Sequence[str], comparison: Comparison) -> str:
+def _label(run: Run, keys: Sequence[str], comparison: Comparison) -> tuple[str, dict[str, str]]:
+    """The label of a run, and its value of each key."""
     if comparison.placebo and "init_seed" in run.overrides:
-        return comparison.placebo
-    return ",".join(f"{key}={run.value(key)}" for key in keys) or "run"
+        return comparison.placebo, {}
+    values = {key: run.value(key) for key in keys}
+    return label_of(values), values
+
+
+def label_of(values: Mapping[str, str]) -> str:
+    """KEY=VALUE,.. of a variant."""
+    return ",".join(f"{key}={value}" for key, value in values.items()) or "run"
 
 
 def _baseline(
-    cells: dict[str, dict[int, Run]],
+    cells: Mapping[str, Mapping[int, Run]],
+    values: Mapping[str, Mapping[str, str]],
     keys: Sequence[str],
     asked: str | None,
     comparison: Comparison,
@@ -157,23 +202,39 @@ def _baseline(
             raise ValueError(f"baseline {asked} is not one of {'; '.join(sorted(cells))}")
         return asked, "as asked"
     if comparison.baseline:
-        label = ",".join(f"{key}={comparison.baseline.get(key)}" for key in keys)
+        label = label_of({key: str(comparison.baseline.get(key)) for key in keys})
         if label in cells:
             return label, "as the comparison was started"
+    finished = [
+        label for label, row in cells.items()
+        if any(run.result.status == "finished" for run in row.values())
+    ] or list(cells)  # fmt: skip
     defaults = [
         label
-        for label, row in cells.items()
-        if all(key not in run.overrides for run in row.values() for key in keys)
+        for label in finished
+        if all(key not in run.overrides for run in cells[label].values() for key in keys)
     ]
     if len(defaults) == 1 and keys:
         return defaults[0], "the one where nothing was typed; --baseline takes another"
-    return min(cells), "the first by name; --baseline takes another"
+    return min(finished), "the first by name; --baseline takes another"
 
 
-def _check_metric(metric: str, runs: Sequence[Run]) -> None:
+def _metric(
+    asked: str | None, comparison: Comparison, runs: Sequence[Run]
+) -> tuple[str, list[str]]:
+    """What is compared, and why it is not the loss where it is not."""
+    name = asked or comparison.metric
     known = sorted({name for run in runs for name in run.result.metrics})
-    if known and metric not in known:
-        raise ValueError(f"metric {metric} is in none of the runs; they have {', '.join(known)}")
+    if asked is None and name == "test/loss" and per_byte(runs):
+        return BITS, [
+            "The variants have different tokenizers: they are compared by bits per byte, because "
+            "a loss per token depends on how the text is cut. As many tokens are not as much text."
+        ]
+    if asked is None and known and name not in known and "val/loss" in known:
+        return "val/loss", [f"No run has {name}: val/loss is compared."]
+    if known and name not in known:
+        raise ValueError(f"metric {name} is in none of the runs; they have {', '.join(known)}")
+    return name, []
 
 
 def _lower_is_better(metric: str, better: str | None) -> bool:
@@ -183,52 +244,6 @@ def _lower_is_better(metric: str, better: str | None) -> bool:
     if known is None:
         raise ValueError(f"metric {metric} needs the option `better`: lower or higher")
     return known
-
-
-# What must not be mixed
-
-
-def identity(run: Run) -> dict[str, str]:
-    """What has to be equal in runs that are compared."""
-    result = run.result
-    test = ",".join(plain(run.config.get(key)) for key in TEST_KEYS)
-    return {
-        "data": str(result.data.get("sha256") or "unknown")[:12],
-        "commit": result.commit or "unknown",
-        "tokens": str(result.tokens_seen) if result.status == "finished" else "",
-        "test set": test,
-        "precision": result.precision or "unknown",
-    }
-
-
-def mixed(runs: Iterable[Run], by: Sequence[str], comparison: Comparison) -> dict[str, list[str]]:
-    """What differs between finished runs: name to values; without what was swept or matched.
-
-    The tokens of runs that stopped early are their own: a warning says so.
-    """
-    known = [(run, identity(run)) for run in runs if run.result.status == "finished"]
-    found = {}
-    for name, groups in SAME.items():
-        held = [one for run, one in known if name != "tokens" or not run.result.stopped_early]
-        values = Counter(one[name] for one in held)
-        swept = any(key.split(".")[0] in groups for key in by)
-        matched = name == "tokens" and comparison.match.axis in ("flops", "time")
-        if len(values) > 1 and not swept and not matched:
-            found[name] = [f"{v} ({n} runs)" for v, n in sorted(values.items())]
-    return found
-
-
-def refuse_mixed(found: dict[str, list[str]]) -> None:
-    """Raise ValueError, in one line, for runs that differ in what has to be equal."""
-    if found:
-        name, values = next(iter(found.items()))
-        raise ValueError(
-            f"the runs differ in {name}: {', '.join(values[:4])}; the option `force` compares them "
-            "with a warning, `split` of the command line writes a report for each"
-        )
-
-
-# Configurations
 
 
 def differences(baseline: Run, run: Run) -> dict[str, tuple[Any, Any]]:

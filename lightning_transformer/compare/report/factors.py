@@ -1,5 +1,6 @@
 """Two swept keys together, and the learning rate: what a table of variants does not show."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -13,13 +14,10 @@ from lightning_transformer.compare.report.contents import (
     RateCurve,
     VariantRow,
 )
-from lightning_transformer.compare.report.design import Design
-from lightning_transformer.compare.report.statistics import (
-    holm,
-    lr_sensitivity,
-    mean_interval,
-    paired_p,
-)
+from lightning_transformer.compare.report.design import Design, label_of
+from lightning_transformer.compare.report.statistics import holm, mean_interval, paired_p
+
+RATE = "optimizer.lr"
 
 
 def values_of(design: Design, label: str, seeds: Sequence[int]) -> list[float]:
@@ -28,39 +26,63 @@ def values_of(design: Design, label: str, seeds: Sequence[int]) -> list[float]:
     return [float(value) for value in found if value is not None]
 
 
-def factors(design: Design, compared: Mapping[str, list[int]]) -> Factors | None:
-    """Means of two swept keys, and what a pair does beyond the sum of the two."""
-    if len(design.by) != 2 or design.baseline not in compared:
+def factors(design: Design, ok: Mapping[str, list[int]]) -> Factors | None:
+    """Means of two swept keys, and what a pair does beyond the sum of the two.
+
+    ok: label to the seeds that have a value; an interaction is of those that all four share.
+    """
+    if len(design.by) != 2 or not design.values[design.baseline]:
         return None
     a, b = design.by
-
-    def of(label: str) -> dict[str, str]:
-        return dict(part.partition("=")[::2] for part in label.split(","))
-
-    grid = {(of(v).get(a, ""), of(v).get(b, "")): v for v in compared if a in of(v) and b in of(v)}
-    base = (of(design.baseline)[a], of(design.baseline)[b])
+    grid = {(of[a], of[b]): label for label, of in design.values.items() if of and ok[label]}
+    base = design.values[design.baseline][a], design.values[design.baseline][b]
     rows = sorted({x for x, _ in grid}, key=lambda x: (x != base[0], x))
     columns = sorted({y for _, y in grid}, key=lambda y: (y != base[1], y))
     if min(len(rows), len(columns)) < 2 or len(grid) < len(rows) * len(columns):
         return None
-    y = {pair: np.array(values_of(design, label, compared[label])) for pair, label in grid.items()}
-    found = []
-    for r, c in product(rows[1:], columns[1:]):
-        d = y[r, c] - y[r, base[1]] - y[base[0], c] + y[base]
-        found.append(_interaction(r, c, d))
-    p_values = [one.p for one in found if one.p is not None]
-    if len(p_values) == len(found):
-        adjusted = holm(p_values)
-        found = [replace(one, p_holm=float(p)) for one, p in zip(found, adjusted, strict=True)]
-    means = [[float(y[r, c].mean()) for c in columns] for r in rows]
+    found = [
+        _interaction(design, ok, grid, (r, c), base) for r, c in product(rows[1:], columns[1:])
+    ]
+    tested = [one.p for one in found if one.p is not None]
+    adjusted = iter(holm(tested).tolist())
+    found = [replace(one, p_holm=None if one.p is None else next(adjusted)) for one in found]
+    means = [
+        [float(np.mean(values_of(design, grid[r, c], ok[grid[r, c]]))) for c in columns]
+        for r in rows
+    ]
     return Factors([a, b], rows, columns, means, found)
 
 
-def _interaction(row: str, column: str, d: np.ndarray) -> Interaction:
-    low = high = p = None
+def why_no_factors(design: Design, ok: Mapping[str, list[int]]) -> str | None:
+    """Why a report of several swept keys has no interactions."""
+    if len(design.by) < 2 or factors(design, ok):
+        return None
+    if len(design.by) > 2:
+        return f"not computed: of two swept keys, and here are {len(design.by)}"
+    return "not computed: not every pair of values has a run to compare"
+
+
+def _interaction(
+    design: Design,
+    ok: Mapping[str, list[int]],
+    grid: Mapping[tuple[str, str], str],
+    pair: tuple[str, str],
+    base: tuple[str, str],
+) -> Interaction:
+    """y(pair) - y(row alone) - y(column alone) + y(baseline), at the seeds that all four have."""
+    (row, column), low, high, p = pair, None, None, None
+    labels = [grid[pair], grid[row, base[1]], grid[base[0], column], grid[base]]
+    shared = sorted(set.intersection(*(set(ok[label]) for label in labels)))
+    if not shared:
+        return Interaction(row, column, None, None, None, None, None)
+    y = [np.array(values_of(design, label, shared)) for label in labels]
+    d = y[0] - y[1] - y[2] + y[3]
     if len(d) > 1:
-        low, high = map(float, mean_interval(d))
         p = paired_p(d)
+        if math.isnan(p):  # the same in all seeds
+            p = None
+        else:
+            low, high = map(float, mean_interval(d))
     return Interaction(row, column, float(d.mean()), low, high, p, None)
 
 
@@ -82,23 +104,37 @@ def learning_rates(design: Design, rows: Sequence[VariantRow]) -> LearningRates 
             ))  # fmt: skip
     if found:
         return LearningRates(lr.key, "val/loss", "screening", found)
-    if "optimizer.lr" not in design.by:
+    if RATE not in design.by:
         return None
-    return LearningRates("optimizer.lr", design.metric, "the runs", _of_swept_rates(rows))
+    return LearningRates(RATE, design.metric, "the runs", _of_swept_rates(design, rows))
 
 
-def _of_swept_rates(rows: Sequence[VariantRow]) -> list[RateCurve]:
+def _of_swept_rates(design: Design, rows: Sequence[VariantRow]) -> list[RateCurve]:
     groups: dict[str, list[tuple[float, float | None]]] = {}
     for row in rows:
-        parts = dict(part.partition("=")[::2] for part in row.variant.split(","))
-        if "optimizer.lr" not in parts:
+        of = dict(design.values[row.variant])
+        if RATE not in of:
             continue
-        rest = ",".join(f"{key}={value}" for key, value in parts.items() if key != "optimizer.lr")
+        rate = float(of.pop(RATE))
         value = None if row.states["diverged"] else row.mean
-        groups.setdefault(rest or "all", []).append((float(parts["optimizer.lr"]), value))
+        groups.setdefault(label_of(of) if of else "all", []).append((rate, value))
     found = []
     for label, points in sorted(groups.items()):
         points.sort()
         rates, losses = [rate for rate, _ in points], [loss for _, loss in points]
         found.append(RateCurve(label, None, rates, losses, None, False))
     return found
+
+
+def lr_sensitivity(losses_by_lr: Mapping[float, float | None], loss_at_init: float) -> float:
+    """Mean over learning rates of min(loss, loss at init) - best loss (Wortsman et al. 2023).
+
+    A loss of None or not finite (diverged) counts as the loss at init; nan if all diverged.
+    """
+    if not losses_by_lr:
+        raise ValueError("losses_by_lr is empty; it maps each learning rate to its loss")
+    capped = [
+        loss_at_init if x is None or not math.isfinite(x) else min(x, loss_at_init)
+        for x in losses_by_lr.values()
+    ]
+    return float(np.mean(capped) - min(capped)) if min(capped) < loss_at_init else math.nan

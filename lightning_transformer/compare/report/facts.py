@@ -10,14 +10,16 @@ from lightning_transformer.compare.report.contents import (
     VariantRow,
 )
 from lightning_transformer.compare.report.design import Design
+from lightning_transformer.compare.report.factors import why_no_factors
+from lightning_transformer.compare.report.fairness.samples import doubts
+
+# What match= may leave: more is said in the head of a report. Times are noisy.
+LEFT_OVER = {"params": 0.02, "flops": 0.02, "time": 0.1}
 
 
 def warnings_of(design: Design, rows: Sequence[VariantRow]) -> list[str]:
     """What makes the numbers doubtful, one sentence each."""
     found = []
-    devices = sorted({run.result.device or "" for run in design.runs})
-    if len(devices) > 1:
-        found.append(f"Times are of several machines: {'; '.join(devices)}.")
     for row in rows:
         if row.is_placebo and row.verdict in ("better", "worse"):
             found.append(
@@ -25,10 +27,7 @@ def warnings_of(design: Design, rows: Sequence[VariantRow]) -> list[str]:
                 f"{row.verdict}: something is wrong, or the noise is larger than it seems. "
                 "Do not trust this report."
             )
-    found += _early(design)
-    if any((run.result.commit or "").endswith("-dirty") for run in design.runs):
-        found.append("The code had changes that were not committed.")
-    return found
+    return [*found, *_early(design), *_unmatched(design), *doubts(design.cells, design.metric)]
 
 
 def _early(design: Design) -> list[str]:
@@ -54,13 +53,22 @@ def matched(design: Design, rows: Sequence[VariantRow]) -> list[Equality]:
         label: median_of(run.result.tokens_seen for run in row.values())
         for label, row in design.cells.items()
     }
+    axis = design.comparison.match.axis
+    experts = any(row.active_params != row.params for row in rows)
     found = []
-    for name, amounts in (
-        ("parameters without embeddings", {row.variant: row.params for row in rows}),
-        ("training FLOPs per token", {row.variant: row.flops_per_token for row in rows}),
-        ("training tokens", tokens),
-        ("training time", {row.variant: row.seconds for row in rows}),
-    ):
+    for name, of_axis, amounts in (
+        ("parameters without embeddings", "" if experts else "params",
+         {row.variant: row.params for row in rows}),
+        ("active parameters without embeddings", "params",
+         {row.variant: row.active_params for row in rows} if experts else {}),
+        ("training FLOPs per token", "", {row.variant: row.flops_per_token for row in rows}),
+        ("training tokens", "", tokens),
+        ("training FLOPs", "flops",
+         {row.variant: _times(row.flops_per_token, tokens[row.variant]) for row in rows}),
+        ("training time", "time", {row.variant: row.seconds for row in rows}),
+    ):  # fmt: skip
+        if not amounts:
+            continue
         base = amounts[rows[0].variant]
         others = [abs(v / base - 1) for v in amounts.values() if v is not None] if base else []
         worst = max(others, default=None)
@@ -68,10 +76,28 @@ def matched(design: Design, rows: Sequence[VariantRow]) -> list[Equality]:
             what=name,
             worst_percent=None if worst is None else 100 * worst,
             equal=worst is not None and worst <= 0.01,
-            asked=design.comparison.match.axis in name,
+            asked=axis == of_axis,
         ))  # fmt: skip
     return [*found, Equality("samples and their order, seed by seed", None, _same_samples(design),
                              asked=False)]  # fmt: skip
+
+
+def _times(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a * b
+
+
+def _unmatched(design: Design) -> list[str]:
+    """What match= was to make equal and the runs themselves report otherwise."""
+    match = design.comparison.match
+    limit = LEFT_OVER.get(match.axis)
+    far = {
+        label: left for label, left in match.residual.items()
+        if limit is not None and abs(left) > limit
+    }  # fmt: skip
+    if not far:
+        return []
+    shown = ", ".join(f"{label} {left:+.1%}" for label, left in sorted(far.items()))
+    return [f"match={match.axis} left a difference from the baseline, after the runs: {shown}."]
 
 
 def _same_samples(design: Design) -> bool:
@@ -83,8 +109,8 @@ def _same_samples(design: Design) -> bool:
     return True
 
 
-def facts(design: Design) -> list[Fact]:
-    """What all runs share, as text."""
+def facts(design: Design, ok: Mapping[str, list[int]]) -> list[Fact]:
+    """What all runs share, as text. ok: label to the seeds that have a value."""
     runs = design.runs
 
     def all_of(name: str, values: Iterable[str | None]) -> Fact:
@@ -104,7 +130,34 @@ def facts(design: Design) -> list[Fact]:
         all_of("device", (run.result.device for run in runs)),
         all_of("python", (run.result.versions.get("python") for run in runs)),
         all_of("torch", (run.result.versions.get("torch") for run in runs)),
+        Fact("diverged", _divergence_rule(design)),
+        *_match_fact(design),
+        *([Fact("interactions", why)] if (why := why_no_factors(design, ok)) else []),
     ]
+
+
+def _match_fact(design: Design) -> list[Fact]:
+    """What match= made equal, and what is left of the difference after the runs."""
+    match = design.comparison.match
+    if match.axis == "none" or not match.residual:
+        return []
+    shown = ", ".join(f"{label} {left:+.2%}" for label, left in sorted(match.residual.items()))
+    return [Fact("match", f"{match.axis}; left after the runs: {shown}")]
+
+
+def _divergence_rule(design: Design) -> str:
+    """What counts as a run that diverged."""
+    finished = [run.result for run in design.runs if run.result.status == "finished"]
+    known = (result.chance.get("test/loss", result.chance.get("val/loss")) for result in finished)
+    levels = sorted({level for level in known if level is not None})
+    unknown = sum(not result.chance for result in finished)
+    if not levels:
+        return "where values are not finite; these runs do not record the loss of guessing"
+    shown = ", ".join(f"{level:.4g}" for level in levels)
+    rest = f" ({unknown} runs do not record it)" if unknown else ""
+    return (
+        f"where values are not finite, or a loss is a tenth above that of guessing, {shown}{rest}"
+    )
 
 
 def run_rows(
@@ -118,7 +171,8 @@ def run_rows(
             found.append({
                 "variant": row.variant, "seed": seed, "state": states[row.variant][seed],
                 design.metric: result.metrics.get(design.metric),
-                "params": result.n_params_non_embedding, "tokens": result.tokens_seen,
+                "params": result.n_params_non_embedding,
+                "active_params": result.n_params_active, "tokens": result.tokens_seen,
                 "steps": result.steps, "seconds": result.seconds,
                 "tokens_per_second": result.tokens_per_second,
                 "peak_memory_bytes": result.peak_memory_bytes, "folder": run.folder.name,

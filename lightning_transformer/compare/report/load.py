@@ -12,10 +12,24 @@ from lightning_transformer.compare.report.comparison import (
     Comparison,
     read_comparison,
 )
-from lightning_transformer.runs.result import RunResult, find_results, read, read_history
+from lightning_transformer.runs.result import (
+    HISTORY_FILE,
+    RunResult,
+    find_results,
+    read,
+    read_history,
+)
 
 APART = ("screening", "logs")  # what `compare run` keeps beside the runs that it reports
 WHERE = ("seed", "sweep", "resume")  # where and how a run is done, not what it compares
+
+
+@dataclass(frozen=True)
+class Omitted:
+    """A run, or a file beside runs, that is in no table, and why."""
+
+    place: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,14 @@ class Run:
         raise ValueError(f"{self.folder} has no key {key}; `by` takes groups and keys of the runs")
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """Runs that could be read, and what could not."""
+
+    runs: list[Run]
+    left_out: list[Omitted]
+
+
 def plain(value: Any) -> str:
     """A value of a configuration as on the command line."""
     if value is None:
@@ -66,22 +88,43 @@ def plain(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def load(paths: Iterable[Path]) -> tuple[list[Run], list[Comparison]]:
-    """Read all runs at or below the paths, and what `compare run` has written of them.
+def load(paths: Iterable[Path]) -> Loaded:
+    """Read all runs at or below the paths; what cannot be read is left out, with its reason.
 
     Raises:
-        ValueError: when there is no run, or a file cannot be read.
+        ValueError: in one line, when there is no run.
     """
     paths = [Path(path) for path in paths]
-    sections: dict[str, dict[str, Any]] = {}
-    files = [file for file in find_results(paths) if not _is_apart(file)]
+    there = [path for path in paths if path.exists()]
+    left_out = [Omitted(str(path), "does not exist") for path in paths if not path.exists()]
+    files = [file for file in find_results(there or paths) if not _is_apart(file)]
     if not files:
         raise ValueError(
             f"{', '.join(map(str, paths))} holds no result.json; name a folder of runs, such as "
             "outputs/sweeps/norms"
         )
-    runs = [_run(file.parent, sections) for file in files]
-    return runs, [found for path in paths if (found := read_comparison(path)) is not None]
+    sections: dict[str, dict[str, Any]] = {}
+    runs = []
+    for file in files:
+        try:
+            runs.append(_run(file.parent, sections, left_out))
+        except (ValueError, OSError) as error:
+            left_out.append(_left_out(file.parent, error))
+    if not runs:
+        raise ValueError(left_out[-1].reason)
+    return Loaded(runs, left_out)
+
+
+def comparison_in(folder: Path) -> tuple[Comparison | None, list[Omitted]]:
+    """What `compare run` has written of the runs in a folder; or why it cannot be read."""
+    try:
+        return read_comparison(folder), []
+    except (ValueError, OSError) as error:
+        return None, [_left_out(folder / COMPARISON_FILE, error)]
+
+
+def _left_out(place: Path, error: Exception) -> Omitted:
+    return Omitted(str(place), " ".join(str(error).split()))
 
 
 def _is_apart(file: Path) -> bool:
@@ -90,13 +133,21 @@ def _is_apart(file: Path) -> bool:
     return any((parent.parent / COMPARISON_FILE).is_file() for parent in parents)
 
 
-def _run(folder: Path, sections: dict[str, dict[str, Any]]) -> Run:
+def _run(folder: Path, sections: dict[str, dict[str, Any]], left_out: list[Omitted]) -> Run:
+    """A run; what is missing of its curves is noted in left_out."""
     result = read(folder)
-    config_file, history_file = folder / "config.yaml", folder / "metrics.csv"
+    config_file, history_file = folder / "config.yaml", folder / HISTORY_FILE
     if not config_file.is_file():
+        if result.status == "failed":  # before it had a configuration: it is counted as such
+            return Run(folder, result, {})
         raise ValueError(f"{config_file} does not exist; a run is compared with its configuration")
     config = _config(config_file, sections)
-    return Run(folder, result, config, read_history(history_file) if history_file.is_file() else {})
+    try:
+        history = read_history(history_file) if history_file.is_file() else {}
+    except ValueError as error:
+        left_out.append(_left_out(history_file, error))
+        history = {}
+    return Run(folder, result, config, history)
 
 
 def _config(file: Path, sections: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -108,6 +159,8 @@ def _config(file: Path, sections: dict[str, dict[str, Any]]) -> dict[str, Any]:
                 content = yaml.load(section, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
             except yaml.YAMLError:
                 raise ValueError(f"{file} is not valid YAML; run it again") from None
+            if not isinstance(content, (dict, type(None))):
+                raise ValueError(f"{file} is no configuration; run it again")
             sections[section] = dict(_flatten(content))
         flat |= sections[section]
     return flat

@@ -1,13 +1,14 @@
-"""How certain a difference is: variants with equal seeds, so that each seed is a block.
+"""How certain a difference is: each variant is paired with the baseline, seed by seed.
 
-y_vs is the metric of variant v at seed s, v = 0 the baseline; d_vs = y_vs - y_0s. A seed gives all
-variants the same samples and, where shapes agree, the same weights and dropout, which removes most
-of the seed's variance from d. docs/design/statistics.md has the simulated error rates.
+y_vs is the metric of variant v at seed s, v = 0 the baseline; d_vs = y_vs - y_0s at the seeds that
+both have. A seed gives all variants the same samples and, where shapes agree, the same weights and
+dropout. docs/design/statistics.md has the simulated error rates.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from scipy.special import nctdtrinc, stdtr, stdtrit
 
 ALPHA = 0.05
 POWER = 0.8
+ENOUGH = 3  # seeds for a verdict
+EPSILON = float(np.finfo(np.float32).eps)  # metrics are computed in single precision
 
 Array = NDArray[np.float64]
 
@@ -31,11 +34,12 @@ class Effect:
         low, high: 95 % interval of delta.
         p: two-sided, for this comparison alone.
         p_holm: the same, adjusted for all comparisons of the table.
-        n: seeds.
+        n: pairs of seeds.
         method: ``paired``; ``none`` with one seed.
-        n_needed: seeds for a power of 80 %; None where there is a verdict or no estimate.
-        verdict: ``better``, ``worse``, ``equal``, ``unresolved``, ``withheld`` (two seeds) or
-            ``no inference`` (one).
+        detectable: the difference that n seeds call better or worse with a power of 80 %.
+        equal_within: the smallest margin within which they call two equal variants equal so.
+        verdict: ``better``, ``worse``, ``smaller than the margin``, ``equal``, ``unresolved``;
+            ``withheld`` (two seeds), ``no inference`` (one), ``no spread`` (no noise to judge by).
     """
 
     delta: float
@@ -47,76 +51,155 @@ class Effect:
     p_holm: float | None
     n: int
     method: str
-    n_needed: int | None
+    detectable: float | None
+    equal_within: float | None
     verdict: str
 
 
 def effects(y: Any, *, margin: float, lower_is_better: bool = True) -> list[Effect]:
-    """Compare each row of y (k, n) with the first; columns are seeds.
+    """Compare each row of y (k, n) with the first; columns are seeds. See `paired_effects`.
 
-    A t-test of d for each row: SE = sd(d) / sqrt(n), n - 1 degrees of freedom (Student 1908). The
-    variance is not pooled over variants: if the baseline's is larger than the others', the error
-    rate of a pooled test is three times its level.
-
-    margin: differences up to here, in units of the metric, are of no interest (Kruschke 2018); a
-    variant is better or worse if p_holm < 0.05 and |delta| > margin, equal if two one-sided tests
-    place it within margin. Raises ValueError for less than two rows or values not finite.
+    Raises ValueError for less than two rows or values not finite.
     """
     table = np.asarray(y, dtype=float)
     if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 1:
         raise ValueError(f"y of shape {table.shape} must be (variants, seeds), at least (2, 1)")
-    if not np.isfinite(table).all():
-        raise ValueError("y must be finite; leave out runs that diverged")
+    d = table[1:] - table[0]
+    scale = float(np.abs(table).max())
+    return paired_effects(d, margin=margin, scale=scale, lower_is_better=lower_is_better)
+
+
+def paired_effects(
+    differences: Sequence[Any], *, margin: float, scale: float = 0.0, lower_is_better: bool = True
+) -> list[Effect]:
+    """What the differences of each variant from the baseline say, at the seeds that both have.
+
+    A t-test for each variant: SE = sd(d) / sqrt(n), n - 1 degrees of freedom (Student 1908). The
+    variance is not pooled over variants: if the baseline's is larger than the others', the error
+    rate of a pooled test is three times its level.
+
+    margin: differences up to here, in units of the metric, are of no interest (Kruschke 2018). A
+    variant is better or worse if its interval lies beyond the margin, equal if two one-sided tests
+    place it within; both after Holm over all variants of three or more seeds. scale: the largest
+    value of the metric, whose rounding is no noise. Raises ValueError for values not finite.
+    """
     if not margin >= 0:
         raise ValueError(f"margin={margin} must be >= 0, for example 0.005")
-    d = table[1:] - table[0]
-    delta, n = d.mean(axis=1), table.shape[1]
-    if n == 1:
-        nan, inf = math.nan, math.inf
-        unknown = (nan, 0.0, -inf, inf, nan, nan, 1, "none", None, "no inference")
-        return [Effect(x, *unknown) for x in delta.tolist()]
-    se, df = d.std(axis=1, ddof=1) / math.sqrt(n), n - 1.0
-    p = _two_sided(delta, se, df)
-    columns = (delta, se, half_width(se, n), p, holm(p))
+    samples = [_sample(d, scale) for d in differences]
+    tested = [s.n >= ENOUGH and s.has_spread for s in samples]
+    family = [s for s, one in zip(samples, tested, strict=True) if one]
+    beyond = iter(holm([s.p_beyond(margin) for s in family]).tolist())
+    within = iter(holm([s.p_within(margin) for s in family]).tolist())
+    p_holm = _adjusted(samples, tested)
     found = []
-    for x, error, half, raw, adjusted in zip(*(c.tolist() for c in columns), strict=True):
-        within = equivalent(x, error, df, margin)
-        verdict = _verdict(x, adjusted, within, n, margin, lower_is_better)
-        needed = None
-        if verdict == "unresolved":
-            needed = _needed(error * math.sqrt(n), x, margin, n)
-        found.append(
-            Effect(x, error, df, x - half, x + half, raw, adjusted, n, "paired", needed, verdict)
-        )
+    for sample, p, one in zip(samples, p_holm, tested, strict=True):
+        verdict = sample.untested()
+        if one:
+            signs = next(beyond) < ALPHA, next(within) < ALPHA, p < ALPHA
+            verdict = _verdict(*signs, better=(sample.delta < 0) == lower_is_better)
+        level = ALPHA / max(1, len(family) if one else len(samples))
+        found.append(sample.effect(p, verdict, margin, level))
     return found
 
 
-def _two_sided(delta: Any, se: Any, df: float) -> Array:
-    """p of delta = 0; without variance, 1 for no difference and 0 for any."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(delta == 0.0, 0.0, np.abs(delta) / se)
-    return np.asarray(2 * stdtr(df, -t), dtype=float)
+@dataclass(frozen=True)
+class _Sample:
+    """The differences of one variant."""
+
+    delta: float
+    sd: float
+    n: int
+    has_spread: bool
+
+    @property
+    def se(self) -> float:
+        return self.sd / math.sqrt(self.n)
+
+    def p_beyond(self, margin: float) -> float:
+        """Two-sided p of a difference within the margin, as far as the nearer end of it."""
+        if not self.has_spread:
+            return math.nan
+        return min(1.0, float(2 * stdtr(self.n - 1.0, (margin - abs(self.delta)) / self.se)))
+
+    def p_within(self, margin: float) -> float:
+        """The larger p of two one-sided tests for a difference beyond (Schuirmann 1987)."""
+        return float(stdtr(self.n - 1.0, (abs(self.delta) - margin) / self.se))
+
+    def untested(self) -> str:
+        """Why there is no verdict."""
+        if self.n < 2:
+            return "no inference"
+        return "withheld" if self.n < ENOUGH else "no spread"
+
+    def effect(self, p_holm: float, verdict: str, margin: float, level: float) -> Effect:
+        """As reported; level: of the strictest of Holm's tests."""
+        n, df, nan, inf = self.n, self.n - 1.0, math.nan, math.inf
+        if n < 2:
+            unknown = (nan, 0.0, -inf, inf, nan, nan, 1, "none", None, None)
+            return Effect(self.delta, *unknown, verdict)
+        if not self.has_spread:
+            return Effect(self.delta, 0.0, df, nan, nan, nan, nan, n, "paired", None, None, verdict)
+        half = float(half_width(self.se, n))
+        return Effect(
+            delta=self.delta,
+            se=self.se,
+            df=df,
+            low=self.delta - half,
+            high=self.delta + half,
+            p=self.p_beyond(0.0),
+            p_holm=p_holm,
+            n=n,
+            method="paired",
+            detectable=margin + minimal_detectable_effect(self.sd, n, level),
+            equal_within=smallest_margin(self.sd, n, level),
+            verdict=verdict,
+        )
 
 
-def _verdict(
-    delta: float, p: float, within: bool, n: int, margin: float, lower_is_better: bool
-) -> str:
-    if n == 2:
-        return "withheld"
-    if p < ALPHA and abs(delta) > margin:
-        return "better" if (delta < 0) == lower_is_better else "worse"
-    return "equal" if within else "unresolved"
+def _sample(differences: Any, scale: float) -> _Sample:
+    d = [float(x) for x in differences]
+    if not d:
+        raise ValueError("no differences; a variant needs a seed in common with the baseline")
+    if not all(map(math.isfinite, d)):
+        raise ValueError("y must be finite; leave out runs that diverged")
+    n = len(d)
+    delta = sum(d) / n
+    sd = _deviation([x - delta for x in d]) if n > 1 else math.nan
+    # A share of 64 examples moves by 1/64 or not at all: one difference in all seeds is no noise.
+    rounding = 4 * EPSILON * max(scale, *map(abs, d))
+    constant = sd == 0.0 or (sd <= rounding and abs(delta) > 100 * sd)
+    return _Sample(delta, sd, n, n > 1 and not constant)
 
 
-def _needed(sd: float, delta: float, margin: float, n: int) -> int | None:
-    """Seeds for a difference, or, within margin, where none can be found, for equality."""
-    if abs(delta) > margin:
-        return max(n + 1, seeds_needed(sd, delta))
-    room = margin - abs(delta)
-    if room == 0.0 or sd == 0.0:
-        return None
-    # 2.49 = z of 95 %, one-sided, + z of 80 %
-    return max(n + 1, math.ceil((2.49 * sd / room) ** 2))
+def _deviation(residuals: Sequence[float]) -> float:
+    """sqrt(sum r^2 / (n - 1)), also where squares are no numbers (perplexities of 1e155)."""
+    largest = max(map(abs, residuals))
+    if not largest:
+        return 0.0
+    return largest * math.sqrt(sum((r / largest) ** 2 for r in residuals) / (len(residuals) - 1))
+
+
+def _adjusted(samples: Sequence[_Sample], tested: Sequence[bool]) -> list[float]:
+    """p after Holm: of those that are tested for their number, of two seeds for the number of all.
+
+    So that variants of two seeds, which get no verdict, cost the others nothing.
+    """
+    found = [math.nan] * len(samples)
+    for chosen in (
+        [i for i, s in enumerate(samples) if s.has_spread],
+        [i for i, one in enumerate(tested) if one],
+    ):
+        for i, p in zip(chosen, holm([samples[i].p_beyond(0.0) for i in chosen]), strict=True):
+            found[i] = float(p)
+    return found
+
+
+def _verdict(beyond: bool, within: bool, differs: bool, *, better: bool) -> str:
+    if beyond:
+        return "better" if better else "worse"
+    if within:
+        return "smaller than the margin" if differs else "equal"
+    return "unresolved"
 
 
 def half_width(se: Any, n: int) -> Any:
@@ -146,39 +229,40 @@ def holm(p: Any) -> Array:
 
 
 def paired_p(d: Any) -> float:
-    """Two-sided p of a mean difference of zero, of two values at least (Student 1908)."""
-    values = np.asarray(d, dtype=float)
-    n = len(values)
-    if n < 2:
-        raise ValueError(f"{n} difference: a t-test needs at least two")
-    return float(_two_sided(values.mean(), values.std(ddof=1) / math.sqrt(n), n - 1.0))
+    """Two-sided p of a mean difference of zero, of two values at least (Student 1908).
 
-
-def equivalent(delta: float, se: float, df: float, margin: float) -> bool:
-    """Whether the 90 % interval of delta is within +-margin: two one-sided tests.
-
-    Schuirmann 1987.
+    nan where all values are one: there is no noise to judge by.
     """
-    return bool(abs(delta) + stdtrit(df, 1 - ALPHA) * se < margin) or delta == se == 0.0
+    if len(d) < 2:
+        raise ValueError(f"{len(d)} difference: a t-test needs at least two")
+    return _sample(d, 0.0).p_beyond(0.0)
 
 
-def seeds_needed(sd: float, delta: float) -> int:
-    """Seeds for a power of 80 %: (2.8 sd / delta)^2, sd that of differences (Lehr 1992)."""
-    if delta == 0.0:
-        raise ValueError("delta=0.0 needs infinitely many seeds; it must differ from 0, e.g. 0.01")
-    return max(2, math.ceil((2.8 * sd / abs(delta)) ** 2))
-
-
-def minimal_detectable_effect(sd: float, n: int) -> float:
+def minimal_detectable_effect(sd: float, n: int, level: float = ALPHA) -> float:
     """The difference that n seeds find with a power of 80 %; sd that of the differences.
 
     sd / sqrt(n) times the non-centrality at which t, with n - 1 degrees of freedom, exceeds its
-    critical value of 5 % with a probability of 80 % (Cohen 1988).
+    two-sided critical value of the level with a probability of 80 % (Cohen 1988).
     """
     if n < 2:
         raise ValueError(f"n={n} must be >= 2: one seed has no variance")
-    critical = stdtrit(n - 1, 1 - ALPHA / 2)
-    return float(nctdtrinc(n - 1, 1 - POWER, critical) * sd / math.sqrt(n))
+    return _noncentrality(n - 1, level / 2, 1 - POWER) * sd / math.sqrt(n)
+
+
+def smallest_margin(sd: float, n: int, level: float = ALPHA) -> float:
+    """The margin at which n seeds call variants that do not differ equal, with a power of 80 %.
+
+    Each of the two one-sided tests fails with a probability of 10 %: at least 80 % pass both.
+    """
+    if n < 2:
+        raise ValueError(f"n={n} must be >= 2: one seed has no variance")
+    return _noncentrality(n - 1, level, (1 - POWER) / 2) * sd / math.sqrt(n)
+
+
+@cache  # the same for all variants of a table; found by a search
+def _noncentrality(df: int, level: float, miss: float) -> float:
+    """Of a t that stays below its one-sided critical value with the probability miss."""
+    return float(nctdtrinc(df, miss, stdtrit(df, 1 - level)))
 
 
 def bootstrap(differences: Any, n_resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
@@ -213,26 +297,3 @@ def divergence_p(n_diverged: int, n: int, n_diverged_baseline: int, n_baseline: 
 
     rows = ((n_diverged, n), (n_diverged_baseline, n_baseline))
     return float(fisher_exact([[part, total - part] for part, total in rows])[1])
-
-
-def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float:
-    """Kendall's tau-b of two rankings: 1 the same, -1 the reverse, nan if all are tied (1938)."""
-    if len(a) != len(b):
-        raise ValueError(f"rankings of {len(a)} and {len(b)} must be of one length")
-    from scipy.stats import kendalltau
-
-    return float(kendalltau(a, b)[0])
-
-
-def lr_sensitivity(losses_by_lr: Mapping[float, float | None], loss_at_init: float) -> float:
-    """Mean over learning rates of min(loss, loss at init) - best loss (Wortsman et al. 2023).
-
-    A loss of None or not finite (diverged) counts as the loss at init; nan if all diverged.
-    """
-    if not losses_by_lr:
-        raise ValueError("losses_by_lr is empty; it maps each learning rate to its loss")
-    capped = [
-        loss_at_init if x is None or not math.isfinite(x) else min(x, loss_at_init)
-        for x in losses_by_lr.values()
-    ]
-    return float(np.mean(capped) - min(capped)) if min(capped) < loss_at_init else math.nan

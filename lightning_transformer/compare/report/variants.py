@@ -17,18 +17,16 @@ from lightning_transformer.compare.report.design import Design, differences
 from lightning_transformer.compare.report.factors import values_of
 from lightning_transformer.compare.report.facts import median_of
 from lightning_transformer.compare.report.statistics import (
+    ALPHA,
     Effect,
     bootstrap,
     divergence_p,
     holm,
-    mean_interval,
-    minimal_detectable_effect,
-    paired_p,
 )
 
 LOSSES = "document_losses.npy"  # of a run: (loss, count) of each test example
 STATES = ("ok", "diverged", "failed", "stopped", "running", "missing")
-NOT_COUNTED = Divergence(0, 0, None)  # until `with_verdicts` has seen all rows
+NOT_COUNTED = Divergence(0, 0, None, "")  # until `with_verdicts` has seen all rows
 
 
 def variant_row(
@@ -36,32 +34,30 @@ def variant_row(
     label: str,
     states: Mapping[str, Mapping[int, str]],
     effect: Effect | None,
-    compared: Sequence[int],
+    pairs: Sequence[int],
 ) -> VariantRow:
     """The row of a variant, without its verdict.
 
-    states: label to seed to state. compared: the seeds that are compared, empty for a variant that
-    has diverged: its mean is of the runs that did not.
+    states: label to seed to state. pairs: the seeds at which it and the baseline have a value.
     """
     row = design.cells[label]
     first = row[min(row)]
     ok = [seed for seed in design.seeds if states[label][seed] == "ok"]
-    values = values_of(design, label, compared or ok)
-    shared = [seed for seed in ok if states[design.baseline][seed] == "ok"]
-    base_values = values_of(design, design.baseline, shared)
-    pairs = zip(shared, values_of(design, label, shared), base_values, strict=True)
-    d = {str(seed): ours - base for seed, ours, base in pairs}
+    values = values_of(design, label, ok)
+    base_values = values_of(design, design.baseline, pairs)
+    both = zip(pairs, values_of(design, label, pairs), base_values, strict=True)
     rate = first.config.get("optimizer.lr")
     memory = median_of(run.result.peak_memory_bytes for run in row.values())
     is_baseline = label == design.baseline
     return VariantRow(
         variant=label,
-        short=", ".join(part.partition("=")[2] or part for part in label.split(",")),
+        short=", ".join(design.values[label].values()) or label,
         is_baseline=is_baseline,
         is_placebo=label == design.comparison.placebo,
         n_runs=len(row),
         states={name: sum(state == name for state in states[label].values()) for name in STATES},
         params=first.result.n_params_non_embedding,
+        active_params=first.result.n_params_active or first.result.n_params_non_embedding,
         flops_per_token=first.result.flops_per_token,
         tokens_per_second=median_of(run.result.tokens_per_second for run in row.values()),
         seconds=median_of(run.result.seconds for run in row.values()),
@@ -73,13 +69,28 @@ def variant_row(
             str(seed): row[seed].result.metrics[design.metric] if seed in ok else None
             for seed in design.seeds
         },
-        differences=d,
-        effect=None if is_baseline else _effect(effect, list(d.values()), base_values),
-        other_text=_other_text(design, label, compared) if design.metric == "test/loss" else None,
+        differences={str(seed): ours - base for seed, ours, base in both},
+        effect=None if is_baseline else _effect(effect, base_values),
+        other_text=_other_text(design, label, pairs) if design.metric == "test/loss" else None,
         stopped=design.comparison.stopped.get(label),
+        incomparable=None,
         differs=[] if is_baseline else _differs(design, label),
         divergence=NOT_COUNTED,
-        verdict="",
+        verdict="unchanged" if _changed_nothing(design, label, states, pairs) else "",
+    )
+
+
+def _changed_nothing(
+    design: Design, label: str, states: Mapping[str, Mapping[int, str]], pairs: Sequence[int]
+) -> bool:
+    """Whether each run ended as the baseline's did, with the same numbers bit by bit."""
+    if label == design.baseline or not pairs:
+        return False
+    ours, base = design.cells[label], design.cells[design.baseline]
+    return all(
+        states[label][seed] == states[design.baseline][seed]
+        and (seed not in pairs or ours[seed].result.metrics == base[seed].result.metrics)
+        for seed in set(ours) & set(base)
     )
 
 
@@ -90,28 +101,21 @@ def _differs(design: Design, label: str) -> list[ConfigDifference]:
     return [ConfigDifference(key, old, new) for key, (old, new) in found.items()]
 
 
-def _effect(
-    effect: Effect | None, d: Sequence[float], base_values: Sequence[float]
-) -> VariantEffect | None:
-    """The effect as reported; of a variant that diverged, the difference of its other runs."""
-    if effect is None and not d:
+def _effect(effect: Effect | None, base_values: Sequence[float]) -> VariantEffect | None:
+    """The effect as reported, in percent too."""
+    if effect is None:
         return None
-    known = effect or _without_verdict(d)
-    base = mean(base_values) if base_values else 0.0
-    detectable = None
-    if len(d) > 1 and len(set(d)) > 1:
-        detectable = minimal_detectable_effect(stdev(d), len(d))
-    percent = 100 * known.delta / abs(base) if base else None
-    return VariantEffect(**asdict(known), delta_percent=percent, detectable=detectable)
+    base = abs(mean(base_values))
 
+    def percent(value: float | None) -> float | None:
+        return None if value is None or not base else 100 * value / base
 
-def _without_verdict(d: Sequence[float]) -> Effect:
-    """The difference of the runs that did not diverge: shown, but no verdict is based on it."""
-    n, se, low, high, p = len(d), None, None, None, None
-    if n > 1:
-        se, p = stdev(d) / math.sqrt(n), paired_p(d)
-        low, high = map(float, mean_interval(d))
-    return Effect(mean(d), se, n - 1, low, high, p, None, n, "paired", None, "diverged")
+    return VariantEffect(
+        **asdict(effect),
+        delta_percent=percent(effect.delta),
+        detectable_percent=percent(effect.detectable),
+        equal_within_percent=percent(effect.equal_within),
+    )
 
 
 def _other_text(design: Design, label: str, seeds: Sequence[int]) -> list[float] | None:
@@ -124,9 +128,12 @@ def _other_text(design: Design, label: str, seeds: Sequence[int]) -> list[float]
                  for v in (label, design.baseline)]  # fmt: skip
         if not all(file.is_file() for file in files):
             return None
-        ours, theirs = (np.load(file, allow_pickle=False) for file in files)
-        if len(ours) != len(theirs) or (ours["count"] != theirs["count"]).any():
-            return None  # another tokenizer: documents are not of one length
+        try:
+            ours, theirs = (np.load(file, allow_pickle=False) for file in files)
+            if len(ours) != len(theirs) or (ours["count"] != theirs["count"]).any():
+                return None  # another tokenizer: documents are not of one length
+        except (ValueError, IndexError, TypeError, OSError):
+            return None  # no such file, or none of a run
         total = total + ours["loss"].astype(float) - theirs["loss"].astype(float)
         count = ours["count"]
     return list(bootstrap(np.stack([np.asarray(total) / len(seeds), count], axis=1)))  # type: ignore[list-item]
@@ -154,29 +161,49 @@ def examples_that_differ(design: Design, rows: Sequence[VariantRow]) -> list[str
 
 
 def with_verdicts(rows: Sequence[VariantRow]) -> list[VariantRow]:
-    """Add how surely each variant diverges more often than the baseline, and its verdict."""
-    counts = [(row.states["diverged"], row.states["diverged"] + row.states["ok"]) for row in rows]
-    base = counts[0]
-    raw = [
-        divergence_p(*count, *base) if (count[0] or base[0]) and count[1] else None
-        for count in counts[1:]
-    ]
-    adjusted = iter(holm([p for p in raw if p is not None]))
-    p_values = [None, *(None if p is None else float(next(adjusted)) for p in raw)]
-    return [
-        replace(row, divergence=Divergence(*count, p), verdict=_verdict(row, rows[0]))
-        for row, count, p in zip(rows, counts, p_values, strict=True)
-    ]
+    """Add each variant's verdict, and how surely it diverges more often than the baseline."""
+    found = [replace(rows[0], divergence=_count(rows[0]), verdict="baseline")]
+    for row, divergence in zip(rows[1:], _divergences(rows), strict=True):
+        counted = replace(row, divergence=divergence)
+        found.append(replace(counted, verdict=_verdict(counted, rows[0])))
+    return found
+
+
+def _count(row: VariantRow) -> Divergence:
+    n = row.states["diverged"]
+    return Divergence(n, n + row.states["ok"], None, "")
+
+
+def _divergences(rows: Sequence[VariantRow]) -> list[Divergence]:
+    """Fisher's test of each variant against the baseline, after Holm."""
+    base, counts = _count(rows[0]), [_count(row) for row in rows[1:]]
+    tested = [i for i, c in enumerate(counts) if c.of and base.of and (c.n or base.n)]
+    p_values = holm([divergence_p(counts[i].n, counts[i].of, base.n, base.of) for i in tested])
+    for i, p in zip(tested, p_values.tolist(), strict=True):
+        one = counts[i]
+        verdict = "unresolved"
+        if p < ALPHA:
+            verdict = "more" if one.n / one.of > base.n / base.of else "less"
+        elif len(tested) * divergence_p(one.of, one.of, 0, base.of) >= ALPHA:
+            verdict = "too few"
+        counts[i] = replace(one, p_holm=p, verdict=verdict)
+    return counts
 
 
 def _verdict(row: VariantRow, base: VariantRow) -> str:
-    if row.is_baseline:
-        return "baseline"
     if row.stopped:
         return "stopped"
-    if row.states["diverged"] or base.states["diverged"]:
-        return "diverged" if row.states["diverged"] else "baseline diverged"
-    return row.effect.verdict if row.effect else "no finished run"
+    if row.incomparable:
+        return "not comparable"
+    if row.divergence.verdict in ("more", "less"):
+        return f"diverges {row.divergence.verdict}"
+    if row.verdict or row.effect:
+        return row.verdict or row.effect.verdict  # type: ignore[union-attr]
+    if not row.states["ok"]:
+        return "diverged" if row.states["diverged"] else "no finished run"
+    if not base.states["ok"]:
+        return "baseline diverged" if base.states["diverged"] else "no finished baseline"
+    return "no shared seed"
 
 
 def order(row: VariantRow, lower: bool) -> tuple[bool, float, float, str]:

@@ -1,16 +1,16 @@
 """From run folders to a report: read, compare, write all its files."""
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from lightning_transformer.compare.report.analysis import MARGIN_PERCENT, analyse
-from lightning_transformer.compare.report.comparison import Comparison
-from lightning_transformer.compare.report.design import design, identity, mixed, refuse_mixed
-from lightning_transformer.compare.report.load import Run, load
+from lightning_transformer.compare.report.design import design
+from lightning_transformer.compare.report.fairness.groups import Group, grouped
+from lightning_transformer.compare.report.fairness.identity import differing, split_by_identity
+from lightning_transformer.compare.report.load import Omitted, Run, load
 from lightning_transformer.compare.report.render.html import page
 from lightning_transformer.compare.report.render.markdown import markdown
 from lightning_transformer.compare.report.render.plots.files import all_plots, draw, javascript
@@ -45,79 +45,118 @@ def write(
 ) -> list[Path]:
     """Write the report of all runs at or below the paths, print its table; return the pages.
 
-    Raises ValueError, in one line, for runs that cannot be compared.
+    Below a folder of several comparisons, sweeps or runs, each gets a report of its own beside it,
+    and what has nothing to be compared with is named. Raises ValueError, in one line, where there
+    is no report to write.
     """
     wanted, console = wanted or Wanted(), console or Console(highlight=False)
     paths = [Path(path) for path in paths]
-    runs, comparisons = load(paths)
-    out = wanted.out or _place(paths)
-    groups = _groups(runs, wanted)
-    pages = []
-    for i, group in enumerate(groups, start=1):
-        folder = out if len(groups) == 1 else out / f"split-{i}"
-        report = report_of(group, comparisons, wanted, out.resolve().name)
-        files(report, folder, page_only=wanted.page_only)
-        console.print(terminal(report))
-        pages.append(folder / "report.html")
-        console.print(f"report    {pages[-1]}", markup=False, soft_wrap=True)
+    groups = grouped(paths, load(paths))
+    pages: list[Path] = []
+    left_out: list[Omitted] = []
+    for group in groups:
+        home = wanted.out or group.folder
+        if wanted.out and len(groups) > 1:
+            home = wanted.out / group.folder.resolve().name
+        try:
+            reports = _reports(group, wanted, alone=len(groups) == 1)
+        except ValueError as error:
+            if len(groups) == 1:
+                raise
+            left_out.append(Omitted(str(group.folder), str(error)))
+            continue
+        for i, report in enumerate(reports, start=1):
+            folder = home if len(reports) == 1 else home / f"split-{i}"
+            files(report, folder, page_only=wanted.page_only)
+            console.print(terminal(report))
+            pages.append(folder / "report.html")
+            console.print(f"report    {pages[-1]}", markup=False, soft_wrap=True)
+    if not pages:
+        raise ValueError(f"{left_out[0].place}: {left_out[0].reason}")
+    for one in left_out:
+        console.print(f"left out  {one.place}: {one.reason}", markup=False, soft_wrap=True)
     return pages
 
 
 def build_report(paths: Sequence[Path | str], wanted: Wanted | None = None) -> Report:
     """The report of all runs at or below the paths; writes and prints nothing.
 
-    Raises ValueError, in one line, for runs that cannot be compared, and for ``mixing="split"``,
-    which asks for several reports.
+    Raises ValueError, in one line, for runs that cannot be compared, for ``mixing="split"``, which
+    asks for several reports, and for a folder of several comparisons.
     """
     wanted = wanted or Wanted()
     if wanted.mixing == "split":
         raise ValueError("mixing=split asks for several reports; use refuse or force")
     folders = [Path(path) for path in paths]
-    runs, comparisons = load(folders)
-    return report_of(runs, comparisons, wanted, _place(folders).resolve().name)
+    groups = grouped(folders, load(folders))
+    if len(groups) > 1:
+        names = ", ".join(str(group.folder) for group in groups[:3])
+        raise ValueError(f"{len(groups)} comparisons, {names} ..; name one folder")
+    return _report(groups[0], groups[0].runs, wanted)
 
 
-def report_of(
-    runs: Sequence[Run], comparisons: Sequence[Comparison], wanted: Wanted, title: str
-) -> Report:
+def _reports(group: Group, wanted: Wanted, *, alone: bool) -> list[Report]:
+    """The reports of a group; what came to lie in one folder is split into what is alike."""
+    if wanted.mixing == "split":
+        return [_report(group, runs, wanted) for runs in split_by_identity(group.runs)]
+    try:
+        report = _report(group, group.runs, wanted)
+    except ValueError:
+        if group.planned or wanted.mixing == "force":
+            raise
+        reports = _alike(group, wanted)
+        if not reports:
+            raise
+        return reports
+    if not alone and len(report.variants) < 2:
+        raise ValueError("a single variant, with nothing to compare it with")
+    return [report]
+
+
+def _alike(group: Group, wanted: Wanted) -> list[Report]:
+    """A report of each part whose runs may be compared; each names the runs of no report."""
+    found: list[tuple[list[Run], Report]] = []
+    reasons: dict[str, Omitted] = {}
+    for runs in split_by_identity(group.runs):
+        try:
+            report = _report(group, runs, wanted)
+        except ValueError as error:
+            reasons |= {str(run.folder): Omitted(str(run.folder), str(error)) for run in runs}
+            continue
+        if len(report.variants) > 1:
+            found.append((runs, report))
+            continue
+        why = "nothing else is of its data, code, test set and precision"
+        reasons |= {
+            str(run.folder): Omitted(str(run.folder), run.result.error or why) for run in runs
+        }
+    rest = list(reasons.values())
+    return [replace(report, left_out=[*report.left_out, *rest]) for _, report in found]
+
+
+def _report(group: Group, runs: Sequence[Run], wanted: Wanted) -> Report:
     """The report of runs that have been read."""
     found = design(
         runs,
-        comparisons,
+        group.comparisons,
         by=wanted.by,
         baseline=wanted.baseline,
         metric=wanted.metric,
         better=wanted.better,
     )
-    different = mixed(runs, found.by, found.comparison)
-    if wanted.mixing == "refuse":
-        refuse_mixed(different)
-    warnings = [
-        f"The runs differ in {name}: {', '.join(values)}." for name, values in different.items()
-    ]
-    if len(comparisons) > 1:
+    different = differing(found.cells, found.by, found.comparison.match.axis)
+    if wanted.mixing != "force":
+        different.refuse()
+    warnings = different.sentences()
+    if len(group.comparisons) > 1:
         warnings.append("Several comparisons: their learning rates and stops are not shown.")
-    return analyse(found, title=title, margin_percent=wanted.margin_percent, warnings=warnings)
-
-
-def _groups(runs: Sequence[Run], wanted: Wanted) -> list[list[Run]]:
-    """All runs as one group, or, for split, a group for each `identity` without its tokens."""
-    if wanted.mixing != "split":
-        return [list(runs)]
-    groups: dict[tuple[str, ...], list[Run]] = defaultdict(list)
-    for run in runs:
-        same = identity(run)
-        same.pop("tokens")
-        groups[tuple(same.values())].append(run)
-    return [groups[key] for key in sorted(groups)]
-
-
-def _place(paths: Sequence[Path]) -> Path:
-    """Where a report goes: beside the runs, or in a folder named after several."""
-    first = paths[0] if paths[0].is_dir() else paths[0].parent
-    if len(paths) == 1:
-        return first
-    return first.parent / "+".join(path.resolve().name for path in paths)
+    return analyse(
+        found,
+        title=group.folder.resolve().name,
+        margin_percent=wanted.margin_percent,
+        warnings=warnings,
+        left_out=group.left_out,
+    )
 
 
 def files(report: Report, folder: Path, *, page_only: bool = False) -> None:

@@ -224,9 +224,14 @@ def starter(pool: Pool, machine: Machine, lock: int) -> Start:
 
 
 def _report(folder: Path, console: Console) -> None:
-    from lightning_transformer.compare.report.write import write
+    """Write the report, also of runs that differ in what must be equal: its head says so."""
+    from lightning_transformer.compare.report.write import Wanted, write
 
-    write([folder], console=console)
+    try:
+        write([folder], console=console)
+    except ValueError as error:  # such as code that was changed in between
+        write([folder], Wanted(mixing="force"), console)
+        console.print(f"warning   {error}", markup=False, soft_wrap=True)
 
 
 def _keep_report(pool: Pool) -> None:

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_transformer.runs.naming import override_key
-from lightning_transformer.runs.result import DIVERGED, RESULT_FILE, RunResult, read, read_history
+from lightning_transformer.runs.result import (
+    DIVERGED,
+    RESULT_FILE,
+    RunResult,
+    is_above_chance,
+    read,
+    read_history,
+)
 
 NOT_COMPARED = ("resume", "sweep", "callbacks.pause.step")
 
@@ -46,12 +53,14 @@ class Outcome:
             that is to be started or continued.
         loss: validation loss of its end or rung; None where there is none or it is not finite.
         start_loss: training loss of the first step, if it was logged.
+        above_chance: whether the loss is above that of guessing.
         metrics: names of what was measured at the end.
     """
 
     state: str
     loss: float | None = None
     start_loss: float | None = None
+    above_chance: bool = False
     step: int = 0
     seconds: float | None = None
     error: str | None = None
@@ -64,10 +73,8 @@ class Outcome:
 
     @property
     def diverged(self) -> bool:
-        """Whether there is no loss, or one above that of the start."""
-        if self.state == "diverged" or self.loss is None:
-            return True
-        return self.start_loss is not None and self.loss > self.start_loss
+        """Whether there is no loss, or one above that of guessing."""
+        return self.state == "diverged" or self.loss is None or self.above_chance
 
     @property
     def rank_loss(self) -> float:
@@ -107,9 +114,11 @@ def outcome_of(folder: Path, overrides: Sequence[str], until: int | None) -> Out
     if result.status == "finished":
         if until is not None and (result.steps or 0) >= until:
             return Outcome("paused", dict(series.get("val/loss", [])).get(until), step=until)
-        loss, steps = result.metrics.get("val/loss"), result.steps or 0
-        names = tuple(result.metrics)
-        return Outcome("finished", loss, first, steps, result.seconds, metrics=names)
+        loss, names = result.metrics.get("val/loss"), tuple(result.metrics)
+        above = loss is not None and is_above_chance(result, "val/loss", loss, series)
+        return Outcome(
+            "finished", loss, first, above, result.steps or 0, result.seconds, metrics=names
+        )
     if until is not None and result.status == "stopped" and result.steps == until:
         loss = dict(series.get("val/loss", [])).get(until)
         if loss is None:

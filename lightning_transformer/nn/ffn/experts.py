@@ -50,6 +50,11 @@ class Experts(nn.Module):
         """Of the experts that one token uses."""
         return 2 * self.top_k * (self.up[0].numel() + self.down[0].numel())
 
+    def inactive_params(self) -> int:
+        """Weights that one token does not use."""
+        unused = self.n_experts - self.top_k
+        return unused * (self.up[0].numel() + self.down[0].numel())
+
     def forward(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
         kind = x.device.type
         if torch.is_autocast_enabled(kind):  # autocast does not cover grouped_mm

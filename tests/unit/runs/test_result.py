@@ -16,10 +16,19 @@ from lightning_transformer.runs.result import (
 )
 
 KEYS = [
-    *("schema", "status", "error", "choices", "overrides", "seed", "metrics", "history"),
-    *("n_params", "n_params_non_embedding", "n_params_frozen", "flops_per_token", "tokens_seen"),
-    *("steps", "seconds", "tokens_per_second", "peak_memory_bytes", "device", "precision"),
-    *("stopped_early", "guard", "data"),
+    *("schema", "status", "error", "choices", "overrides", "seed", "metrics", "chance"),
+    *(
+        "last_train_loss",
+        "test_targets",
+        "history",
+        "n_params",
+        "n_params_non_embedding",
+        "n_params_active",
+        "n_params_frozen",
+    ),
+    *("flops_per_token", "tokens_seen", "steps", "seconds"),
+    *("tokens_per_second", "peak_memory_bytes", "device", "precision", "stopped_early", "guard"),
+    "data",
     *("samples_sha256", "commit", "versions", "config_sha256"),
 ]
 
@@ -31,9 +40,13 @@ def full() -> RunResult:
         overrides=["norm=rmsnorm", "seed=1"],
         seed=1,
         metrics={"val/loss": 0.1 + 0.2, "test/loss": 2.5},
+        chance={"test/loss": 5.5},
+        last_train_loss=2.25,
+        test_targets=100,
         history="metrics.csv",
         n_params=10,
         n_params_non_embedding=8,
+        n_params_active=6,
         n_params_frozen=2,
         flops_per_token=60.0,
         tokens_seen=1000,
@@ -125,8 +138,17 @@ def test_missing_keys_take_their_defaults(tmp_path):
         ('{"schema": 2, "metrics": [1]}', r"metrics=\[1\] must be an object"),
         ('{"schema": 2, "metrics": null}', "metrics=None must be an object"),
         ('{"schema": 2, "overrides": {}}', "overrides={} must be a list"),
-        ('{"schema": 2, "metrics": {"a": "low"}}', "metrics 'a' must be a number or null"),
-        ('{"schema": 2, "metrics": {"a": true}}', "metrics 'a' must be a number or null"),
+        ('{"schema": 2, "metrics": {"a": "low"}}', "metrics.a='low' must be a number or null"),
+        ('{"schema": 2, "metrics": {"a": true}}', "metrics.a=True must be a number or null"),
+        (
+            '{"schema": 2, "metrics": {"a": 1' + "0" * 400 + "}}",
+            "metrics.a=1000.* must be a number",
+        ),
+        ('{"schema": 2, "seed": "one"}', "seed='one' must be a whole number or null"),
+        ('{"schema": 2, "seed": true}', "seed=True must be a whole number or null"),
+        ('{"schema": 2, "overrides": [1]}', r"overrides\[0\]=1 must be text"),
+        ('{"schema": 2, "tokens_per_second": "fast"}', "tokens_per_second='fast' must be a number"),
+        ('{"schema": 2, "versions": {"torch": 2}}', "versions.torch=2 must be text"),
     ],
 )
 def test_a_file_that_is_no_result_is_refused_in_one_line(tmp_path, text, message):
@@ -221,3 +243,14 @@ def test_reading_results_needs_the_standard_library_only():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]", ran.stdout
+
+
+def test_a_result_of_an_earlier_writer_lacks_what_was_added_since(tmp_path):
+    path = full().write(tmp_path)
+    content = json.loads(path.read_text())
+    for key in ("chance", "last_train_loss", "test_targets", "n_params_active"):
+        del content[key]
+    path.write_text(json.dumps(content))
+    found = read(tmp_path)
+    assert (found.chance, found.test_targets, found.n_params_active) == ({}, None, None)
+    assert found.metrics == full().metrics

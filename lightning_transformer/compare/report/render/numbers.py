@@ -7,9 +7,17 @@ from lightning_transformer.compare.report.contents import (
     VariantEffect,
     VariantRow,
 )
+from lightning_transformer.compare.report.statistics import ALPHA
 
 NOTHING = "–"
 NOT_TESTED = "not tested (needs at least 3 seeds)"
+VERDICTS = {  # where the text is not the value
+    "unchanged": "changed nothing, bit by bit",
+    "no spread": "not tested (the same difference in all seeds)",
+    "no shared seed": "not tested (no seed in common with the baseline)",
+    "baseline diverged": "not tested (the baseline diverged)",
+    "no finished baseline": "not tested (the baseline has no finished run)",
+}
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -25,6 +33,12 @@ def signed(value: float | None, digits: int = 4) -> str:
 def count(value: int | None) -> str:
     """1,234"""
     return NOTHING if value is None else f"{value:,}"
+
+
+def params(row: VariantRow) -> str:
+    """1,234, or 1,234 (567 active)"""
+    active = "" if row.active_params == row.params else f" ({count(row.active_params)} active)"
+    return count(row.params) + active
 
 
 def plain(value: float | None) -> str:
@@ -67,40 +81,103 @@ def interval(effect: VariantEffect | Interaction | None) -> str:
 
 def verdict(row: VariantRow) -> str:
     """The verdict of a variant as text."""
-    if row.verdict == "unresolved":
-        needed = row.effect.n_needed if row.effect else None
-        return "no significant difference" + (f" (needs about {needed} seeds)" if needed else "")
+    texts = [_verdict(row)]
+    count = row.divergence
+    if count.verdict == "too few" and row.verdict != "not comparable":
+        texts.append("too few runs to tell whether it diverges more often")
+    if count.n and row.verdict != "diverged" and not row.verdict.startswith("diverges"):
+        texts.insert(1, f"diverged {count.n} of {count.of}")
+    return "; ".join(texts)
+
+
+def _verdict(row: VariantRow) -> str:
+    if row.verdict == "unresolved" and row.effect:
+        return _unresolved(row.effect)
     if row.verdict in ("withheld", "no inference"):
         return NOT_TESTED
-    if row.verdict == "diverged":
-        return f"diverged {row.states['diverged']} of {row.divergence.of}"
+    if row.verdict in ("diverged", "diverges more", "diverges less"):
+        word = {"diverges more": " more often", "diverges less": " less often"}
+        p = f" (p {p_value(row.divergence.p_holm)})" if row.verdict in word else ""
+        counted = f"{row.divergence.n} of {row.divergence.of}"
+        return f"diverged{word.get(row.verdict, '')} {counted}{p}"
     if row.verdict == "stopped" and row.stopped:
         return f"stopped at step {row.stopped.step}"
-    return row.verdict
+    if row.verdict == "not comparable":
+        return f"not comparable: {row.incomparable}"
+    return VERDICTS.get(row.verdict, row.verdict)
+
+
+def _unresolved(effect: VariantEffect) -> str:
+    """What is open, and the difference that would have been seen."""
+    differs = effect.p_holm is not None and effect.p_holm < ALPHA
+    text = "differs, perhaps by less than the margin" if differs else "no significant difference"
+    return f"{text} ({_seen(effect)})"
+
+
+def _seen(effect: VariantEffect) -> str:
+    """The smallest difference that would have been called one, with a power of 80 %."""
+    share = effect.detectable_percent
+    size = number(effect.detectable) if share is None or share >= 100 else f"{share:.2g} %"
+    return f"{size} would be seen 4 times in 5"
 
 
 def sentences(report: Contents) -> list[str]:
     """The answer, one sentence per verdict."""
     base = report.variants[0].short
-    n = len(report.blocks.used)
-    seeds = "1 seed" if n == 1 else f"{n} seeds"
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[VariantRow]] = {}
     for row in report.variants[1:]:
-        key = "withheld" if row.verdict == "no inference" else row.verdict
-        groups.setdefault(key, []).append(row.short)
+        key = row.verdict
+        if key == "unresolved" and row.effect and (row.effect.p_holm or 0.0) < ALPHA:
+            key = "sure sign"
+        groups.setdefault("withheld" if key == "no inference" else key, []).append(row)
+    margin = f"{report.margin.percent:g} %"
     texts = {
-        "better": f"{{}}: better than {base} ({seeds}).",
-        "worse": f"{{}}: worse than {base} ({seeds}).",
-        "equal": f"{{}}: equal to {base}, within ±{report.margin.percent:g} % ({seeds}).",
-        "unresolved": f"No significant difference from {base} for {{}} ({seeds}).",
+        "better": f"{{}}: better than {base} by more than {margin} ({{n}}).",
+        "worse": f"{{}}: worse than {base} by more than {margin} ({{n}}).",
+        "sure sign": f"{{}}: differs from {base}, perhaps by less than {margin} ({{n}}); {{seen}}.",
+        "smaller than the margin": f"{{}}: differs from {base} by less than {margin} ({{n}}).",
+        "equal": f"{{}}: equal to {base}, within ±{margin} ({{n}}).",
+        "unchanged": f"{{}}: changed nothing; each run has bit by bit the numbers of {base}'s.",
+        "unresolved": f"No significant difference from {base} for {{}} ({{n}}); {{seen}}.",
+        "no spread": "{}: not tested (the same difference in all seeds: no noise to judge by).",
         "withheld": f"{{}}: {NOT_TESTED}.",
+        "not comparable": "{}: not comparable ({why}).",
+        "diverges more": f"{{}}: diverged more often than {base}.",
+        "diverges less": f"{{}}: diverged less often than {base}.",
         "diverged": "{}: diverged.",
-        "baseline diverged": f"{{}}: not tested ({base} diverged).",
+        "baseline diverged": "{}: not tested (the baseline diverged).",
+        "no finished baseline": "{}: not tested (the baseline has no finished run).",
+        "no shared seed": f"{{}}: not tested (no seed in common with {base}).",
         "stopped": "{}: stopped early.",
         "no finished run": "{}: no finished run.",
     }
+    found = [
+        _filled(text, groups[key]) for key, text in texts.items() if key in groups
+    ]  # fmt: skip
+    return found + _unreachable(report)
+
+
+def _filled(text: str, rows: list[VariantRow]) -> str:
+    """A sentence about variants: their names, seeds, and what would have been seen."""
+    effects = [row.effect for row in rows if row.effect]
+    n = sorted({effect.n for effect in effects}) or [0]
+    seeds = f"{n[0]} seed{'s' * (n[0] != 1)}" if len(n) == 1 else f"{n[0]} to {n[-1]} seeds"
+    text = text.replace("{}", _listed([row.short for row in rows])).replace("{n}", seeds)
+    if "{seen}" in text:
+        seen = max(effects, key=lambda effect: effect.detectable or 0.0)
+        text = text.replace("{seen}", _seen(seen))
+    return text.replace("{why}", rows[0].incomparable or "")
+
+
+def _unreachable(report: Contents) -> list[str]:
+    """That the margin is too narrow for these runs to show equality within it."""
+    within, margin = report.margin.within_percent, report.margin.percent
+    open_ = any(row.verdict == "unresolved" for row in report.variants)
+    if within is None or within <= margin or not open_:
+        return []
     return [
-        text.replace("{}", _listed(groups[key])) for key, text in texts.items() if key in groups
+        f"Equality within ±{margin:g} % is out of reach of these runs: their noise allows "
+        f"±{within:.2g} %."
     ]
 
 
@@ -113,4 +190,8 @@ def equality(one: Equality) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    """a, b and c; with semicolons where a name has a comma."""
+    if len(names) == 1:
+        return names[0]
+    comma, last = ("; ", "; and ") if any("," in name for name in names) else (", ", " and ")
+    return f"{comma.join(names[:-1])}{last}{names[-1]}"

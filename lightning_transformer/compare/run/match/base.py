@@ -5,13 +5,15 @@ and returns what to change in the variant.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from lightning_transformer.build import build_model
+from lightning_transformer.build import build, build_model
 from lightning_transformer.compare.run.variants import Matched
-from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
+from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.models.size import Size, measure
 
 STEPS = "trainer.max_steps"
@@ -23,10 +25,19 @@ Match = Callable[[DictConfig, DictConfig], Matched]
 
 
 def size_of(cfg: DictConfig) -> Size:
-    """Parameters and FLOPs of a configuration's model, built on the meta device for bytes."""
+    """Parameters and FLOPs of a configuration's model, built on the meta device for its data."""
+    vocabulary, labels = _read(OmegaConf.to_yaml(cfg.data, resolve=True))
     with torch.device("meta"):
-        model = build_model(cfg, vocabulary=ByteVocabulary(), labels=["a", "b"], seed=0)
+        model = build_model(cfg, vocabulary=vocabulary, labels=labels, seed=0)
     return measure(model, int(cfg.data.seq_len))
+
+
+@lru_cache  # for the many sizes of a search
+def _read(data: str) -> tuple[Vocabulary, list[Any]]:
+    """Vocabulary and labels of data: how large the output is, and so what a token costs."""
+    source = build(OmegaConf.create({"data": OmegaConf.create(data)}), "data")
+    source.prepare()
+    return source.vocabulary, list(source.labels or [])
 
 
 def equal_cost(
@@ -44,7 +55,7 @@ def equal_cost(
     budget = costs[1] * baseline.trainer.max_steps
     steps = max(1, round(budget / costs[0]))
     residual = costs[0] * steps / budget - 1
-    check_tolerance(residual, tolerance, what, "take more steps, ")
+    check_tolerance(residual, tolerance, what, "take more steps")
     same = steps == variant.trainer.max_steps
     return Matched({} if same else rebudgeted(variant, steps), residual)
 
@@ -65,6 +76,6 @@ def check_tolerance(residual: float, tolerance: float, what: str, advice: str) -
     """Raise ValueError, in one line, for a mismatch above the tolerance."""
     if abs(residual) > tolerance:
         raise ValueError(
-            f"match: {what} differ by {residual:+.1%} from the baseline's, which match.tolerance="
+            f"match: {what} differ by {residual:+.2%} from the baseline's, which match.tolerance="
             f"{tolerance} does not allow; {advice} or match=none"
         )

@@ -1,5 +1,7 @@
 """match=params: numbers of parameters are equal."""
 
+import math
+
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.compare.run.match.base import check_tolerance, size_of
@@ -9,17 +11,19 @@ from lightning_transformer.nn import checks
 
 WIDEST = 64.0  # times the configured value, and as many times less
 FINE = 1e-4  # relative width of the interval in which the search for a fraction ends
+ROUNDING = 0.25  # a larger mismatch is not that of rounded widths
 MORE = 64  # whole numbers that are tried where a model refuses some, such as odd widths
 
 
 class Params:
-    """Equal numbers of parameters without embeddings: solves for one size of the variant.
+    """Equal numbers of active parameters without embeddings: solves for one size of the variant.
 
-    A variant that is within the tolerance is left as it is, so that its initial weights stay those
-    of the baseline. Otherwise the value v of the key with the smallest |N(v) / N_baseline - 1| is
-    found by bisection, for N grows with v; v is a whole number if the configured one is.
+    Active are those that one token uses: of experts, as many as it is sent to. A variant that is
+    within the tolerance is left as it is, so that its initial weights stay those of the baseline.
+    Otherwise the value v of the key with the smallest |N(v) / N_baseline - 1| is found by
+    bisection, for N grows with v; v is a whole number if the configured one is.
 
-    Raises ValueError where no value comes within the tolerance.
+    Raises ValueError where no value comes within the tolerance, with what would.
     """
 
     def __init__(self, *, key: str = "ffn.hidden_mult", tolerance: float = 0.01) -> None:
@@ -27,8 +31,21 @@ class Params:
         self.key, self.tolerance = key, tolerance
 
     def __call__(self, variant: DictConfig, baseline: DictConfig) -> Matched:
-        target = size_of(baseline).n_params_non_embedding
-        residual = size_of(variant).n_params_non_embedding / target - 1
+        found = self._solve(variant, baseline)
+        if abs(found.residual) > self.tolerance:
+            value = found.changes[self.key]
+            check_tolerance(
+                found.residual,
+                self.tolerance,
+                f"parameters without embeddings (at best, with {self.key}={value:g})",
+                f"try {', '.join(self._advice(variant, baseline, found.residual))}",
+            )
+        return found
+
+    def _solve(self, variant: DictConfig, baseline: DictConfig) -> Matched:
+        """The nearest that the key comes, within the tolerance or not."""
+        target = size_of(baseline).n_params_active
+        residual = size_of(variant).n_params_active / target - 1
         if abs(residual) <= self.tolerance:
             return Matched({}, residual)
         start = OmegaConf.select(variant, self.key)
@@ -38,15 +55,26 @@ class Params:
                 "match.key=model.d_model"
             )
         value, residual = self._nearest(variant, target, start)
-        round_to = OmegaConf.select(variant, "ffn.round_to")
-        finer = "ffn.round_to=1 or " if isinstance(round_to, int) and round_to > 1 else ""
-        check_tolerance(
-            residual,
-            self.tolerance,
-            f"parameters without embeddings (at best, with {self.key}={value:g})",
-            f"try {finer}match.key=model.d_model",
-        )
         return Matched({self.key: value}, residual)
+
+    def _advice(self, variant: DictConfig, baseline: DictConfig, residual: float) -> list[str]:
+        """What would be accepted instead, each tried here; a wider tolerance always is."""
+        found = []
+        round_to = OmegaConf.select(variant, "ffn.round_to")
+        if isinstance(round_to, int) and round_to > 1 and abs(residual) < ROUNDING:
+            both = variant.copy(), baseline.copy()
+            for cfg in both:  # a key without several values is every variant's
+                OmegaConf.update(cfg, "ffn.round_to", 1)
+            if self._fits(*both):
+                found.append("ffn.round_to=1")
+        return [*found, f"match.tolerance={math.ceil(1000 * abs(residual)) / 1000:g}"]
+
+    def _fits(self, variant: DictConfig, baseline: DictConfig) -> bool:
+        """Whether a match is found."""
+        try:
+            return abs(self._solve(variant, baseline).residual) <= self.tolerance
+        except (ConfigError, ValueError):
+            return False
 
     def _nearest(self, cfg: DictConfig, target: int, start: float) -> tuple[float, float]:
         """The value whose model is nearest to the target, and the difference that is left."""
@@ -80,7 +108,7 @@ class Params:
         for candidate in [value] if type(value) is float else range(int(value), int(value) + MORE):
             OmegaConf.update(cfg, self.key, candidate)
             try:
-                return candidate, size_of(cfg).n_params_non_embedding / target - 1
+                return candidate, size_of(cfg).n_params_active / target - 1
             except (ConfigError, ValueError) as error:
                 refused = str(error)
         raise ValueError(f"match.key={self.key}: {refused}")

@@ -32,7 +32,7 @@ def matched(plan: Plan, folder: Path, outcomes: Outcomes) -> MatchResult:
 def _amount(axis: str, result: RunResult) -> float | None:
     """A run's amount of what is made equal."""
     if axis == "params":
-        return result.n_params_non_embedding
+        return result.n_params_active or result.n_params_non_embedding
     if axis == "flops" and result.flops_per_token and result.tokens_seen:
         return result.flops_per_token * result.tokens_seen
     return result.seconds if axis == "time" else None

@@ -15,8 +15,14 @@ STEPS = (10, 20, 30, 40)
 
 
 def make_run(folder: Path, *, seed: int, loss: float | None, **changed: Any) -> RunResult:
-    """One run of a sweep over norm; loss None = it stopped with values that are not finite."""
+    """One run of a sweep over norm; loss None = it stopped with values that are not finite.
+
+    changed: values of the result, or config: further keys of the configuration (None: it has no
+    configuration), training: logged training losses, losses: (loss, count) of each test row.
+    """
     norm = changed.pop("norm", "rmsnorm")
+    further, training = changed.pop("config", {}), changed.pop("training", None)
+    losses = changed.pop("losses", None)
     result = RunResult(
         status="finished" if loss is not None else "failed",
         error=None if loss is not None else "NonFinite: loss is nan at step 20",
@@ -45,10 +51,15 @@ def make_run(folder: Path, *, seed: int, loss: float | None, **changed: Any) -> 
         setattr(result, name, value)
     folder.mkdir(parents=True)
     result.write(folder)
-    config = {"norm": {"_target_": f"x.{norm}.Norm", "eps": 1e-6}, "seed": seed}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    if further is not None:
+        config = {"norm": {"_target_": f"x.{norm}.Norm", "eps": 1e-6}, "seed": seed, **further}
+        (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    if losses is not None:
+        rows_of = np.array(losses, dtype=[("loss", "f4"), ("count", "i4")])
+        np.save(folder / "document_losses.npy", rows_of)
     end = 5.0 if loss is None else loss
-    rows = [f"{s},{s / 10},{s * 100},{5 - (5 - end) * s / STEPS[-1]}" for s in STEPS]
+    curve = training or [5 - (5 - end) * s / STEPS[-1] for s in STEPS]
+    rows = [f"{s},{s / 10},{s * 100},{y}" for s, y in zip(STEPS, curve, strict=False)]
     text = "\n".join(["step,seconds,perf/tokens,train/loss", *rows]) + "\n"
     (folder / "metrics.csv").write_text(text, encoding="utf-8")
     return result

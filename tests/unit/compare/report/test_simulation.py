@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
 import pytest
 
+from lightning_transformer.compare.report.statistics import paired_effects
 from tests.unit.compare.report.simulation import REPEATS, Case, simulate
 
 GRID = list(itertools.product((2, 3, 6), (3, 5, 8), (0.0, 0.5, 0.9)))
@@ -62,3 +64,23 @@ def test_a_placebo_and_a_large_difference() -> None:
     nothing = simulate(Case(3, 5, 0.9), margin=0.05, repeats=500)
     assert nothing.family <= 0.05 + 3 * error(0.05, 500)
     assert simulate(Case(3, 5, 0.9, effect=3.0), margin=0.05, repeats=500).found == 1.0
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+@pytest.mark.parametrize("sd", [0.25, 0.5, 1.0])
+def test_a_difference_within_the_margin_is_rarely_called_one_beyond(n: int, sd: float) -> None:
+    """At .9 of the margin; the point estimate alone lies beyond in 10 to 37 % and more."""
+    d = np.random.default_rng(n).normal(0.9, sd, (1000, 1, n))
+    said = [paired_effects(x, margin=1.0)[0].verdict for x in d]
+    assert np.mean([verdict in ("better", "worse") for verdict in said]) <= 0.025 + 3 * error(
+        0.025, 1000
+    )
+
+
+@pytest.mark.parametrize("k", [4, 8])
+def test_no_more_than_one_table_in_twenty_calls_any_variant_falsely_equal(k: int) -> None:
+    """All at the edge of the margin: .12 to .25 of tables without Holm."""
+    d = np.random.default_rng(k).normal(1.0, 0.3, (1000, k, 8))
+    said = ("equal", "smaller than the margin")
+    any_equal = [any(e.verdict in said for e in paired_effects(x, margin=1.0)) for x in d]
+    assert np.mean(any_equal) <= 0.05 + 3 * error(0.05, 1000)

@@ -262,7 +262,14 @@ def test_verdicts_in_words(tmp_path: Path) -> None:
     assert sentences(built) == ["none: not tested (needs at least 3 seeds)."]
     made_sweep(tmp_path / "s", {"rmsnorm": 2.0, "layernorm": 2.0}, n_seeds=3, noise=0.05)
     built = build_report([tmp_path / "s"], Wanted(baseline="norm=rmsnorm"))
-    assert sentences(built) == ["No significant difference from rmsnorm for layernorm (3 seeds)."]
+    effect = built.variants[1].effect
+    assert effect is not None
+    assert sentences(built) == [
+        "No significant difference from rmsnorm for layernorm (3 seeds); "
+        f"{effect.detectable_percent:.2g} % would be seen 4 times in 5.",
+        "Equality within ±0.5 % is out of reach of these runs: their noise allows "
+        f"±{built.margin.within_percent:.2g} %.",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -315,13 +322,19 @@ def test_diverged_runs_are_counted_and_never_averaged(tmp_path: Path) -> None:
     assert content["blocks"]["used"] == [1, 2, 3, 4, 5]
 
 
-def test_a_seed_that_one_lacks_is_left_out_for_all(tmp_path: Path) -> None:
+def test_a_seed_that_one_lacks_costs_only_its_own_pair(tmp_path: Path) -> None:
     made_sweep(tmp_path / "s", MEANS)
+    whole = report(tmp_path / "s", "--baseline", "norm=rmsnorm")
     for file in (tmp_path / "s" / "norm=none,seed=3").iterdir():
         file.unlink()
-    content = report(tmp_path / "s")
-    assert content["blocks"]["used"] == [1, 2, 4, 5]
-    assert [one["seed"] for one in content["blocks"]["dropped"]] == [3]
+    content = report(tmp_path / "s", "--baseline", "norm=rmsnorm")
+    assert content["blocks"] == {
+        "used": [1, 2, 3, 4, 5],
+        "dropped": [{"seed": 3, "because": ["norm=none: missing"]}],
+    }
+    assert of(content, "layernorm")["differences"] == of(whole, "layernorm")["differences"]
+    assert of(content, "layernorm")["effect"]["p"] == of(whole, "layernorm")["effect"]["p"]
+    assert of(content, "none")["effect"]["n"] == 4
 
 
 @pytest.mark.parametrize(

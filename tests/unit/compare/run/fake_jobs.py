@@ -69,8 +69,8 @@ def as_dict(job: Job) -> dict[str, str]:
 
 
 def finished(loss: float, start: float = 5.0) -> Outcome:
-    """The outcome of a job that has ended with this loss."""
-    return Outcome("finished", loss, start, step=20, seconds=1.0)
+    """The outcome of a job that has ended with this loss; guessing has that of the start."""
+    return Outcome("finished", loss, start, loss > start, step=20, seconds=1.0)
 
 
 @dataclass

@@ -8,7 +8,8 @@ import pytest
 
 from lightning_transformer.compare.report.comparison import EarlyStop
 from lightning_transformer.compare.run.lr_search import Halving, screening, screening_job
-from lightning_transformer.compare.run.outcome import Outcome
+from lightning_transformer.compare.run.outcome import Outcome, outcome_of
+from lightning_transformer.runs.result import RunResult
 from tests.unit.compare.run.fake_jobs import finished, plan
 
 
@@ -37,7 +38,7 @@ def test_the_best_rate_on_val_is_chosen_where_it_is_inside():
         ({0.5: 2.0, 1.0: 1.5, 2.0: 1.2, 4.0: 1.1}, 8.0),
         ({0.5: 1.5, 1.0: 1.5, 2.0: 1.5}, 0.25),  # a tie goes to the lower rate
         ({0.5: None, 1.0: None, 2.0: None}, 0.25),  # all diverge: lower
-        ({0.5: 6.0, 1.0: 5.5, 2.0: 7.0}, 0.25),  # a loss above the start's is divergence
+        ({0.5: 6.0, 1.0: 5.5, 2.0: 7.0}, 0.25),  # a loss above that of guessing is divergence
     ],
 )
 def test_the_range_is_widened_where_the_best_is_at_its_edge(losses, next_factor):
@@ -90,3 +91,17 @@ def test_halving_keeps_the_best_third():
         "a": EarlyStop(30, f"val/loss 3.0000 at step 30 is rank 3 {end}"),
         "b": EarlyStop(30, f"diverged or failed at step 30 is rank 4 {end}"),
     }
+
+
+def test_over_fitting_is_no_divergence_and_a_loss_above_guessing_is(tmp_path):
+    """By the level that the run has recorded, whatever it logged first."""
+    for name, training, expected in (("fits", [2.0, 0.1], False), ("fails", [2.0, 9.0], True)):
+        folder = tmp_path / name
+        folder.mkdir()
+        result = RunResult(status="finished", metrics={"val/loss": 6.3}, chance={"val/loss": 2.08})
+        result.write(folder)
+        rows = "".join(f"{step},{loss}\n" for step, loss in enumerate(training, start=1))
+        (folder / "metrics.csv").write_text("step,train/loss\n" + rows)
+        outcome = outcome_of(folder, [], None)
+        assert outcome.diverged == expected
+        assert math.isinf(outcome.rank_loss) == expected

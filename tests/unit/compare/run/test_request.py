@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
+from lightning_transformer.compare.report.comparison import Comparison
 from lightning_transformer.compare.run import command
 from lightning_transformer.compare.run.outcome import Price
 from lightning_transformer.compare.run.request import SCREENING_SEED
 from lightning_transformer.compare.run.variants import read_variants
 from lightning_transformer.errors import ConfigError
+from tests.unit.compare.report.made_runs import make_run
 from tests.unit.compare.run.fake_jobs import Jobs
 
 TINY = (
@@ -173,3 +175,16 @@ def test_a_job_given_up_is_printed_at_the_end_and_in_the_exit_code(typed):
     assert code == 1
     assert "failed    norm=rmsnorm,seed=1: the machine broke" in out
     assert len(typed.reports) == 1
+
+
+def test_a_comparison_whose_code_was_changed_in_between_ends_in_a_report_that_says_so(tmp_path):
+    Comparison(name="x", by=["norm"], baseline={"norm": "a"}).write(tmp_path)
+    for seed, (norm, commit) in enumerate((n, c) for c in ("c", "f") for n in ("a", "b")):
+        make_run(tmp_path / f"{norm}{seed}", seed=seed // 2, loss=2.0, norm=norm,
+                 commit=commit * 40)  # fmt: skip
+    console = Console(record=True, width=300)
+    command._report(tmp_path, console)
+    assert (tmp_path / "report.html").is_file()
+    shown = console.export_text()
+    assert "The runs differ in commit" in shown
+    assert "warning   the runs differ in commit" in shown

@@ -63,6 +63,24 @@ def test_loss_is_the_mean_of_the_targets_and_blind_to_smoothing(option: str) -> 
 
 
 @pytest.mark.parametrize("option", options("task"))
+def test_the_level_of_guessing_is_what_a_head_that_knows_nothing_reaches(option: str) -> None:
+    """Equal scores for all outputs: log V nats, whatever the features are."""
+    task = task_of(option)
+    batch = task.collator("val")(examples(task.example, 12), list(range(12)))
+    for weight in task.head.parameters():
+        nn.init.zeros_(weight)
+    with torch.no_grad():
+        found = metrics_of(task, batch, noise(*batch.input_ids.shape, 32), [0, 12])
+    chance = task.chance()
+    assert chance["loss"] == pytest.approx(found["loss"], rel=1e-9)
+    assert set(chance) <= set(found)
+    if "perplexity" in chance:
+        assert chance["perplexity"] == pytest.approx(found["perplexity"], rel=1e-9)
+    if "accuracy" in chance:
+        assert chance["accuracy"] == pytest.approx(math.exp(-chance["loss"]), rel=1e-9)
+
+
+@pytest.mark.parametrize("option", options("task"))
 def test_a_batch_without_targets_changes_no_metric(option: str) -> None:
     task = task_of(option)
     batch = task.collator("val")(examples(task.example, 6), list(range(6)))

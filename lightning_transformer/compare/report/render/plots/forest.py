@@ -21,7 +21,10 @@ SHORT = {
     "unresolved": "not significant",
     "withheld": "not tested",
     "no inference": "not tested",
+    "no spread": "not tested",
+    "smaller than the margin": "small",
 }
+COLOURS = {"better": "s1", "diverges less": "s1", "worse": "s2", "diverges more": "s2"}
 FAR = 20.0  # times the next variant's difference: not on the same scale
 DIFFERENCE = "+.4f"
 GAP = "\u00a0" * 8  # plain spaces are drawn as one
@@ -104,7 +107,7 @@ def _range(rows: Sequence[tuple[VariantRow, VariantEffect]], margin: float) -> t
 
 
 def _colour(row: VariantRow) -> str:
-    return LIGHT[{"better": "s1", "worse": "s2"}.get(row.verdict, "ink")]
+    return LIGHT[COLOURS.get(row.verdict, "ink")]
 
 
 def _layers(

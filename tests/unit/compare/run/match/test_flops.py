@@ -1,9 +1,13 @@
 """match=flops: steps times the cost of a step are equal."""
 
 import pytest
+import torch
 
+from lightning_transformer.build import build, build_model
 from lightning_transformer.compare.run.match.base import size_of
 from lightning_transformer.compare.run.match.flops import Flops
+from lightning_transformer.compare.run.variants import Matched
+from lightning_transformer.models.size import measure
 from tests.conftest import compose_config
 
 SMALL = ("model.d_model=64", "data.seq_len=64", "trainer.max_steps=800", "trainer.val_every=200")
@@ -40,3 +44,24 @@ def test_too_few_steps_to_be_equal_are_refused():
     base = compose_config(*few, "model.n_layers=2")
     with pytest.raises(ValueError, match=r"training FLOPs differ by .*take more steps"):
         Flops()(compose_config(*few, "model.n_layers=3"), base)
+
+
+def test_micro_batches_change_no_cost():
+    """A batch is of a step, however many pieces it is computed in."""
+    found = Flops()(compose_config(*SMALL, "trainer.accumulate=2"), compose_config(*SMALL))
+    assert found == Matched({}, 0.0)
+
+
+def test_the_vocabulary_is_that_of_the_data(tmp_path):
+    """The output costs V D multiplications: with 600 tokens more than with bytes."""
+    file = tmp_path / "text.txt"
+    file.write_text("".join(f"word{i} and word{i * i} or {i}\n" for i in range(2000)))
+    data = (*SMALL, "data=text", f"data.path={file}", "tokenizer=bpe", "tokenizer.vocab_size=600")
+    size = size_of(compose_config(*data, "model.n_layers=2"))
+    build_for = compose_config(*data, "model.n_layers=2")
+    source = build(build_for, "data")
+    source.prepare()
+    with torch.device("meta"):
+        model = build_model(build_for, vocabulary=source.vocabulary, labels=[], seed=0)
+    assert source.vocabulary.size > 262
+    assert size.flops_per_token == measure(model, 64).flops_per_token

@@ -14,6 +14,7 @@ from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.tasks.base import Batch
 from tests.conftest import compose_config
 
+TINY = ("model.d_model=32", "model.n_layers=1", "attention.n_heads=4", "data.seq_len=32")
 SMALL = ("model.d_model=64", "model.n_layers=2", "data.seq_len=64")
 
 
@@ -58,7 +59,8 @@ def test_a_whole_number_stays_one_and_widths_that_heads_refuse_are_passed_over()
     ("variant", "match", "message"),
     [
         (["model.n_layers=12"], Params(), "which match.tolerance=0.01 does not allow"),
-        (["attention=gqa", "ffn.round_to=64"], Params(), "try ffn.round_to=1 or"),
+        (["attention=gqa", "ffn.round_to=64"], Params(), "try ffn.round_to=1, "),
+        (["activation=gelu", "ffn.round_to=64"], Params(tolerance=1e-4), "match.tolerance=0.0"),
         (["model.n_layers=3"], Params(key="norm.eps2"), "match.key=norm.eps2 is None here"),
     ],
 )
@@ -97,3 +99,39 @@ def test_the_group_builds_what_its_files_say():
     cfg = compose_config("match=params", "match.tolerance=0.02")
     match = build(cfg, "match")
     assert (match.key, match.tolerance) == ("ffn.hidden_mult", 0.02)
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        ["ffn=moe"],
+        ["attention=gqa", "ffn.round_to=64"],
+    ],
+)
+def test_advice_is_accepted(variant):
+    """Whatever a refusal proposes is no refusal in turn."""
+    with pytest.raises(ValueError, match=r" or match=none$") as refused:
+        Params()(compose_config(*TINY, *variant), compose_config(*TINY))
+    advice = str(refused.value).partition("try ")[2].removesuffix(" or match=none").split(", ")
+    assert advice
+    for text in advice:
+        name, _, value = text.partition("=")
+        match = Params(tolerance=float(value)) if name == "match.tolerance" else Params()
+        more = [] if name == "match.tolerance" else [text]
+        match(compose_config(*TINY, *variant, *more), compose_config(*TINY, *more))
+
+
+def test_of_experts_those_that_a_token_uses_are_counted():
+    """Eight experts, two a token: as wide as a dense layer of the same active weights."""
+    base, cfg = compose_config(*SMALL), compose_config(*SMALL, "ffn=moe")
+    size = size_of(cfg)
+    with torch.device("meta"):
+        model = build_model(cfg, vocabulary=ByteVocabulary(), labels=[], seed=0)
+    experts = [m for m in model.modules() if type(m).__name__ == "Experts"]
+    unused = sum((m.up.numel() + m.down.numel()) * 6 // 8 for m in experts)
+    assert size.n_params_non_embedding - size.n_params_active == unused > 0
+    found = Params(tolerance=0.03)(cfg, base)  # widths of experts are multiples of 8
+    for key, value in found.changes.items():
+        OmegaConf.update(cfg, key, value)
+    ratio = size_of(cfg).n_params_active / size_of(base).n_params_active
+    assert abs(ratio - 1) <= 0.03
