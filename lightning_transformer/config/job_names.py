@@ -49,6 +49,6 @@ def _run_suffix(*, _root_: DictConfig) -> str:
     return run_suffix(_root_.hydra.overrides.task)
 
 
-# At import, for a job may run in a process of its own, which loads no more than the job needs.
+# At import, so that they are there in every process that has a job to do.
 OmegaConf.register_new_resolver("job_folder", _job_folder, replace=True)
 OmegaConf.register_new_resolver("run_suffix", _run_suffix, replace=True)
