@@ -36,7 +36,8 @@ class Head(nn.Linear):
         if softcap is not None:
             checks.positive("softcap", softcap, 30.0)
         super().__init__(in_features, out_features, bias=bias)
-        self.softcap = softcap
+        # A whole number may be larger than torch takes.
+        self.softcap = None if softcap is None else float(softcap)
         self.multiplier = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
