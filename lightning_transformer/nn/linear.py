@@ -66,7 +66,8 @@ class Head(nn.Linear):
         if score_scale is not None:
             checks.positive("score_scale", score_scale, 1.0)
         super().__init__(in_features, out_features, bias=bias)
-        self.softcap = softcap
+        # A whole number may be larger than torch takes.
+        self.softcap = None if softcap is None else float(softcap)
         self.score_scale: ScaledVector | None = None
         if score_scale is not None:
             root = in_features**-0.5

@@ -21,4 +21,4 @@ class Softcap(MultiHeadAttention):
         super().__init__(dim, **heads)
         checks.positive("cap", cap, 50.0)
         require(self.kernel, self.needs, "softcap")
-        self.score_mods = ScoreMods(softcap=cap)
+        self.score_mods = ScoreMods(softcap=float(cap))
