@@ -38,9 +38,9 @@ BUGS = [
     ),
     Bug(
         2,
-        "models/base.py",
-        "self.total(batch.step_targets)",
-        "batch.step_targets * self.trainer.world_size",
+        "models/step_targets.py",
+        "total(counted) // n_copies if n_copies else counted",
+        "counted * 2 if n_copies else counted",
     ),
     Bug(
         3,

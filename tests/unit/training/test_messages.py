@@ -8,11 +8,12 @@ import pytest
 
 from lightning_transformer.runs.result import RunResult
 from lightning_transformer.training.messages import next_commands
+from lightning_transformer.training.request import RunRequest
 
 
 def said(folder: Path, status: str = "finished") -> list[str]:
     lines: list[str] = []
-    next_commands(RunResult(status=status, steps=7), folder, lines.append)
+    next_commands(RunResult(status=status, steps=7), RunRequest(folder), [], lines.append)
     return lines
 
 
