@@ -115,7 +115,6 @@ class Transformer(L.LightningModule):
         self._clipping = GradientClipping()
         self.step_targets = StepTargets()
         self.train_loss: RunningLoss | None = None
-        self._last_sums: tuple[Tensor, Tensor] | None = None  # of the last micro-batch
         self._ranks: tuple[int, int] | None = None
 
     def finish(self) -> None:
@@ -165,7 +164,6 @@ class Transformer(L.LightningModule):
         if self.train_loss is None:
             self.train_loss = RunningLoss()
         self.train_loss.add(sums.nll, batch.n_targets)
-        self._last_sums = sums.nll.detach(), batch.n_targets
         # Lightning divides by the micro-batches, DDP and FSDP by the ranks; the divisor that we
         # want is the number of targets of the whole optimizer step, on all ranks.
         n_micro = self.trainer.accumulate_grad_batches
@@ -247,10 +245,7 @@ class Transformer(L.LightningModule):
 
     def last_train_loss(self) -> float | None:
         """Nats per target of the last micro-batch of this rank, if any. Waits for the device."""
-        if self._last_sums is None:
-            return None
-        nll, n_targets = map(float, self._last_sums)
-        return nll / n_targets if n_targets else None
+        return None if self.train_loss is None else self.train_loss.last()
 
     def total(self, value: Tensor) -> Tensor:
         """Sum over all processes."""

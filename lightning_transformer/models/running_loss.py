@@ -14,9 +14,11 @@ class RunningLoss:
     def __init__(self) -> None:
         self._losses: list[Tensor] = []
         self._targets: Tensor | None = None
+        self._last: tuple[Tensor, Tensor] | None = None
 
     def add(self, nll: Tensor, n_targets: Tensor) -> None:
         """Add one micro-batch: the sum of its losses and the number of its targets."""
+        self._last = nll.detach(), n_targets
         self._losses.append(parts_of(nll))
         if len(self._losses) == _MANY:
             self._losses = [torch.cat(self._losses)]
@@ -28,3 +30,10 @@ class RunningLoss:
         targets = 0 if self._targets is None else int(self._targets)
         self._losses, self._targets = [], None
         return nll, targets
+
+    def last(self) -> float | None:
+        """Nats per target of the last micro-batch, if it has any; waits for the device."""
+        if self._last is None:
+            return None
+        nll, n_targets = map(float, self._last)
+        return nll / n_targets if n_targets else None
