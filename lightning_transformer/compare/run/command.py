@@ -118,7 +118,9 @@ def compare(
         state.matches = state.matches or solve(plan, machine.environment(0), console)
         plan = Plan(request, [changed(v, state.matches[v.label].changes) for v in plan.variants])
     pool = Pool(plan, folder, state, machine.n_workers)
-    pool.prices = examine(plan, machine.environment(0))
+    # Once: what continues has been checked, and its own runs tell how long others will take.
+    state.prices = state.prices or examine(plan, machine.environment(0))
+    pool.prices = state.prices
     if request.dry_run:
         pool.load_outcomes()
         show_plan(console, pool, machine)

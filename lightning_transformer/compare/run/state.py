@@ -15,7 +15,7 @@ from lightning_transformer.compare.report.comparison import (
     RateSearch,
 )
 from lightning_transformer.compare.run.lr_search import screening
-from lightning_transformer.compare.run.outcome import Outcome, Outcomes
+from lightning_transformer.compare.run.outcome import Outcome, Outcomes, Price
 from lightning_transformer.compare.run.plan import Plan
 from lightning_transformer.compare.run.variants import PLACEBO, Matched
 from lightning_transformer.errors import ConfigError
@@ -39,6 +39,7 @@ class State:
         threads: of each job.
         rungs: run folder to rung (as text) to loss.
         matches: what match= has solved for, by variant.
+        prices: how long its steps take, by variant, as timed before the first job.
     """
 
     asked: dict[str, Any]
@@ -46,6 +47,7 @@ class State:
     threads: int
     rungs: dict[str, dict[str, float | None]] = field(default_factory=dict)
     matches: dict[str, Matched] = field(default_factory=dict)
+    prices: dict[str, Price] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         content = {"schema": SCHEMA, **asdict(self)}
