@@ -112,8 +112,7 @@ class Seq2Seq(TokenTask):
         vocabulary = self.vocabulary
         sources = [row[row != vocabulary.pad_id].cpu().numpy() for row in batch.source_ids[:room]]
         targets = [row[row != IGNORE].cpu().numpy() for row in batch.labels[:room]]
-        longest = max(len(row) for row in targets)
-        outputs = generate_tokens(model, sources, max_new_tokens=longest + longest // 4 + 8)
+        outputs = self._answers(model, sources, [len(row) for row in targets])
         texts = list(map(vocabulary.decode, outputs))
         expected = list(map(vocabulary.decode, targets))
         update(metrics, "chrf", texts, expected)
@@ -124,12 +123,19 @@ class Seq2Seq(TokenTask):
     def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
         decode = self.vocabulary.decode
         sources = [np.append(e.source, self.vocabulary.eos_id) for e in examples]
-        longest = max(len(source) for source in sources)
-        outputs = generate_tokens(model, sources, max_new_tokens=longest + longest // 4 + 8)
+        outputs = self._answers(model, sources, [len(source) for source in sources])
         return [
             Sample(decode(e.source), decode(output), decode(e.target))
             for e, output in zip(examples, outputs, strict=True)
         ]
+
+    def _answers(
+        self, model: Any, sources: Sequence[np.ndarray], lengths: Sequence[int]
+    ) -> list[list[int]]:
+        """Greedy outputs, each a little longer at most than its length, whatever is beside it."""
+        limits = [length + length // 4 + 8 for length in lengths]
+        outputs = generate_tokens(model, sources, max_new_tokens=max(limits))
+        return [output[:limit] for output, limit in zip(outputs, limits, strict=True)]
 
     def encode_input(self, text: str) -> np.ndarray:
         """Ids of a source with the end token."""

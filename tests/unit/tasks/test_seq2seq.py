@@ -106,7 +106,12 @@ def test_chrf_is_that_of_sacrebleu(seed: int) -> None:
     sources, targets, outputs = words(9, seed), words(9, seed + 10), words(9, seed + 20)
     pairs = [pair(s, t) for s, t in zip(sources, targets, strict=True)]
     values, _ = evaluated(pairs, outputs, 64, [0, 4, 8, 9])
-    wanted = chrf.corpus_score(outputs, [targets]).score
+    # The end token counts as one of the target's.
+    cut = [
+        output[: (n := len(target) + 1) + n // 4 + 8]
+        for output, target in zip(outputs, targets, strict=True)
+    ]
+    wanted = chrf.corpus_score(cut, [targets]).score
     of_source = chrf.corpus_score(sources, [targets]).score
     assert values["chrf"] == pytest.approx(wanted, abs=1e-4)
     assert values["chrf_of_source"] == pytest.approx(of_source, abs=1e-4)
@@ -126,6 +131,14 @@ def test_processes_together_generate_as_many_as_one(rank: int, n_own: int) -> No
     pairs = [Pair(np.arange(i + 1), WORDS.encode(f"t{i}")) for i in range(8)][rank::2]
     _, generate_tokens = evaluated(pairs, ["x"] * n_own, 5, [0, 2, 4], ranks=(rank, 2))
     assert sum(map(len, generate_tokens.asked)) == n_own
+
+
+def test_an_output_without_an_end_is_cut_whatever_shares_its_batch() -> None:
+    """As many processes as there are examples put each into a batch of its own."""
+    pairs = [pair("ab", "cd"), pair("ab", "c" * 40)]
+    together, _ = evaluated(pairs, ["c" * 100, "c" * 100], 5, [0, 2])
+    apart, _ = evaluated(pairs, ["c" * 100, "c" * 100], 5, [0, 1, 2])
+    assert together == apart
 
 
 def test_room_to_say_more_than_the_target() -> None:
