@@ -110,7 +110,9 @@ class RunLock:
         seen = self._beat()
         try:
             self._lease.acquire(
-                timeout=2 * LEASE, poll_interval=1.0, cancel_check=lambda: self._beat() != seen
+                timeout=2 * LEASE,
+                poll_interval=LEASE / 60,
+                cancel_check=lambda: self._beat() != seen,
             )
         except Timeout:
             raise InUse(self.folder, owner) from None
