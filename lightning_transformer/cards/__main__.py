@@ -1,7 +1,6 @@
 """`python -m lightning_transformer.cards [GROUP [OPTION]]`: what the options are and cost."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from lightning_transformer.cards.files import all_groups, default_option, read_option
 from lightning_transformer.cards.page import card, index, page
 from lightning_transformer.cards.table import write_table
-from lightning_transformer.cli.console import write_any_character
+from lightning_transformer.cli.console import discard, write_any_character
 from lightning_transformer.config.validate import nearest
 from lightning_transformer.paths import PROGRAM
 
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for text in cards(asked.group, asked.option):
                 print(f"{text}\n", flush=True)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         return 141
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -61,6 +61,11 @@ def outlive_readers() -> None:
             setattr(sys, name, Outliving(stream))
 
 
+def discard(stream: Any) -> None:
+    """Let what a stream still holds, and all that is written to it from here on, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def show_log() -> None:
     """Print the messages of this package as they are, and warnings of others."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -88,7 +93,7 @@ class Outliving:
 
     def _give_up(self) -> None:
         """Let everything from here on, and what is left in the buffer, go nowhere."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        discard(self._stream)
         self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:

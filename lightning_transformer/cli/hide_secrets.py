@@ -27,7 +27,7 @@ class HideSecrets(Callback):
 def hide_secrets(file: Path) -> None:
     """Hide the secrets in a YAML file; one without any is left as it is."""
     content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
-    hidden = _typed(redacted(content))
+    hidden = _without_secrets(content)
     if hidden != content:
         write_atomically(file, OmegaConf.to_yaml(OmegaConf.create(hidden)))
 
@@ -38,8 +38,13 @@ def write_hydra_files(folder: Path, cfg: DictConfig, hydra: Any) -> None:
     contents = {"config": cfg, "hydra": {"hydra": hydra}, "overrides": hydra.overrides.task}
     for name, content in contents.items():
         plain = OmegaConf.to_container(OmegaConf.create(content), resolve=False)
-        text = OmegaConf.to_yaml(OmegaConf.create(_typed(redacted(plain))))
+        text = OmegaConf.to_yaml(OmegaConf.create(_without_secrets(plain)))
         write_atomically(folder / ".hydra" / f"{name}.yaml", text)
+
+
+def _without_secrets(content: Any) -> Any:
+    """A configuration, or a list of overrides, with secrets hidden wherever they stand."""
+    return _typed(redacted(content))
 
 
 def _typed(node: Any) -> Any:

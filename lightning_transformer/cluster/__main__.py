@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lightning_transformer.cli.console import write_any_character
+from lightning_transformer.cli.console import discard, write_any_character
 from lightning_transformer.cluster.batch_script import batch_script
 from lightning_transformer.paths import PROGRAM
 
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         print(batch_script(flags, overrides, [os.path.abspath(f) for f in asked.config_dir]))
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         return 141
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from lightning_transformer.cli.console import write_any_character
+from lightning_transformer.cli.console import discard, write_any_character
 from lightning_transformer.generate.arguments import GenerateRequest, parse, with_piped
 from lightning_transformer.generate.output import Output
 from lightning_transformer.generate.run_folder import check_run
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         return 141
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
