@@ -1,5 +1,6 @@
 """The contract of a block, and the attention steps that most blocks share."""
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -8,6 +9,10 @@ from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.cache import LayerCache
 from lightning_transformer.nn.residual.base import Residual
 from lightning_transformer.nn.types import LayerFactory, ModuleFactory, NormFactory
+
+
+def unchanged(x: Tensor) -> Tensor:
+    return x
 
 
 class Block(nn.Module):
@@ -53,10 +58,14 @@ class Block(nn.Module):
         memory: Tensor | None,
         memory_context: AttentionContext | None,
         cache: LayerCache | None,
+        before: Callable[[Tensor], Tensor] = unchanged,
     ) -> Tensor:
-        """Attention and, where there is a memory, cross-attention, as residual steps."""
+        """Attention and, where there is a memory, cross-attention, as residual steps.
+
+        before: on what attention reads, (B, T, D) -> same.
+        """
         own, source = (cache.own, cache.source) if cache else (None, None)
-        x = self.attention_residual(x, lambda h: self.attention(h, context, cache=own))
+        x = self.attention_residual(x, lambda h: self.attention(before(h), context, cache=own))
         if memory is not None:
             x = self.cross_residual(
                 x, lambda h: self.cross(h, memory_context, memory=memory, cache=source)

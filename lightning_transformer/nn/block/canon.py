@@ -93,16 +93,16 @@ class Canon(Block):
         cache: LayerCache | None = None,
     ) -> Tensor:
         row = RowOrder.of(context)
-        own = source = first = second = None
+        first = second = None
         if cache is not None:
             assert isinstance(cache, CanonCache)
-            own, source = cache.own, cache.source
             first, second = cache.before_attention, cache.before_ffn
-        x = self.attention_residual(
-            x, lambda h: self.attention(self.before_attention(h, row, first), context, cache=own)
+        x = self.attend(
+            x,
+            context,
+            memory,
+            memory_context,
+            cache,
+            before=lambda h: self.before_attention(h, row, first),
         )
-        if memory is not None:
-            x = self.cross_residual(
-                x, lambda h: self.cross(h, memory_context, memory=memory, cache=source)
-            )
         return self.ffn_residual(x, lambda h: self.ffn(self.before_ffn(h, row, second)))
