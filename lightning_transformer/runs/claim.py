@@ -1,14 +1,11 @@
 """The folder of a run, taken so that no two processes and no two configurations share one."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from lightning_transformer.runs.lock import InUse, RunLock
-from lightning_transformer.runs.naming import is_free
+from lightning_transformer.runs.naming import is_free, numbered
 from lightning_transformer.runs.result import RESULT_FILE
-
-NUMBERED = re.compile(r"(?P<name>.*)~(?P<number>[1-9]\d*)", re.DOTALL)
 
 
 def claim(folder: Path, config_sha256: str) -> RunLock:
@@ -48,13 +45,3 @@ def _first(
             return lock
         lock.release()
     raise AssertionError("numbers do not end")
-
-
-def numbered(folder: Path) -> Iterator[Path]:
-    """The folder itself, then `name~2`, `name~3` .. beside it."""
-    yield folder
-    found = NUMBERED.fullmatch(folder.name)
-    name, number = (found["name"], int(found["number"])) if found else (folder.name, 1)
-    while True:
-        number += 1
-        yield folder.with_name(f"{name}~{number}")

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from lightning_transformer.runs.secrets import redacted_overrides
 MAX_LENGTH = 120  # bytes of UTF-8; leaves room for `~2` and file names below the usual 255
 
 RUNS = "outputs/runs"
+NUMBERED = re.compile(r"(?P<name>.*)~(?P<number>[1-9]\d*)", re.DOTALL)
 
 _SWEEP_KEYS = ("sweep", "resume")  # where and how a run is done, not what it computes
 
@@ -54,11 +55,17 @@ def free_folder(parent: Path, name: str, config_sha256: str) -> Path:
     """
     if not name or not all(map(is_plain, name)) or name[0] == "." or name[-1] == ".":
         raise ValueError(f"folder name {name!r} must be a plain name, for example 'norm=rmsnorm'")
-    number, folder = 1, Path(parent) / name
-    while not is_free(folder, config_sha256):
+    return next(f for f in numbered(Path(parent) / name) if is_free(f, config_sha256))
+
+
+def numbered(folder: Path) -> Iterator[Path]:
+    """The folder itself, then `name~2`, `name~3` .. beside it."""
+    yield folder
+    found = NUMBERED.fullmatch(folder.name)
+    name, number = (found["name"], int(found["number"])) if found else (folder.name, 1)
+    while True:
         number += 1
-        folder = Path(parent) / f"{name}~{number}"
-    return folder
+        yield folder.with_name(f"{name}~{number}")
 
 
 def sweep_folder(sweep: Path, name: str, config_sha256: str) -> Path:

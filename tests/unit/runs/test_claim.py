@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lightning_transformer.runs.claim import claim, claim_job, claim_new, numbered
+from lightning_transformer.runs.claim import claim, claim_job, claim_new
 from lightning_transformer.runs.lock import InUse
+from lightning_transformer.runs.naming import numbered
 from lightning_transformer.runs.result import RunResult
 
 
