@@ -107,10 +107,15 @@ def _verdict(row: VariantRow) -> str:
     return VERDICTS.get(row.verdict, row.verdict)
 
 
+def has_sure_sign(effect: VariantEffect) -> bool:
+    """Whether there is a difference, be it within the margin."""
+    return effect.p_holm is not None and effect.p_holm < ALPHA
+
+
 def _unresolved(effect: VariantEffect) -> str:
     """What is open, and the difference that would have been seen."""
-    differs = effect.p_holm is not None and effect.p_holm < ALPHA
-    text = "differs, perhaps by less than the margin" if differs else "no significant difference"
+    sure = has_sure_sign(effect)
+    text = "differs, perhaps by less than the margin" if sure else "no significant difference"
     return f"{text} ({_seen(effect)})"
 
 
@@ -127,7 +132,7 @@ def sentences(report: Contents) -> list[str]:
     groups: dict[str, list[VariantRow]] = {}
     for row in report.variants[1:]:
         key = row.verdict
-        if key == "unresolved" and row.effect and (row.effect.p_holm or 0.0) < ALPHA:
+        if key == "unresolved" and row.effect and has_sure_sign(row.effect):
             key = "sure sign"
         groups.setdefault("withheld" if key == "no inference" else key, []).append(row)
     margin = f"{report.margin.percent:g} %"

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from lightning_transformer.compare.report.contents import Contents, VariantEffect, VariantRow
-from lightning_transformer.compare.report.render.numbers import signed, verdict
+from lightning_transformer.compare.report.render.numbers import has_sure_sign, signed, verdict
 from lightning_transformer.compare.report.render.palette import LIGHT
 from lightning_transformer.compare.report.render.plots.style import (
     MOST,
@@ -67,13 +67,20 @@ def _title(report: Contents, more: int) -> list[str]:
     ]
 
 
+def label(row: VariantRow) -> str:
+    """The verdict in the words that there is room for; the table has it in full."""
+    if row.verdict == "unresolved" and row.effect and has_sure_sign(row.effect):
+        return "differs"
+    return SHORT.get(row.verdict, row.verdict)
+
+
 def _effect(row: VariantRow, effect: VariantEffect, low: float, high: float) -> dict[str, Any]:
     beyond = "left" if effect.delta < low else "right" if effect.delta > high else None
     other_low, other_high = row.other_text or (None, None)
     return {
         "name": row.short, "variant": row.variant, "delta": effect.delta, "low": effect.low,
         "high": effect.high, "p_holm": effect.p_holm, "n": effect.n, "verdict": verdict(row),
-        "label": SHORT.get(row.verdict, row.verdict), "colour": _colour(row), "beyond": beyond,
+        "label": label(row), "colour": _colour(row), "beyond": beyond,
         "other_low": other_low, "other_high": other_high,
     }  # fmt: skip
 
