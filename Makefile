@@ -1,7 +1,7 @@
 PYTHON ?= python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo tensorboard test test-slow test-variant docs lint format types check ci site clean
+.PHONY: help install demo tensorboard test test-slow test-thorough test-variant docs lint format types check ci site clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ test: ## the quick tests
 
 test-slow: ## the tests marked slow
 	$(PYTHON) -m pytest -m slow
+
+test-thorough: ## the tests marked thorough: many repetitions, before a release
+	$(PYTHON) -m pytest -m thorough
 
 test-variant: ## a variant's own test and its contracts: make test-variant GROUP=norm NAME=dyt
 	$(PYTHON) -m tests.helpers.run_variant $(GROUP) $(NAME)

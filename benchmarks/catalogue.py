@@ -45,7 +45,7 @@ AXES = {
     name: Axis(name)
     for name in (
         *("norm", "qk_norm", "activation", "ffn", "position", "pattern", "residual"),
-        *("block", "layer_sharing", "embedding", "schedule"),
+        *("block", "layer_sharing", "memory_tokens", "embedding", "schedule"),
     )
 }
 AXES |= {
@@ -146,8 +146,8 @@ def collected(name: str) -> dict[str, dict[int, RunResult]]:
     """Option -> seed -> what the run says."""
     axis = AXES[name]
     found: dict[str, dict[int, RunResult]] = {option: {} for option in axis.options}
-    for path in find_results([SWEEPS / f"catalogue_{name}"]):
-        result = read(path)
+    for one in find_results([SWEEPS / f"catalogue_{name}"]):
+        result = read(one.file)
         assert result.seed is not None
         found[result.choices[axis.group]][result.seed] = result
     return found

@@ -9,6 +9,7 @@ an hour on two cores. The text under "Reading" is written by hand for the number
 import argparse
 import json
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.claim_texts import CLAIMS, Claim
+from benchmarks.claim_texts import CLAIMS, Base, Claim
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES, SWEEPS = ROOT / "docs" / "claims", ROOT / "outputs" / "sweeps"
-PROGRAM = "python -m lightning_transformer.compare run"
+TRAIN = "python -m lightning_transformer"
+COMPARE = f"{TRAIN}.compare"
+PROGRAM = f"{COMPARE} run"
 # How the verdicts of report.json read on a page, where that differs.
 VERDICTS = {
     "unresolved": "no significant difference",
@@ -46,38 +49,85 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(name: str, claim: Claim) -> None:
     """Run the comparison, or continue it; a diverged run is not a failure."""
-    typed = [*claim.typed, f"name=claim_{name}"]
-    subprocess.run(
-        [sys.executable, "-m", "lightning_transformer.compare", "run", *typed], cwd=ROOT, check=True
-    )
+    if claim.base is not None:
+        train(claim.base)
+    compare = [sys.executable, "-m", "lightning_transformer.compare"]
+    subprocess.run([*compare, "run", *claim.typed, f"name=claim_{name}"], cwd=ROOT, check=True)
+    if claim.metric is not None:
+        subprocess.run([*compare, *read_by(name, claim.metric)], cwd=ROOT, check=True)
+
+
+def read_by(name: str, metric: str) -> list[str]:
+    """What reads the runs of a claim by another metric than the loss."""
+    return [f"outputs/sweeps/claim_{name}", "--metric", metric]
+
+
+def train(base: Base) -> None:
+    """Train what a comparison starts from, unless it is there."""
+    result = ROOT / base.folder / "result.json"
+    if result.is_file() and json.loads(result.read_text(encoding="utf-8"))["status"] == "finished":
+        return
+    typed = [*base.typed, f"hydra.run.dir={base.folder}"]
+    subprocess.run([sys.executable, "-m", "lightning_transformer", *typed], cwd=ROOT, check=True)
 
 
 def write(name: str, claim: Claim) -> None:
     """The page of one claim, from its report.json and its text."""
     folder = SWEEPS / f"claim_{name}"
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    shown = ladder_shown if "rungs" in report else comparison_shown
     parts = [
         f"# {claim.question}",
         f"**The claim.** {claim.claim}",
         "```bash\n" + command(name, claim) + "\n```",
-        table(report, claim.metrics, folder),
-        f"![differences from the baseline]({name}.svg)",
+        *shown(name, claim, report, folder),
         f"**Reading.** {claim.reading}",
-        provenance(report),
+        provenance(report, folder),
     ]
-    shutil.copy(folder / "report" / "forest.svg", PAGES / f"{name}.svg")
     (PAGES / f"{name}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
+def comparison_shown(
+    name: str, claim: Claim, report: dict[str, Any], folder: Path
+) -> tuple[str, ...]:
+    """The table and the picture of one comparison."""
+    shutil.copy(folder / "report" / "forest.svg", PAGES / f"{name}.svg")
+    return table(report, claim.metrics, folder), f"![differences from the baseline]({name}.svg)"
+
+
+def ladder_shown(name: str, claim: Claim, report: dict[str, Any], folder: Path) -> tuple[str, ...]:
+    """What report.md says of all sizes, with its pictures next to the page."""
+    text = (folder / "report.md").read_text(encoding="utf-8").split("\n\n", 1)[1].strip()
+    for picture in sorted((folder / "report").glob("*.svg")):
+        shutil.copy(picture, PAGES / f"{name}_{picture.name}")
+        text = text.replace(f"(report/{picture.stem}.png)", f"({name}_{picture.name})")
+    return (text,)
+
+
 def command(name: str, claim: Claim) -> str:
-    words_ = [PROGRAM, *claim.typed, f"name=claim_{name}"]
+    """What makes the base of a claim, if it has one, what compares, and what reads the metric."""
+    commands = [[PROGRAM, *claim.typed, f"name=claim_{name}"]]
+    if claim.base is not None:
+        commands.insert(0, [TRAIN, *claim.base.typed, f"hydra.run.dir={claim.base.folder}"])
+    if claim.metric is not None:
+        commands.append([COMPARE, *read_by(name, claim.metric)])
+    return "\n".join(map(wrapped, commands))
+
+
+def wrapped(typed: Sequence[str]) -> str:
+    """Words as one command of a shell, in lines of 92 characters at most."""
     lines, line = [], ""
-    for word in words_:
+    for word in map(quoted, typed):
         if len(line) + len(word) > 92:
             lines.append(f"{line} \\")
             line = "   "
         line = f"{line} {word}" if line else word
     return "\n".join([*lines, line])
+
+
+def quoted(word: str) -> str:
+    """A word as a shell reads it; a command of several stands as it is."""
+    return word if word in (TRAIN, COMPARE, PROGRAM) else shlex.quote(word)
 
 
 def table(report: dict[str, Any], further: Sequence[str], folder: Path) -> str:
@@ -144,9 +194,17 @@ def is_of(result: dict[str, Any], label: str) -> bool:
     return set(label.split(",")) <= set(result["overrides"])
 
 
-def provenance(report: dict[str, Any]) -> str:
+def provenance(report: dict[str, Any], folder: Path) -> str:
+    """Seeds, margin, machine and versions; of a ladder those of its largest size."""
+    if "rungs" in report:
+        files = [folder / rung["name"] / "report.json" for rung in report["rungs"]]
+        of_sizes = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+        runs = [run for one in of_sizes for run in one["runs"]]
+        report = of_sizes[-1]
+    else:
+        runs = report["runs"]
     facts = {fact["name"]: fact["value"] for fact in report["facts"]}
-    minutes = sum(run["seconds"] or 0 for run in report["runs"]) / 60
+    minutes = sum(run["seconds"] or 0 for run in runs) / 60
     return (
         f"<sub>{len(report['seeds'])} seeds; learning rate {facts['learning rate']}; "
         f"margin {report['margin']['percent']} % of the baseline. {minutes:.1f} CPU minutes of "

@@ -160,7 +160,9 @@ def run_ours(steps: int) -> float:
         callbacks = [clock, *own]
         loggers = [History(folder), *make_loggers(cfg, folder)]
         options = build(cfg, "trainer")
-        trainer = options.to_lightning(folder=folder, logger=loggers, callbacks=callbacks)
+        trainer = options.to_lightning(
+            folder=folder, logger=loggers, callbacks=callbacks, wide=False
+        )
         trainer.fit(model, datamodule=data)
     return 1e3 * clock.took / steps
 

@@ -4,6 +4,7 @@
 
     run = lt.train(["norm=dyt", "trainer.max_steps=20"])
     model = lt.load_run(run.folder)
+    longer = lt.evaluate(run.folder, ["data.seq_len=256"])
     report = lt.compare("outputs/sweeps/norms")
     stack = lt.Stack(d_model=64, n_layers=2)
 
@@ -16,6 +17,7 @@ from warnings import catch_warnings, filterwarnings
 
 if TYPE_CHECKING:
     from lightning_transformer import compare as compare
+    from lightning_transformer import evaluate as evaluate
     from lightning_transformer import nn as nn
     from lightning_transformer.api.stack import build_stack as Stack
     from lightning_transformer.api.train import train as train
@@ -29,11 +31,12 @@ _PUBLIC = {
     "Stack": ("api.stack", "build_stack"),
     "TrainedModel": ("api.trained_model", "TrainedModel"),
     "compare": ("compare", None),
+    "evaluate": ("evaluate", None),
     "load_run": ("api.trained_model", "load_run"),
     "nn": ("nn", None),
     "train": ("api.train", "train"),
 }
-__all__ = ["Stack", "TrainedModel", "__version__", "compare", "load_run", "nn", "train"]
+__all__ = ["Stack", "TrainedModel", "__version__", "compare", "evaluate", "load_run", "nn", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ from lightning_transformer.config.validate import check_node
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
+from lightning_transformer.nn.adapter.base import ATTRIBUTE, merge_adapters, train_only
 from lightning_transformer.runs.result import check_version
 from lightning_transformer.runs.trusted_targets import check_targets
 
@@ -78,19 +79,33 @@ def build_model(
     *,
     vocabulary: Vocabulary,
     labels: Sequence[str],
-    seed: int,
+    seed: int | None,
     dropout_seed: int | None = None,
 ) -> Transformer:
-    """The model of a configuration, with initial weights from the seed.
+    """The model of a configuration, with initial weights from the seed, if there is one.
 
     dropout_seed: of dropout in training; by default the same.
     """
     given = {"vocabulary": vocabulary, "labels": labels, "seed": seed, "dropout_seed": dropout_seed}
     model = build(cfg, "model", **given)
     assert isinstance(model, Transformer)
+    model.task.connect(load_run)
     if "freeze" in cfg:  # a stored model alone is not trained
-        build(cfg, "freeze", model=model)
+        model.updates.stand_still = build(cfg, "freeze", model=model)
+        model.updates.rates = build(cfg, "rates")
     return model
+
+
+def add_adapter(cfg: DictConfig, model: Transformer, *, new: Sequence[str] = ()) -> None:
+    """Put the adapter of a configuration into a model that has the weights of its base.
+
+    new: names of parameters that the run adds to the base, which are trained with the adapter.
+    """
+    adapted = build(cfg, "adapter", model=model, seed=cfg.init_seed)
+    model.updates.lr_mult = adapted.lr_mult
+    if adapted.trained is not None:
+        with refusing(cfg, "adapter"):
+            train_only(model, adapted.trained, new)
 
 
 def load_run(folder: Path, checkpoint: str = "best", trust: Sequence[str] = ()) -> Transformer:
@@ -109,14 +124,39 @@ def load_run(folder: Path, checkpoint: str = "best", trust: Sequence[str] = ()) 
     try:
         # First without memory for weights, whose sizes could be anything.
         with torch.device("meta"):
-            planned = build_model(cfg, vocabulary=vocabulary, labels=labels, seed=cfg.seed)
+            planned = _whole(cfg, vocabulary, labels)
         _check_fits(planned, weights, f"checkpoint {checkpoint} of {folder}")
-        model = build_model(cfg, vocabulary=vocabulary, labels=labels, seed=cfg.seed)
+        model = _whole(cfg, vocabulary, labels)
     except (TypeError, AttributeError, AssertionError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{folder}: its config.yaml describes no model ({reason})") from None
     model.load_state_dict(weights)
     return model.eval()
+
+
+def merged_weights(folder: Path, checkpoint: str = "best") -> dict[str, Tensor]:
+    """The weights of a run by the names of its model without adapters, which are merged into them.
+
+    Raises ValueError, in one line, for an adapter that cannot be merged.
+    """
+    weights: dict[str, Tensor] = RunFiles(folder).load_checkpoint(checkpoint)["state_dict"]
+    if not any(f".{ATTRIBUTE}." in name for name in weights):
+        return weights
+    model = load_run(folder, checkpoint)
+    try:
+        merge_adapters(model)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
+    return model.state_dict()
+
+
+def _whole(cfg: DictConfig, vocabulary: Vocabulary, labels: Sequence[str]) -> Transformer:
+    """The model of a stored configuration with its adapter, whatever the run trained of it."""
+    given = {"seed": None, "dropout_seed": cfg.seed}  # all weights are read
+    model = build_model(cfg, vocabulary=vocabulary, labels=labels, **given)
+    if "adapter" in cfg:
+        build(cfg, "adapter", model=model, seed=cfg.seed)
+    return model
 
 
 def _check_foreign(stored: DictConfig, folder: Path, trust: Sequence[str]) -> DictConfig:
@@ -126,10 +166,14 @@ def _check_foreign(stored: DictConfig, folder: Path, trust: Sequence[str]) -> Di
     node, seed = content.get("model"), content.get("seed")
     if not isinstance(node, dict) or "_target_" not in node or type(seed) is not int:
         raise ValueError(f"{folder}: its config.yaml holds no model with a seed")
-    cfg = OmegaConf.create({"model": node, "seed": seed})
+    nodes = {"model": node}
+    if "adapter" in content:  # runs of before have none
+        nodes["adapter"] = content["adapter"]
+    cfg = OmegaConf.create({**nodes, "seed": seed})
     try:
-        check_targets(node, "model", trust)
-        check_node(cfg.model, "model")
+        for key, one in nodes.items():
+            check_targets(one, key, trust)
+            check_node(cfg[key], key)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
     return cfg

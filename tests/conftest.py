@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -22,16 +23,33 @@ from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn.attention.kernels.base import LimitedTraining
 from lightning_transformer.paths import CONF
+from lightning_transformer.tasks import causal_lm
 from tests.helpers.refusals import companions
 
 torch.set_num_threads(1)
 MOST_WORKERS = 8  # a gigabyte each
+# Waiting for the disk protects from a loss of power, which no test has: what a killed process wrote
+# is kept by the system. That files are synced, and in which order, is tested by the calls.
+os.fsync = os.fstat
+# The sample at the end of each run is a third of the time of a short one; its length is no matter.
+SAMPLED, causal_lm.SAMPLE_LENGTH = causal_lm.SAMPLE_LENGTH, 20
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One process per core for folders; files that are named do not wait for others to start."""
     folders = any(Path(arg.split("::")[0]).is_dir() for arg in config.args)
     return min(os.cpu_count() or 1, MOST_WORKERS) if folders else 0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage among what stays to the end: modules, cases, and all they refer to."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 TINY = ("model.d_model=32", "data.seq_len=16", "data.batch_size=4")

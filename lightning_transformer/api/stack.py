@@ -42,6 +42,7 @@ def build_stack(
             norm=build(cfg, "norm"),
             pattern=build(cfg, "pattern"),
             layer_sharing=build(cfg, "layer_sharing"),
+            memory_tokens=build(cfg, "memory_tokens"),
             dropout=cfg.model.dropout,
             stochastic_depth=cfg.model.stochastic_depth,
             causal=causal,

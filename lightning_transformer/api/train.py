@@ -18,6 +18,7 @@ from lightning_transformer.errors import ConfigError, Stopped
 from lightning_transformer.runs.claim import claim, claim_new
 from lightning_transformer.runs.naming import RUNS, check_place, run_suffix
 from lightning_transformer.runs.result import RESULT_FILE, RunResult, config_sha256, read
+from lightning_transformer.tasks import light_torchmetrics  # noqa: F401
 from lightning_transformer.training.run import RunRequest, run
 
 
@@ -53,8 +54,7 @@ def train(
     run writes; None = a new folder below outputs/runs, named as the command line names it. quiet:
     print nothing. Raises ConfigError for what cannot work, and for a folder that holds a run.
     """
-    overrides = list(overrides) if not isinstance(overrides, str) else overrides
-    check_overrides(overrides)
+    overrides = check_overrides(overrides)
     for override in overrides:
         if override.lstrip("+~").startswith(("hydra.", "hydra/", "resume=")):
             raise ConfigError(f"{override} is for the command line; give folder= for the place")

@@ -14,9 +14,10 @@ from torch import Tensor
 from lightning_transformer import build
 from lightning_transformer.checkpoint.run_files import RunFiles
 from lightning_transformer.data.tokenizers.base import Vocabulary
+from lightning_transformer.decoding.sampling import Beams
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.tasks.base import Batch
-from lightning_transformer.tasks.predict import PredictOptions
+from lightning_transformer.tasks.predict import Draft, PredictOptions
 
 
 class TrainedModel:
@@ -38,8 +39,8 @@ class TrainedModel:
         """The vocabulary that the model was trained with."""
         return self.module.task.vocabulary
 
-    def to(self, device: str | torch.device) -> TrainedModel:
-        """Move the weights to a device."""
+    def to(self, device: str | torch.device | torch.dtype) -> TrainedModel:
+        """Move the weights to a device, or round them to a dtype such as torch.bfloat16."""
         self.module.to(device)
         return self
 
@@ -83,15 +84,27 @@ class TrainedModel:
         temperature: float | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
+        min_p: float | None = None,
+        repetition_penalty: float = 1.0,
+        stop: str | Sequence[str] = (),
         n_samples: int = 1,
         seed: int | None = None,
+        beams: Beams | None = None,
+        draft: TrainedModel | Draft | None = None,
+        scores: bool = False,
         batch_size: int = 32,
-    ) -> list[str]:
+    ) -> list[Any]:
         """What the model writes after each prompt, or for each source, without the prompt.
 
         temperature: 0 = the most likely token; None = 0.8 for a decoder, 0 for an encoder-decoder.
-        top_k, top_p: as in Sampling. n_samples: texts per prompt, one after the other. seed: of the
-        draws. Raises ValueError for values outside their range, and for a model without text.
+        top_k, top_p, min_p: as in Sampling. repetition_penalty: >= 1, lowers the scores of tokens
+        that prompt and text hold (Keskar et al. 2019). stop: strings at which a text ends, before
+        the first of them. n_samples: texts per prompt, one after the other. seed: of the draws.
+        beams: beam search in place of draws, with beams.n_best texts per prompt. draft: a model of
+        the same vocabulary that drafts tokens, which this one checks (Leviathan et al. 2023); what
+        is written is distributed as without. scores: a `ScoredText` for each text, with its tokens
+        and their log-probability. Raises ValueError for values outside their range or that do not
+        go together, and for a model without text.
         """
         if type(self.module).begin is Transformer.begin:
             kind = type(self.module.task).__name__
@@ -102,9 +115,17 @@ class TrainedModel:
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            stop=(stop,) if isinstance(stop, str) else tuple(stop),
             seed=seed,
             n_samples=n_samples,
-            given=frozenset({"n_samples"} if n_samples > 1 else ()),
+            beams=beams,
+            draft=Draft(draft.module) if isinstance(draft, TrainedModel) else draft,
+            scores=scores,
+            given=frozenset(
+                name for name, there in (("n_samples", n_samples > 1), ("stop", stop)) if there
+            ),
         )
         return self.predict(prompts, options)
 

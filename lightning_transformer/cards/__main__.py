@@ -14,8 +14,8 @@ from lightning_transformer.paths import PROGRAM
 
 # Groups that change what a model computes: their options have a cost.
 PRICED = (
-    *("activation", "attention", "block", "layer_sharing", "embedding", "ffn", "norm"),
-    *("pattern", "position", "qk_norm", "residual"),
+    *("activation", "attention", "block", "layer_sharing", "embedding", "ffn"),
+    *("memory_tokens", "norm", "pattern", "position", "qk_norm", "residual"),
 )
 # What is written: these, and those that change how a model is computed or trained.
 PAGES = sorted((*PRICED, "init", "kernel", "loss", "optimizer", "pooling", "schedule"))

@@ -6,12 +6,13 @@ from fractions import Fraction
 from functools import cache, lru_cache
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from lightning_transformer.build import build_model
 from lightning_transformer.config.compose import composed, composer
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.models.base import Transformer
 from lightning_transformer.models.size import Size, measure
 
 # Widths and depths that every option takes; the last of each is where a formula is tried.
@@ -43,58 +44,54 @@ class Cost:
     flops: float
 
 
+@cache
 def cost(group: str, name: str, default: str) -> Cost | None:
     """Count; None where the option works in no surroundings tried here."""
     for more in SURROUNDINGS:
         if any(o.split("=")[0] == group for o in more):
             continue
+        mine = (f"{group}={name}", *more)
+        # Without surroundings this is the default run, which is counted once for all groups.
+        usual = (f"{group}={default}", *more) if more else ()
         try:
-            mine = _config(group, name, more)
-            # Without surroundings this is the default run, which is counted once for all groups.
-            usual = _config(group, default, more) if more else _default_config()
             size, base = _size(mine), _size(usual)
         except (ConfigError, ValueError):
             continue
         formula = difference(
-            lambda d, n, a=mine, b=usual: _params(a, d, n) - _params(b, d, n)  # type: ignore[misc]
+            lambda d, n, a=mine, b=usual: params(a, d, n) - params(b, d, n)  # type: ignore[misc]
         )
         flops = size.flops_per_token / base.flops_per_token
         return Cost(more, size.n_params - base.n_params, formula, flops)
     return None
 
 
-def _config(group: str, name: str, more: Sequence[str]) -> DictConfig:
+@lru_cache(maxsize=64)  # the defaults of all groups, and what is counted next
+def _config(overrides: tuple[str, ...]) -> DictConfig:
     with composer():
-        return composed([f"{group}={name}", *more])
+        return composed(overrides)
 
 
-@cache
-def _default_config() -> DictConfig:
-    with composer():
-        return composed([])
+@lru_cache(maxsize=64)
+def _size(overrides: tuple[str, ...]) -> Size:
+    cfg = _config(overrides)
+    # What a query sees is counted on numbers, not without memory.
+    return measure(_model(cfg), int(cfg.data.seq_len))
 
 
-def _size(cfg: DictConfig) -> Size:
-    return _size_of(OmegaConf.to_yaml(cfg))
-
-
-@lru_cache(maxsize=64)  # the defaults at all sizes
-def _size_of(text: str) -> Size:
-    cfg = OmegaConf.create(text)
-    assert isinstance(cfg, DictConfig)
-    with torch.device("meta"):
-        model = build_model(cfg, vocabulary=ByteVocabulary(), labels=["a", "b"], seed=0)
-        # The counting of what a query sees is done on numbers, not without memory.
-    return measure(model, int(cfg.data.seq_len))
-
-
-def _params(cfg: DictConfig, d_model: int, n_layers: int) -> int:
-    cfg = cfg.copy()
+@lru_cache(maxsize=512)  # the defaults at all sizes
+def params(overrides: tuple[str, ...], d_model: int, n_layers: int) -> int:
+    """The number of parameters of the run with these overrides, at this size."""
+    cfg = _config(overrides).copy()
     cfg.model.d_model = d_model
     for key in ("n_layers", "n_encoder_layers", "n_decoder_layers"):
         if key in cfg.model:
             cfg.model[key] = n_layers
-    return _size(cfg).n_params
+    return sum(parameter.numel() for parameter in _model(cfg).parameters())
+
+
+def _model(cfg: DictConfig) -> Transformer:
+    with torch.device("meta"):
+        return build_model(cfg, vocabulary=ByteVocabulary(), labels=["a", "b"], seed=0)
 
 
 def difference(count: Callable[[int, int], int]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins import CheckpointIO
 
+from lightning_transformer.checkpoint.frozen import put_back
 from lightning_transformer.checkpoint.hashing import StreamingHash
 from lightning_transformer.checkpoint.sharded import is_sharded, load_sharded
 from lightning_transformer.runs.atomic import atomic_path
@@ -49,7 +50,8 @@ class SafeCheckpointIO(CheckpointIO):
         if is_sharded(Path(path)):
             return load_sharded(Path(path))
         check_archive(Path(path))
-        return torch.load(path, map_location=map_location or "cpu", weights_only=True)
+        state = torch.load(path, map_location=map_location or "cpu", weights_only=True)
+        return put_back(state, Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
         Path(path).unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """The files of a run folder: configuration, tokenizer, labels and checkpoints."""
 
 import json
+import re
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.checkpoint import store
+from lightning_transformer.checkpoint.frozen import put_back
 from lightning_transformer.checkpoint.sharded import is_sharded, load_sharded
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.data.tokenizers.file import load_vocabulary
@@ -19,7 +21,7 @@ from lightning_transformer.runs.atomic import write_atomically
 from lightning_transformer.runs.untrusted import check_archive, stored_config, stored_labels
 
 CONFIG, TOKENIZER, LABELS = "config.yaml", "tokenizer.json", "labels.json"
-DOCUMENT_LOSSES = "document_losses.npy"
+DOCUMENT_LOSSES, GUESS = "document_losses.npy", "baseline_guess.npy"
 
 # What torch's reader of plain values raises for bytes that nobody has checked.
 UNREADABLE = (
@@ -42,10 +44,35 @@ class RunFiles:
         vocabulary.save(self.folder / TOKENIZER)
 
     def save_document_losses(self, losses: np.ndarray) -> None:
-        """The loss and the number of targets of each test example; see RowLosses."""
+        """Loss, number of targets and document of each test example; see `with_documents`."""
+        self._save_array(DOCUMENT_LOSSES, losses)
+
+    def save_item_scores(self, metric: str, scores: np.ndarray) -> str:
+        """The score of each item of a task by a metric; return the name of the file."""
+        name = re.sub(r"[^\w.-]+", "_", metric).strip("._") + ".npy"
+        self._save_array(name, scores)
+        return name
+
+    def save_guess(self, scores: np.ndarray) -> None:
+        """The scores of the guess for all targets, which is the baseline of the run's metrics."""
+        self._save_array(GUESS, scores)
+
+    def _save_array(self, name: str, values: np.ndarray) -> None:
         content = BytesIO()
-        np.save(content, losses, allow_pickle=False)
-        write_atomically(self.folder / DOCUMENT_LOSSES, content.getvalue())
+        np.save(content, values, allow_pickle=False)
+        write_atomically(self.folder / name, content.getvalue())
+
+    def load_guess(self) -> np.ndarray | None:
+        """What `save_guess` wrote; None where there is none. Raises ValueError for what is not."""
+        path = self.folder / GUESS
+        if not path.exists():
+            return None
+        try:
+            found = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            raise ValueError(f"{path} cannot be read; remove it, to measure no baseline") from None
+        assert isinstance(found, np.ndarray)
+        return found
 
     def config(self) -> DictConfig:
         """The resolved configuration of the run."""
@@ -82,4 +109,4 @@ def read_state(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read ({reason})") from None
     if not isinstance(state, dict):
         raise ValueError(f"{path} cannot be read (it holds a {type(state).__name__})")
-    return state
+    return put_back(state, path)

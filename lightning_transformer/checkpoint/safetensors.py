@@ -12,13 +12,15 @@ from lightning_transformer.runs.atomic import atomic_path
 WEIGHTS = "model.safetensors"
 
 
-def write_weights(folder: Path, weights: Mapping[str, Tensor], step: int) -> Path:
+def write_weights(
+    folder: Path, weights: Mapping[str, Tensor], step: int, *, name: str = WEIGHTS
+) -> Path:
     """Write ``folder/model.safetensors`` completely or not at all: tensors by name.
 
     A tensor that is shared, such as a tied embedding, is written once under each of its names.
     Its metadata say the step, and that config.yaml beside it says what the model is.
     """
-    target = folder / WEIGHTS
+    target = folder / name
     metadata = {"format": "pt", "step": str(step), "config": "config.yaml"}
     own = {n: w.clone(memory_format=torch.contiguous_format) for n, w in weights.items()}
     with atomic_path(target) as temporary:

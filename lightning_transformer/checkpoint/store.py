@@ -2,13 +2,13 @@
 
     checkpoints/step-200/           what a trainer writes: state.ckpt, a file or a folder of shards
     checkpoints/step-200/manifest.json     step, metrics, SHA-256 of every file, digests, versions
+    checkpoints/frozen.ckpt                weights that the run does not train, if any; see `frozen`
 
 A checkpoint is written beside its place under a temporary name, synced to the disk, and renamed: a
 crash leaves the older ones and temporary files, never half of one. A step is never written over. A
 bit that flips later is found by the digests. Standard library only, so that reading costs nothing.
 """
 
-import errno
 import hashlib
 import json
 import math
@@ -27,6 +27,7 @@ from lightning_transformer.runs.atomic import sync_folder, write_atomically
 
 SCHEMA = 1
 FOLDER, MANIFEST, STATE = "checkpoints", "manifest.json", "state.ckpt"
+FROZEN = "frozen.ckpt"  # beside the checkpoints
 QUARANTINE, TEMP_PREFIX = "aside-", "."  # what the names of folders that do not count begin with
 MONITOR = "monitor"  # the name of `Monitor` among the facts of a checkpoint
 KEEP = 2  # valid checkpoints that stay besides the best one, so that one may turn out damaged
@@ -44,6 +45,7 @@ class Checkpoint:
     metrics: dict[str, float]  # of the validation at this step; empty if there was none
     facts: dict[str, Any] = field(default_factory=dict)  # digests of configuration and data, ...
     files: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> sha256 and bytes
+    frozen: dict[str, Any] = field(default_factory=dict)  # the same of the frozen weights, if any
 
     @property
     def state(self) -> Path:
@@ -52,7 +54,7 @@ class Checkpoint:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Bytes of all files of its own."""
         return sum(int(entry["bytes"]) for entry in self.files.values())
 
 
@@ -97,10 +99,12 @@ def commit(
     metrics: dict[str, float],
     facts: dict[str, Any],
     known: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+    frozen: Mapping[str, Any] = MappingProxyType({}),
 ) -> Checkpoint:
     """Give what has been written its digests and its name; from then on it counts.
 
-    known: entries of files that have been digested while they were written, by name.
+    known: entries of files that have been digested while they were written, by name. frozen: of
+    the file beside it that it needs.
     """
     files = sorted(path for path in temporary.rglob("*") if path.is_file())
     names = [path.relative_to(temporary).as_posix() for path in files]
@@ -115,6 +119,7 @@ def commit(
             metrics,
             facts,
             dict(zip(names, entries, strict=True)),
+            dict(frozen),
         )
     _write_manifest(temporary, found)
     for path in {path.parent for path in files} | {temporary}:
@@ -154,6 +159,8 @@ def clean(folder: Path) -> None:
     """Remove what crashes have left half written or half removed."""
     for path in folder.glob(f"{TEMP_PREFIX}step-*"):
         shutil.rmtree(path)
+    for path in folder.glob(f"{TEMP_PREFIX}{FROZEN}.*"):
+        path.unlink()
 
 
 def set_aside_after(folder: Path, step: int | None) -> list[str]:
@@ -166,17 +173,6 @@ def set_aside_after(folder: Path, step: int | None) -> list[str]:
             aside = folder / f"{QUARANTINE}{path.name}~{number}"
         os.rename(path, aside)
     return [path.name for path in newer]
-
-
-def check_space(folder: Path, n_bytes: int) -> None:
-    """Raise OSError (ENOSPC) where the disk has not room for so many bytes."""
-    free = shutil.disk_usage(folder).free
-    if free < n_bytes:
-        raise OSError(
-            errno.ENOSPC,
-            f"a checkpoint needs {n_bytes / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free",
-            str(folder),
-        )
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -203,8 +199,10 @@ def verify(path: Path) -> Checkpoint:
     }
     if extra := sorted(there - {MANIFEST} - set(found.files)):
         raise ValueError(f"{path}: {extra[0]} is not in the manifest")
-    for name, expected in found.files.items():
-        file = path / name
+    needed = {path / name: entry for name, entry in found.files.items()}
+    if found.frozen:
+        needed[path.parent / FROZEN] = found.frozen
+    for file, expected in needed.items():
         if not file.is_file():
             raise ValueError(f"{file} is missing")
         if file.stat().st_size != expected["bytes"]:
@@ -290,4 +288,11 @@ def _read_manifest(path: Path) -> Checkpoint:
     if _name(content["step"]) != path.name:
         raise ValueError(f"{path} holds step {content['step']}")
     metrics = {k: math.nan if v is None else v for k, v in content["metrics"].items()}
-    return Checkpoint(path, content["step"], metrics, content["facts"], content["files"])
+    return Checkpoint(
+        path,
+        content["step"],
+        metrics,
+        content["facts"],
+        content["files"],
+        content.get("frozen", {}),  # which those of before have not
+    )

@@ -1,5 +1,6 @@
 """How the command line ends: one line on standard error, and an exit code."""
 
+import argparse
 import os
 import signal
 import sys
@@ -8,6 +9,13 @@ from typing import NoReturn
 
 from lightning_transformer.errors import ConfigError, Stopped, TrainingError
 from lightning_transformer.runs.result import TRACEBACK_FILE
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (--help shows all options)\n")
 
 
 def exit_code(error: BaseException) -> int:

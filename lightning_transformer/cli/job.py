@@ -25,6 +25,7 @@ from lightning_transformer.distributed.processes import (
     is_first,
 )
 from lightning_transformer.errors import ConfigError, Stopped
+from lightning_transformer.hardware.allocator import keep_freed_memory
 from lightning_transformer.runs.claim import claim, claim_job, claim_new
 from lightning_transformer.runs.lock import InUse, RunLock
 from lightning_transformer.runs.result import (
@@ -155,7 +156,9 @@ def decide(folder: Path, cfg: DictConfig, *, in_sweep: bool) -> Action:
 
 def _train(cfg: DictConfig, info: Any, *, resume: bool) -> RunResult:
     limit_spinning()
+    keep_freed_memory()
     # Not at the top: torch takes seconds to import, and what is refused does not need it.
+    from lightning_transformer.tasks import light_torchmetrics  # noqa: F401
     from lightning_transformer.training.request import RunRequest
     from lightning_transformer.training.run import run
 

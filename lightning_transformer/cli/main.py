@@ -12,10 +12,12 @@ import hydra
 
 from lightning_transformer import __version__
 from lightning_transformer.cli.console import outlive_readers, show_log, write_any_character
+from lightning_transformer.cli.data_command import LookRequest, look, split_step
 from lightning_transformer.cli.exits import refuse
 from lightning_transformer.cli.job import run_job
 from lightning_transformer.cli.launched_jobs import watched_launchers
 from lightning_transformer.config.compose import (
+    check_launcher,
     check_match,
     composer,
     groups,
@@ -26,6 +28,7 @@ from lightning_transformer.config.compose import (
 from lightning_transformer.config.help import help_page
 from lightning_transformer.config.job_names import shared_by_jobs
 from lightning_transformer.config.overrides import in_one_run
+from lightning_transformer.convert.init_from import started_arguments
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.paths import CONF
 from lightning_transformer.runs.naming import check_place
@@ -57,8 +60,16 @@ def main() -> None:
         if flags.unknown:
             refuse(ConfigError(f"unknown flag {flags.unknown[0]}; see --help"))
         try:
+            step, overrides = split_step(overrides)
+            overrides = started_arguments(overrides, flags.config_dir)
+            if step is not None:
+                looked = LookRequest(
+                    tuple(overrides), step=step, n_tokens=0, config_dirs=tuple(flags.config_dir)
+                )
+                sys.exit(look(looked))
             overrides = resumed_arguments(overrides)
             n_jobs = preflight(overrides, flags.config_dir)
+            check_launcher(overrides)
             check_match(overrides, several=flags.multirun, folders=flags.config_dir)
             check_place(overrides, several=flags.multirun)
         except ConfigError as error:
@@ -68,6 +79,13 @@ def main() -> None:
             refuse(ConfigError(f"several values for one key make a sweep: add -m{hint}"))
         shared = [shared_by_jobs(parse(overrides))] if flags.multirun else []
         sys.argv[1:] = [*flags.rest, *shared, *overrides]
+    else:
+        typed = [text for text in overrides if "=" in text]  # not the value of a flag
+        try:
+            found = started_arguments(typed, flags.config_dir)
+        except ConfigError as error:
+            refuse(error)
+        sys.argv += found[: len(found) - len(typed)]
     with watched_launchers():
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run_job)()
 

@@ -42,9 +42,11 @@ class SweepTable(Callback):
     def _show(self, folder: Path) -> None:
         """Print all runs of the sweep's folder, also earlier ones, and which jobs failed now."""
         runs, unread = [], []
-        for path in find_results([folder]):
+        for found in find_results([folder]):
+            name = found.file.parent.name
+            name += f" ({found.mark})" if found.mark == "screening" else ""
             try:
-                runs.append((path.parent.name, read(path)))
+                runs.append((name, read(found.file)))
             except ValueError as error:
                 unread.append(f"left out of the table: {error}")
         console = Console()

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.config.compose import composed, composer, preflight, register
+from lightning_transformer.convert.init_from import started_arguments
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.paths import PROGRAM
 from lightning_transformer.runs.naming import RUNS, override_key
@@ -114,9 +115,9 @@ def _checked(overrides: Sequence[str], config_dirs: Sequence[str]) -> DictConfig
                 "hydra.run.dir="
             )
     register()
-    arguments = list(overrides)
+    arguments = started_arguments(overrides, config_dirs)
     if any(override_key(text) == "hydra.run.dir" for text in overrides):
-        arguments = resumed_arguments([*overrides, f"resume={AUTO}"])
+        arguments = resumed_arguments([*arguments, f"resume={AUTO}"])
     if preflight(arguments, config_dirs) > 1:
         raise ConfigError("several values for one key: a script is for one run")
     with composer(config_dirs):

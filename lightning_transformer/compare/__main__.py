@@ -1,6 +1,7 @@
 """`python -m lightning_transformer.compare PATHS ..`: what differs, by how much, how sure that is.
 
-`.. run` does the runs of a comparison, `.. watch` follows one that is running.
+`.. run` does the runs of a comparison, `.. watch` follows one that is running, `.. cancel` ends the
+jobs that one has left in the queue of a cluster.
 """
 
 import argparse
@@ -17,18 +18,23 @@ Compare runs: a table here, and report.html, .md, .csv, .json and plots beside t
   python -m lightning_transformer.compare outputs/sweeps/norms
   python -m lightning_transformer.compare run norm=layernorm,rmsnorm seeds=5    do the runs as well
   python -m lightning_transformer.compare watch norms                          follow a running one
+  python -m lightning_transformer.compare cancel norms                         end its queued jobs
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return the exit status: 0, 2 for bad input; `run` and `watch` have their own."""
+    """Return the exit status: 0, 2 for bad input; `run`, `watch`, `cancel` have their own."""
     write_any_character()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["run"]:
         outlive_readers()
-        from lightning_transformer.compare.run.command import main as run
+        from lightning_transformer.compare.several.command import main as run
 
         return run(arguments[1:])
+    if arguments[:1] == ["cancel"]:
+        from lightning_transformer.compare.run.queue.cancel import main as cancel
+
+        return cancel(arguments[1:])
     if arguments[:1] == ["watch"]:
         from lightning_transformer.compare.watch import main as watch
 
@@ -37,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from lightning_transformer.compare.report.write import Wanted, write
+    from lightning_transformer.compare.across.write import write
+    from lightning_transformer.compare.report.write import Wanted
 
     wanted = Wanted(
         by=tuple(key for key in arguments.by.split(",") if key),
@@ -47,6 +54,8 @@ def _report(arguments: argparse.Namespace) -> int:
         margin_percent=arguments.margin,
         mixing="split" if arguments.split else "force" if arguments.force else "refuse",
         page_only=arguments.html,
+        latex=arguments.latex,
+        long_csv=arguments.csv,
         out=arguments.out,
     )
     try:
@@ -78,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
                         help="for runs of other data or code, a report each")  # fmt: skip
     mixing.add_argument("--force", action="store_true", help="one report with a warning for them")
     add("--html", action="store_true", help="write the page and report.json alone, which is faster")
+    add("--latex", action="store_true", help="write report.tex too: the table, with booktabs")
+    add("--csv", action="store_true", help="write report_long.csv too: every metric of every run")
     add("--open", action="store_true", help="show the page in the browser")
     add("--out", type=Path, metavar="FOLDER", help="where to write (default: beside the runs)")
     return parser

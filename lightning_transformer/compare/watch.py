@@ -13,10 +13,14 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from lightning_transformer.compare.report.comparison import Comparison, read_comparison
-from lightning_transformer.compare.report.load import APART
+from lightning_transformer.compare.across.parts import read_several
+from lightning_transformer.compare.report.comparison import (
+    Comparison,
+    RateSearch,
+    read_comparison,
+)
 from lightning_transformer.compare.run.outcome import history, steps_done
-from lightning_transformer.runs.result import RESULT_FILE, RunResult, read
+from lightning_transformer.runs.result import APART, RESULT_FILE, RunResult, read
 
 ROOT = Path("outputs/sweeps")
 
@@ -33,18 +37,27 @@ def main(argv: Sequence[str]) -> int:
     console = Console(highlight=False)
     try:
         if arguments.once:
-            console.print(status(folder))
+            console.print(tables(folder))
             return 0
-        with Live(status(folder), console=console, auto_refresh=False) as live:
+        with Live(tables(folder), console=console, auto_refresh=False) as live:
             while not _is_done(folder):
                 time.sleep(arguments.every)
-                live.update(status(folder), refresh=True)
+                live.update(tables(folder), refresh=True)
     except KeyboardInterrupt:
         return 130
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def tables(folder: Path) -> Group:
+    """The table of a comparison; of several, those of all that have begun, each below its name."""
+    several = read_several(folder)
+    if several is None:
+        return status(folder)
+    there = [part.name for part in several.parts if (folder / part.name).is_dir()]
+    return Group(*(row for name in there for row in (name, status(folder / name), "")))
 
 
 @dataclass(frozen=True)
@@ -73,22 +86,48 @@ def status(folder: Path) -> Group:
     all_runs = [run for runs in rows.values() for run in runs]
     n_done = sum(run.result.status == "finished" for run in all_runs)
     stage = f"stage {comparison.stage}, " if comparison.stage else ""
-    screened = len(list((folder / "screening").glob(f"*/{RESULT_FILE}")))
-    screening = f", {screened} screening runs started" if screened else ""
+    apart = [
+        f", {n} {name} runs started"
+        for name in ("screening", "ranking")
+        if (n := len(list((folder / name).glob(f"*/{RESULT_FILE}"))))
+    ]
     failures = [f"failed  {failure.run}: {failure.error}" for failure in comparison.failures]
-    lines = [f"{stage}{n_done} of {len(all_runs)} started runs finished{screening}", *failures]
+    lines = [f"{stage}{n_done} of {len(all_runs)} started runs finished{''.join(apart)}"]
+    lines += [*_search_lines(comparison.lr), *failures]
     return Group(table, *map(escape, lines))
+
+
+def _search_lines(search: RateSearch) -> list[str]:
+    """A line per variant: the rates and values tried so far with their losses by seed."""
+    lines = []
+    for label, runs in search.runs.items():
+        tried = sorted((float(rate), losses) for rate, losses in runs.items())
+        shown = ", ".join(f"{rate:g} {_losses(losses)}" for rate, losses in tried)
+        chosen = search.chosen.get(label)
+        end = "" if chosen is None else f"; chosen {chosen:g}, {search.rule.get(label, '')}"
+        lines.append(f"lr      {label}: {shown or 'none tried yet'}{end}")
+    for label, keys in search.tuned.items():
+        for key, found in keys.items():
+            shown = ", ".join(f"{value} {_losses(some)}" for value, some in found.losses.items())
+            lines.append(f"tune    {label}: {key}={found.chosen} of {shown}")
+    return lines
+
+
+def _losses(losses: Sequence[float | None]) -> str:
+    return "/".join("diverged" if loss is None else f"{loss:.4f}" for loss in losses)
 
 
 def _cells(label: str, runs: Sequence[_Shown], comparison: Comparison) -> list[str]:
     finished = sum(run.result.status == "finished" for run in runs)
     failed = sum(run.result.status == "failed" for run in runs)
+    paused = 0 if label in comparison.stopped else sum(r.result.status == "stopped" for r in runs)
     losses = [run.loss for run in runs if run.loss is not None]
     metrics = [run.result.metrics.get("test/loss") for run in runs]
     tests = [value for value in metrics if value is not None]
     rate, stopped = comparison.lr.chosen.get(label), comparison.stopped.get(label)
     notes = [f"stopped at step {stopped.step}"] if stopped else []
     notes += [f"{failed} failed or diverged"] if failed else []
+    notes += [f"{paused} stopped, not finished"] if paused else []
     return [
         f"{finished}/{len(comparison.seeds or runs)}",
         f"{min(run.step for run in runs):,}" if runs else "-",
@@ -124,6 +163,10 @@ def _label(name: str, comparison: Comparison) -> str:
 
 
 def _is_done(folder: Path) -> bool:
+    several = read_several(folder)
+    if several is not None:
+        places = [folder / part.name for part in several.parts]
+        return all(place.is_dir() and _is_done(place) for place in places)
     comparison = read_comparison(folder)
     return not folder.is_dir() or (comparison is not None and comparison.stage == "done")
 

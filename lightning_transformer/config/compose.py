@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -23,6 +22,9 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from lightning_transformer.config import faster_hydra
+from lightning_transformer.config.brought_groups import belongs_to
+from lightning_transformer.config.new_keys import open_parent, typed_keys
 from lightning_transformer.config.overrides import SEVERAL, listed, parse, values
 from lightning_transformer.config.validate import (
     check,
@@ -32,6 +34,7 @@ from lightning_transformer.config.validate import (
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.paths import CONF
 from lightning_transformer.runs.naming import override_key
+from lightning_transformer.runs.trusted_targets import plugins
 
 COMPOSE_ERRORS = (HydraException, OmegaConfBaseException)
 OPTIONAL_GROUPS = ("preset", "experiment", "debug")  # none of them by default
@@ -44,6 +47,7 @@ UNUSED = re.compile(
     re.MULTILINE,
 )
 MATCH_NONE = "match=none"
+LAUNCHER_LOCAL = "launcher=local"
 SEEDS = ("seed", "init_seed")
 MAX_CHECKED = 200  # jobs of a sweep that are composed before the first one starts
 
@@ -52,18 +56,20 @@ class InstalledConfigs(SearchPathPlugin):
     """Adds the folders of packages with an entry point `lightning_transformer.conf`."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        for entry in entry_points(group="lightning_transformer.conf"):
+        for entry in plugins():
             search_path.append(provider=entry.name, path=f"pkg://{entry.value}")
 
 
 def register() -> None:
-    """Make Hydra find the options of installed packages."""
+    """Make Hydra find the options of installed packages, and compose faster."""
+    faster_hydra.install()
     Plugins.instance().register(InstalledConfigs)
 
 
 @contextmanager
 def composer(folders: Sequence[str] = ()) -> Iterator[ConfigLoader]:
     """Within, hydra.compose works on our configuration folders and on these further ones."""
+    faster_hydra.install()
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         loader: Any = GlobalHydra.instance().config_loader()
         path = loader.get_search_path()
@@ -131,6 +137,17 @@ def check_match(arguments: Sequence[str], *, several: bool, folders: Sequence[st
         )
 
 
+def check_launcher(arguments: Sequence[str]) -> None:
+    """Refuse launcher= where it would do nothing: `compare run` is what starts jobs with it."""
+    typed = [text.lstrip("+") for text in arguments]
+    asked = (t for t in typed if t.startswith(("launcher=", "launcher.")) and t != LAUNCHER_LOCAL)
+    if (text := next(asked, None)) is not None:
+        raise ConfigError(
+            f"{text} is for `python -m lightning_transformer.compare run`; one run is put into a "
+            "queue by `python -m lightning_transformer.cluster script`, a sweep by hydra/launcher="
+        )
+
+
 def composed(overrides: Sequence[str]) -> DictConfig:
     """The configuration of one job; ConfigError if it does not compose. Call within composer()."""
     return composed_with_options(overrides)[0]
@@ -161,7 +178,8 @@ def _without_effect(file: str | None, key: str, overrides: Sequence[str]) -> str
     file: the option that makes it, such as experiment/norms; None if it was typed.
     """
     if file is None:
-        return f"{key} has no effect here: no other choice of this run uses it; leave it out"
+        where = belongs_to(key) or "no other choice of this run uses it"
+        return f"{key} has no effect here: {where}; leave it out"
     chosen = "=".join(file.rsplit("/", 1))
     for other in overrides:
         if other != chosen and _composes([text for text in overrides if text != other]):
@@ -226,7 +244,7 @@ def _check_keys(
     overrides: Sequence[Override], cfg: DictConfig, options: dict[str, list[str]]
 ) -> None:
     """cfg: the configuration of the options that were chosen, with no other override."""
-    known = list(_keys(cfg, ""))
+    known = [*_keys(cfg, ""), *typed_keys(overrides, cfg)]
     for override in overrides:
         key = override.key_or_group
         if key in options or is_hydra(key) or "@" in key or key in known:
@@ -234,7 +252,10 @@ def _check_keys(
         open_ended = key.startswith(tuple(f"{name}." for name in SEVERAL))
         if override.is_add() and (open_ended or ("." in key and key.split(".")[0] in cfg)):
             continue  # a new entry, or an argument that the check of signatures judges
-        raise ConfigError(f"unknown key {key}{_suggestion(key, known, options)}")
+        parent = open_parent(key, known, cfg)
+        near = _suggestion(key, known, options if parent is None else {})
+        new = "" if parent is None or override.is_add() else f"; a new one below {parent} is +{key}"
+        raise ConfigError(f"unknown key {key}{near}{new}")
 
 
 def _keys(node: DictConfig, prefix: str) -> Iterator[str]:

@@ -34,6 +34,12 @@ def shared_by_jobs(overrides: Iterable[Override]) -> str:
     return f"hydra.{SHARED_KEYS}=[{keys}]"
 
 
+def shared_by_all(overrides: Iterable[str]) -> str:
+    """The same for runs that are started one by one, of what all of them are started with."""
+    keys = sorted({override_key(text) for text in overrides})
+    return f"hydra.{SHARED_KEYS}=[{','.join(f'{key!r}' for key in keys if not is_hydra(key))}]"
+
+
 def shared_keys(hydra: DictConfig) -> list[str]:
     """The keys that all jobs of a sweep share, from a job's own Hydra configuration."""
     return [str(key) for key in OmegaConf.select(hydra, SHARED_KEYS)]

@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from lightning_transformer.errors import ConfigError
 
 # Groups of which a run may have several options; each brings entries of its own.
-SEVERAL = ("callbacks", "logger")
+SEVERAL = ("callbacks", "logger", "cleaning")
 
 RULE = (
     "key=value, and quote values with spaces, commas or brackets for the shell, "

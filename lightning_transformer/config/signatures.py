@@ -26,7 +26,7 @@ class Signature:
     open_ended: bool
 
 
-NO_OPTIONS = ("", "object", "nn.Module", "torch.nn.Module")  # bases that take none
+NO_OPTIONS = ("", "object", "ABC", "nn.Module", "torch.nn.Module")  # bases that take none
 
 
 class UnknownTarget(Exception):

@@ -20,7 +20,7 @@ from lightning_transformer.runs.secrets import is_secret, redacted
 # Keys that say where and how a run is done, not what it computes. What match= solves for is in
 # the configurations of the runs that `compare run` starts.
 UNCHECKED = ("hydra", "sweep", "resume")
-NOT_IDENTITY = (*UNCHECKED, "match")
+NOT_IDENTITY = (*UNCHECKED, "match", "launcher")
 # A key that has no effect where the other one has a value.
 REPLACED = {"schedule.warmup": "schedule.warmup_steps"}
 
@@ -38,6 +38,7 @@ KIND_NAMES = {
     "str": "text",
     "None": "null",
 }
+PARTS = "Parts"  # annotation of the sources of a mixture
 
 
 def nearest(name: str, among: Iterable[str]) -> str:
@@ -71,6 +72,8 @@ def check(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
         if key not in UNCHECKED and not OmegaConf.is_missing(cfg, key):
             check_node(cfg[key], str(key))
     check_used(cfg, chosen)
+    if cfg.get("fresh") and cfg.get("init_from") is None:
+        raise ConfigError(f"fresh={cfg.fresh} has no effect without init_from=; leave it out")
     if "sweep" in cfg:
         check_folder_name("sweep", str(cfg.sweep))
     for key in ("seed", "init_seed"):
@@ -93,8 +96,12 @@ def check_entries(node: Any, group: str) -> None:
 
 
 def check_replaced(typed: Iterable[str], cfg: DictConfig) -> None:
-    """Refuse a typed key whose place another one of the configuration takes."""
+    """Refuse a typed key whose place another one takes, or that the task does not read."""
     for key in typed:
+        group, _, name = key.rpartition(".")
+        if group == "output_layer" and name not in cfg.task:
+            kind = str(cfg.task._target_).rpartition(".")[2]
+            raise ConfigError(f"{key} has no effect on the task {kind}; leave it out")
         other = REPLACED.get(key)
         value = None if other is None else OmegaConf.select(cfg, other)
         if value is not None:
@@ -118,10 +125,16 @@ def check_node(node: Any, key: str) -> None:
     if "_target_" in node:
         check_arguments(node, key)
     for name in map(str, node):
-        # Another group's node is checked under its own name.
-        if not OmegaConf.is_interpolation(node, name):
+        # Another group's node is checked under its own name, and parts of a mixture are above.
+        if not (OmegaConf.is_interpolation(node, name) or _is_parts(node, name)):
             check_component(node, name, f"{key}.{name}")
             check_node(node[name], f"{key}.{name}")
+
+
+def _is_parts(node: DictConfig, name: str) -> bool:
+    """Whether an argument of a target is the parts of a mixture."""
+    found = signature(str(node._target_)).parameters.get(name) if "_target_" in node else None
+    return found is not None and found.annotation == PARTS
 
 
 def check_component(node: DictConfig, name: str, key: str) -> None:
@@ -150,6 +163,18 @@ def check_arguments(node: DictConfig, key: str) -> None:
                 f"({takes.name} takes {', '.join(takes.parameters)})"
             )
         check_type(node, name, f"{key}.{name}", takes.parameters[name].annotation)
+        if _is_parts(node, name):
+            check_parts(node[name], f"{key}.{name}")
+
+
+def check_parts(parts: Any, key: str) -> None:
+    """Check the sources of a mixture as if each were the source of the run."""
+    # Not at the top: it imports this module.
+    from lightning_transformer.config.mixture_parts import part_nodes
+
+    for name, node, annotations in part_nodes(parts, key):
+        for option, annotation in annotations.items():
+            check_type(node, option, f"{name}.{option}", annotation)
 
 
 def check_type(node: DictConfig, name: str, key: str, annotation: str) -> None:
@@ -167,11 +192,15 @@ def check_type(node: DictConfig, name: str, key: str, annotation: str) -> None:
         shown = "null" if value is None else value
         wanted = " or ".join(KIND_NAMES[kind] for kind in kinds)
         raise ConfigError(f"{key}={shown} must be {wanted}")
+    if isinstance(value, int) and abs(value) >= 2**63:  # torch takes 64 bits
+        is_float = float in allowed and abs(value) < 10**300
+        advice = f"write {float(value):g}" if is_float else "for example 1"
+        raise ConfigError(f"{key}={value} must be below 2**63; {advice}")
 
 
 def check_used(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
     """Refuse a chosen group that nothing refers to: it would be ignored silently."""
-    used = set(_reachable(cfg))
+    used = used_groups(cfg)
     for group, option in chosen.items():
         if group in cfg and group not in used:
             raise ConfigError(
@@ -180,7 +209,15 @@ def check_used(cfg: DictConfig, chosen: Mapping[str, str]) -> None:
             )
 
 
-ROOTS = ("model", "freeze", "data", "trainer", "guard", "callbacks", "logger", "match")
+def used_groups(cfg: DictConfig) -> set[str]:
+    """Names of the groups that a run of this configuration is built from."""
+    return set(_reachable(cfg))
+
+
+ROOTS = (
+    "model", "freeze", "adapter", "rates", "data", "trainer", "guard", "callbacks", "logger",
+    "match", "launcher",
+)  # fmt: skip
 REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*)[.}]")
 
 

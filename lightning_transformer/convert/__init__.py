@@ -1,1 +1,1 @@
-"""Weights of Hugging Face models under the names of ours."""
+"""Models of Hugging Face as ours and back: facts of a folder, and its weights by other names."""

@@ -1,13 +1,13 @@
 """Reading the text files of users, with errors that say how to fix them."""
 
-import csv
+import codecs
 import difflib
 import glob
-import io
-import json
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from lightning_transformer.data.formats.compression import chunks, misnamed
 
 
 def check_file(path: str, key: str) -> Path:
@@ -32,20 +32,66 @@ def check_file(path: str, key: str) -> Path:
     return file
 
 
-def read_text(path: str, *, key: str) -> str:
-    """Read a UTF-8 file; a byte order mark is dropped and CRLF becomes LF.
+def pieces(path: str, *, key: str) -> Iterator[str]:
+    """Yield the text of a UTF-8 file in pieces of about a million characters.
 
+    Byte order marks are dropped, also those within a file that was put together from others; CRLF
+    becomes LF. Compressed files are unpacked, see `formats.compression`.
     Raises ValueError when it is missing, not a file, or not UTF-8 (never silently replaced).
     """
-    content = check_file(path, key).read_bytes()
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{key}={path} is not UTF-8 at byte {error.start} (0x{content[error.start]:02x}); "
-            "convert it, for example with iconv -t UTF-8"
-        ) from None
-    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+    file = check_file(path, key)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    start, held, first = 0, "", b""
+    for chunk in itertools.chain(chunks(file, key=key), [b""]):
+        first = first or chunk[:8]
+        pending = decoder.getstate()[0]
+        try:
+            text = held + decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            at = start - len(pending) + error.start
+            raise not_utf8(path, key, at, error.object[error.start], first) from None
+        start += len(chunk)
+        held = "\r" if chunk and text.endswith("\r") else ""
+        text = text.removesuffix(held) if held else text
+        text = text.replace("\r\n", "\n").replace("\ufeff", "")
+        if text:
+            yield text
+
+
+def not_utf8(path: object, key: str, at: int, byte: int, first: bytes) -> ValueError:
+    """The error for a file with this byte at this place. first: its first bytes, which may tell."""
+    kind = misnamed(first)
+    if kind is not None:
+        return ValueError(
+            f"{key}={path} is no text but a {kind} file by its content; rename it to {path}{kind}"
+        )
+    return ValueError(
+        f"{key}={path} is not UTF-8 at byte {at} (0x{byte:02x}); "
+        "convert it, for example with iconv -t UTF-8"
+    )
+
+
+def lines(path: str, *, key: str) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file without their ends, which are LF or CRLF alone.
+
+    A last line that is empty is none. Raises ValueError as `pieces` does.
+    """
+    rest = ""
+    for piece in pieces(path, key=key):
+        if "\n" not in piece:
+            rest += piece
+            continue
+        first, *found = piece.split("\n")
+        yield rest + first
+        rest = found.pop()
+        yield from found
+    if rest:
+        yield rest
+
+
+def read_text(path: str, *, key: str) -> str:
+    """Read a UTF-8 file as a whole; see `pieces`."""
+    return "".join(pieces(path, key=key))
 
 
 def matching_files(pattern: str, *, key: str) -> list[Path]:
@@ -60,81 +106,3 @@ def matching_files(pattern: str, *, key: str) -> list[Path]:
             "give one, for example texts/*.txt"
         )
     return files
-
-
-def _objects(path: str, text: str) -> Iterable[tuple[int, Any]]:
-    """Yield (line number or item number, object) of JSON lines, or of one JSON array."""
-    if text.lstrip().startswith("["):
-        try:
-            yield from enumerate(json.loads(text), start=1)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}:{error.lineno}: {error.msg}; expected valid JSON") from None
-        return
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(
-                    f"{path}:{number}: {error.msg}; expected one JSON object per line"
-                ) from None
-
-
-def _json_rows(path: str, text: str, keys: tuple[str, ...]) -> list[tuple[str, ...]]:
-    rows = []
-    for number, item in _objects(path, text):
-        found = sorted(item) if isinstance(item, dict) else []
-        for key in keys:
-            if key not in found:
-                raise ValueError(
-                    f"{path}:{number}: no key {key!r}; found: {', '.join(found) or 'no keys'}"
-                )
-            if not isinstance(item[key], str | int):
-                kind = type(item[key]).__name__
-                raise ValueError(f"{path}:{number}: key {key!r} must hold text; got {kind}")
-        rows.append(tuple(str(item[key]) for key in keys))
-    return rows
-
-
-def _column_rows(
-    path: str, text: str, keys: tuple[str, ...], delimiter: str
-) -> list[tuple[str, ...]]:
-    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows = []
-    try:
-        found = list(reader.fieldnames or [])
-        for key in keys:
-            if key not in found:
-                raise ValueError(
-                    f"{path}:1: no column {key!r}; found: {', '.join(found) or 'no columns'}"
-                )
-        for row in reader:
-            if any(row[key] is None for key in keys) or None in row:
-                raise ValueError(
-                    f"{path}:{reader.line_num}: expected {len(found)} fields, as in the first line"
-                )
-            rows.append(tuple(row[key] for key in keys))
-    except csv.Error as error:
-        raise ValueError(
-            f"{path}:{reader.line_num}: {error}; expected comma or tab separated fields"
-        ) from None
-    return rows
-
-
-def read_rows(path: str, keys: tuple[str, ...], *, key: str) -> list[tuple[str, ...]]:
-    """Read the values of `keys` from each row of a .jsonl, .json, .csv or .tsv file.
-
-    JSON is one object per line or one array of objects; CSV and TSV start with a line of names.
-    Raises ValueError, with file and line, for what is malformed, and lists the keys found when one
-    is missing.
-    """
-    text = read_text(path, key=key)
-    suffix = Path(path).suffix.lower()
-    if suffix in (".jsonl", ".json"):
-        return _json_rows(path, text, keys)
-    if suffix in (".csv", ".tsv"):
-        return _column_rows(path, text, keys, "," if suffix == ".csv" else "\t")
-    raise ValueError(
-        f"{key}={path}: unknown kind of file {suffix!r}; use .jsonl, .json, .csv or .tsv"
-    )

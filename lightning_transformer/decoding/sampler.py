@@ -1,10 +1,12 @@
 """Sampling of the next token. Each row has its own seed, independent of the rest of the batch."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lightning_transformer.decoding.decode import Sampler, generate_tokens, greedy
@@ -26,9 +28,9 @@ def keep_top_p(ordered: Tensor, p: float) -> Tensor:
     A token stays if the likelier ones have less than p together, so the likeliest always does.
     """
     reached = ordered.softmax(dim=-1).cumsum(dim=-1)
-    kept = ordered.clone()
-    kept[..., 1:].masked_fill_(reached[..., :-1] >= p, float("-inf"))
-    return kept
+    left = ordered.clone()
+    left[..., 1:].masked_fill_(reached[..., :-1] >= p, float("-inf"))
+    return left
 
 
 def draw(scores: Tensor, chance: Tensor) -> Tensor:
@@ -44,17 +46,44 @@ def draw(scores: Tensor, chance: Tensor) -> Tensor:
     return torch.where(allowed, ids, scores.argmax(dim=-1))
 
 
-def choose(scores: Tensor, sampling: Sampling, chance: Tensor) -> Tensor:
-    """Token ids (B,) for scores (B, V): temperature (> 0), top_k, top_p, then draw with chance."""
+def keep_min_p(ordered: Tensor, p: float) -> Tensor:
+    """Scores (B, C), highest first, with -inf for less than p times the likeliest's probability."""
+    return ordered.masked_fill(ordered < ordered[..., :1] + math.log(p), float("-inf"))
+
+
+def kept(scores: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor | None]:
+    """What temperature (> 0), top_k, top_p and min_p leave of scores (B, V), and its token ids.
+
+    Both (B, C), highest first, -inf = ruled out; without a cut all scores, and None for their ids.
+    """
     highest = scores.amax(dim=-1, keepdim=True)  # subtracted first: a low temperature overflows
     scores = (scores - highest) / sampling.temperature
-    if sampling.top_k is None and sampling.top_p is None:
-        return draw(scores, chance)
+    if sampling.top_k is None and sampling.top_p is None and sampling.min_p is None:
+        return scores, None
     # Only what is left is worked on: at 50,000 tokens the rest costs more than a small model.
     ordered, ids = top_k(scores, sampling.top_k or scores.shape[-1])
     if sampling.top_p is not None and sampling.top_p < 1:
         ordered = keep_top_p(ordered, sampling.top_p)
-    return ids.gather(-1, draw(ordered, chance)[:, None])[:, 0]
+    if sampling.min_p is not None:
+        ordered = keep_min_p(ordered, sampling.min_p)
+    return ordered, ids
+
+
+def choose(scores: Tensor, sampling: Sampling, chance: Tensor) -> Tensor:
+    """Token ids (B,) for scores (B, V): what `kept` leaves, drawn with chance."""
+    left, ids = kept(scores, sampling)
+    if ids is None:
+        return draw(left, chance)
+    return ids.gather(-1, draw(left, chance)[:, None])[:, 0]
+
+
+def probabilities(scores: Tensor, sampling: Sampling) -> Tensor:
+    """(B, V): how likely `choose` draws each token, or, at temperature 0, 1 for the likeliest."""
+    if sampling.temperature == 0:
+        return F.one_hot(scores.argmax(dim=-1), scores.shape[-1]).to(scores.dtype)
+    left, ids = kept(scores, sampling)
+    chances = left.softmax(dim=-1)
+    return chances if ids is None else torch.zeros_like(scores).scatter(-1, ids, chances)
 
 
 def row_seed(seed: int, *place: int) -> int:

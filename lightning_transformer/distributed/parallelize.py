@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.distributed.tensor.parallel import (
     ColwiseParallel,
@@ -31,6 +31,7 @@ from torch.distributed.tensor.parallel.style import ParallelStyle
 
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
+from lightning_transformer.nn.block.canon import Canon
 from lightning_transformer.nn.ffn.dense import Dense
 from lightning_transformer.nn.seeds import seed_of
 from lightning_transformer.nn.stack import Stack
@@ -51,6 +52,12 @@ def check_parallel(model: nn.Module, degree: int) -> None:
             )
     if degree == 1:
         return
+    for module in model.modules():
+        if isinstance(module, Canon) and (module.projections or module.hidden):
+            raise ValueError(
+                f"trainer.strategy.tensor_parallel_size={degree} parts heads and hidden units, and "
+                "block.positions with b or d mixes them whole; use trainer=fsdp2 or trainer=ddp"
+            )
     sizes: dict[str, int] = {}
     for name, layer in _layers(model):
         if type(layer) is MultiHeadAttention:
@@ -86,8 +93,14 @@ def check_parallel(model: nn.Module, degree: int) -> None:
             )
 
 
-def parallelise(model: nn.Module, mesh: DeviceMesh) -> None:
-    """Cut a model over a mesh with the dimensions data_parallel and tensor_parallel, in place."""
+def parallelise(
+    model: nn.Module, mesh: DeviceMesh, *, gathered_in: torch.dtype | None = None
+) -> None:
+    """Cut a model over a mesh with the dimensions data_parallel and tensor_parallel, in place.
+
+    gathered_in: the dtype of gathered weights, and of their gradients, which are added up over the
+    processes in float32 then; None = that of the shards, for all of them.
+    """
     tensor, data = mesh["tensor_parallel"], mesh["data_parallel"]
     if tensor.size() > 1:
         check_parallel(model, tensor.size())
@@ -101,10 +114,16 @@ def parallelise(model: nn.Module, mesh: DeviceMesh) -> None:
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(trained[name])  # torch trains every norm that it replaces
     if data.size() > 1 or tensor.size() == 1:
+        # What autocast leaves in float32, such as the residual stream, is not cast between blocks.
+        policy = MixedPrecisionPolicy(
+            param_dtype=gathered_in,
+            reduce_dtype=None if gathered_in is None else torch.float32,
+            cast_forward_inputs=gathered_in is None,
+        )
         for stack in _stacks(model):
             for block in stack.blocks:
-                fully_shard(block, mesh=data)
-        fully_shard(model, mesh=data)
+                fully_shard(block, mesh=data, mp_policy=policy)
+        fully_shard(model, mesh=data, mp_policy=policy)
 
 
 def is_parallel(model: nn.Module) -> bool:

@@ -1,8 +1,11 @@
 """Ranks that read different examples."""
 
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from lightning.pytorch.strategies import ModelParallelStrategy
+
+T = TypeVar("T")
 
 
 def data_ranks(trainer: Any) -> tuple[int, int]:
@@ -24,3 +27,12 @@ def n_data_ranks(trainer: Any) -> int:
     if isinstance(trainer.strategy, ModelParallelStrategy):
         return int(trainer.strategy._data_parallel_size)
     return trainer.world_size
+
+
+def gather_objects(trainer: Any, value: T) -> list[T]:
+    """The value of every process, by rank: anything that pickle takes. Call on all of them."""
+    if trainer.world_size == 1:
+        return [value]
+    found: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(found, value)
+    return found

@@ -1,7 +1,7 @@
 """The training step, the optimizer and the evaluation that all architectures share."""
 
+import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,52 +11,45 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.data.tokenizers.base import Vocabulary
-from lightning_transformer.distributed.parallelize import (
-    gather_blocks,
-    is_parallel,
-    parallelise,
-    release_blocks,
-)
+from lightning_transformer.distributed import parallelize
 from lightning_transformer.distributed.ranks import data_ranks
 from lightning_transformer.models.expert_load import ExpertLoad
 from lightning_transformer.models.gradient_clipping import GradientClipping, unscale
 from lightning_transformer.models.running_loss import RunningLoss
 from lightning_transformer.models.step_rng import seed_step
 from lightning_transformer.models.step_targets import StepTargets
-from lightning_transformer.models.unit_weights import keep_unit_norm
+from lightning_transformer.models.weight_updates import WeightUpdates
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.cache import StackCache
-from lightning_transformer.nn.init.base import Init, initialise
+from lightning_transformer.nn.cache import Decoding
+from lightning_transformer.nn.init.base import Init, draw_weights
 from lightning_transformer.nn.layer_sharing.base import LayerSharing
+from lightning_transformer.nn.memory_tokens.none import NoMemoryTokens
 from lightning_transformer.nn.pattern.base import Pattern
 from lightning_transformer.nn.stack import Stack
 from lightning_transformer.nn.types import ModuleFactory, NormFactory
 from lightning_transformer.optim.schedule.apply import lambda_lr
 from lightning_transformer.optim.schedule.base import Schedule
 from lightning_transformer.tasks.base import Batch, Task
+from lightning_transformer.tasks.metrics.baseline import Baseline
 from lightning_transformer.tasks.metrics.row_losses import RowLosses
-
-
-@dataclass
-class Decoding:
-    """The state of a model between two generated tokens."""
-
-    cache: StackCache
-    memory: Tensor | None = None  # (B, S, D), the encoded source
-    memory_padding: Tensor | None = None
 
 
 class Transformer(L.LightningModule):
     """Step, loss, optimizer and evaluation of all architectures; subclasses compute features.
 
     causal: a position sees no later one. has_source: reads a second row. slides: can go on
-    generating past max_len, from the latter half of what it wrote. seed: of the initial weights.
-    dropout_seed: of dropout in training; by default the same.
+    generating past max_len, from the latter half of what it wrote. seed: of the initial weights,
+    None where they are not drawn, as others take their place. dropout_seed: of dropout in training;
+    by default the same.
     """
 
     causal: bool
     has_source: bool = False
     slides: bool = False
+    n_tokens_read: int = 0  # by this rank in the current micro-batch of training
+    # Of the current step, for callbacks to read: loss of this rank, norm of the whole gradient.
+    step_loss: Tensor | None = None
+    grad_norm: Tensor | None = None
 
     def __init__(
         self,
@@ -77,20 +70,20 @@ class Transformer(L.LightningModule):
         schedule: Schedule,
         vocabulary: Vocabulary,
         labels: Sequence[str],
-        seed: int,
+        seed: int | None,
         dropout_seed: int | None = None,
+        memory_tokens: ModuleFactory = NoMemoryTokens,
     ) -> None:
         super().__init__()
         checks.at_least("d_model", d_model, 1)
         checks.fraction("dropout", dropout)
-        self.max_len = max_len + task.n_extra_tokens
+        task.join_model(causal=self.causal, has_source=self.has_source)
+        vocabulary = vocabulary.with_marks(task.marks)
         self.embedding: nn.Embedding = embedding(vocabulary.size, d_model)
         self.task = task
-        self.task.build(
-            d_model=d_model, vocabulary=vocabulary, labels=labels, embedding=self.embedding
-        )
-        # A stack of this model's components, of so many layers.
-        self.stack = partial(
+        task.build(d_model=d_model, vocabulary=vocabulary, labels=labels, embedding=self.embedding)
+        self.max_len = max_len + task.n_extra_tokens
+        self.stack = partial(  # of this model's components; called for so many layers
             Stack,
             d_model=d_model,
             max_len=self.max_len,
@@ -99,27 +92,34 @@ class Transformer(L.LightningModule):
             norm=norm,
             pattern=pattern,
             layer_sharing=layer_sharing,
+            memory_tokens=memory_tokens,
             stochastic_depth=stochastic_depth,
             dropout=dropout,
             vocab_size=vocabulary.size,
+            reads_prefix=task.reads_prefix,
         )
         self.init, self._init_seed = init, seed
-        self.dropout_seed = seed if dropout_seed is None else dropout_seed
+        own = seed if dropout_seed is None else dropout_seed
+        assert own is not None, "without initial weights dropout needs a seed of its own"
+        self.dropout_seed = own
         self.make_optimizer, self.schedule = optimizer, schedule
-        self.evaluation = nn.ModuleDict()
+        self.updates, self._clipping = WeightUpdates(), GradientClipping()
+        self.evaluation, self.baseline = nn.ModuleDict(), Baseline()
         self.test_rows: RowLosses | None = None  # of the last test
-        # Of the current step, for callbacks to read: loss of this rank, norm of the whole gradient.
-        self.step_loss: Tensor | None = None
-        self.grad_norm: Tensor | None = None
         self._guard: Callable[[Any], None] | None = None
-        self._clipping = GradientClipping()
-        self.step_targets = StepTargets()
-        self.train_loss: RunningLoss | None = None
+        self.step_targets, self.train_loss = StepTargets(), RunningLoss()
         self._ranks: tuple[int, int] | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "_current_fx_name":
+            return super().__setattr__(name, value)
+        self.__dict__[name] = value  # some forty times in a step: no search among the weights
 
     def finish(self) -> None:
         """Give every weight its initial value; subclasses call it once all modules exist."""
-        initialise(self, self.init, self._init_seed)
+        self.init.configure_model(self)
+        if self._init_seed is not None:
+            draw_weights(self, self.init, self._init_seed)
         self.expert_load = ExpertLoad(self, self.task.vocabulary.pad_id)
 
     def features(self, batch: Batch) -> Tensor:
@@ -141,36 +141,30 @@ class Transformer(L.LightningModule):
         """Take on the run's precision; with trainer=fsdp2, tp or fsdp2_tp cut over the devices."""
         # Lightning does it after reading a checkpoint, and would cut float64 weights to float32.
         self.trainer.precision_plugin.convert_module(self)
-        if self.device_mesh is None or is_parallel(self):
-            return  # another strategy, or called again for the test
-        parallelise(self, self.device_mesh)
+        if self.device_mesh is not None and not parallelize.is_parallel(self):  # it is for the test
+            gathered_in = getattr(self.trainer.strategy, "gathered_in", None)
+            parallelize.parallelise(self, self.device_mesh, gathered_in=gathered_in)
 
     # -- training ---------------------------------------------------------------------------------
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout: what it draws depends on the place in the run alone."""
-        seed_step(
-            self.dropout_seed,
-            step=self.global_step,
-            micro=batch_idx % self.trainer.accumulate_grad_batches,
-            rank=self.data_ranks[0],
-            device=self.device,
-        )
+        micro = batch_idx % self.trainer.accumulate_grad_batches
+        place = {"step": self.global_step, "micro": micro, "rank": self.data_ranks[0]}
+        seed_step(self.dropout_seed, **place, device=self.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        batch = self.task.complete(self, batch)
+        self.n_tokens_read = batch.n_tokens
         self.expert_load.listen()
         sums = self.task(self(batch), batch)
         objective = self.expert_load.join(sums.objective, batch)
-        if self.train_loss is None:
-            self.train_loss = RunningLoss()
         self.train_loss.add(sums.nll, batch.n_targets)
-        # Lightning divides by the micro-batches, DDP and FSDP by the ranks; the divisor that we
-        # want is the number of targets of the whole optimizer step, on all ranks.
+        # Lightning divides by micro-batches, DDP and FSDP by ranks; we by the targets of a step.
         n_micro = self.trainer.accumulate_grad_batches
         # 0 * inf = nan: a loss that is not finite makes every gradient so, on every rank. The sum
         # also has the loss's precision, where a quotient of whole numbers has that of float32.
-        n_targets = self._targets_of_step(batch, batch_idx)
-        n_targets = torch.add(n_targets, objective.detach(), alpha=0)
+        n_targets = torch.add(self._targets_of_step(batch, batch_idx), objective.detach(), alpha=0)
         loss = objective * (n_micro * self.data_ranks[1] / n_targets)
         share = loss.detach() / n_micro if n_micro > 1 else loss.detach()
         before = None if batch_idx % n_micro == 0 else self.step_loss
@@ -195,6 +189,7 @@ class Transformer(L.LightningModule):
         return self._ranks
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
+        self.updates.hold_still(self.global_step)
         unscale(getattr(self.trainer.precision_plugin, "scaler", None), optimizer)
         self.expert_load.balance(self.total)
 
@@ -208,12 +203,16 @@ class Transformer(L.LightningModule):
         self.grad_norm = self._clipping.norm(self)
         if self._guard is not None:
             self._guard(optimizer)
-        if gradient_clip_val is None:
-            return
-        if gradient_clip_algorithm == "value":
+        if gradient_clip_val is not None and gradient_clip_algorithm == "value":
             self._clipping.clip_values(gradient_clip_val)
-        else:
+        elif gradient_clip_val is not None:
             self._clipping.clip(gradient_clip_val, self.grad_norm)
+
+    def optimizer_step(self, epoch: int, batch: int, optimizer: Any, closure: Any = None) -> None:
+        """Update, then drop the gradients, which would add to the memory of the next forward."""
+        super().optimizer_step(epoch, batch, optimizer, closure)
+        # Lightning does it again before backward, which a step that was broken off needs.
+        optimizer.zero_grad()
 
     def set_guard(self, guard: Callable[[Any], None] | None) -> None:
         """Have `guard(optimizer)` called between backward and update, before clipping."""
@@ -221,9 +220,7 @@ class Transformer(L.LightningModule):
 
     def new_optimizer(self) -> torch.optim.Optimizer:
         """The optimizer, whose steps keep the weights to what the initialisation promises."""
-        optimizer: torch.optim.Optimizer = self.make_optimizer(self)
-        keep_unit_norm(optimizer, self.init.unit_weights(self))
-        return optimizer
+        return self.updates.on(self.make_optimizer(self), self.init.unit_weights(self))
 
     def configure_optimizers(self) -> Any:
         optimizer = self.new_optimizer()
@@ -235,17 +232,11 @@ class Transformer(L.LightningModule):
 
     def take_train_loss(self) -> float | None:
         """Mean training loss since last asked, nats per target, all ranks. Waits for the device."""
-        if self.train_loss is None:
-            return None
         sums: list[float] = [*self.train_loss.take()]
         if self.trainer.world_size > 1:  # there is no float64 on Apple's GPUs, and but one of them
             sums = self.total(torch.tensor(sums, dtype=torch.float64, device=self.device)).tolist()
         nll, n_targets = sums
         return nll / n_targets if n_targets else None
-
-    def last_train_loss(self) -> float | None:
-        """Nats per target of the last micro-batch of this rank, if any. Waits for the device."""
-        return None if self.train_loss is None else self.train_loss.last()
 
     def total(self, value: Tensor) -> Tensor:
         """Sum over all processes."""
@@ -253,20 +244,26 @@ class Transformer(L.LightningModule):
         assert isinstance(total, Tensor)
         return total
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["task"] = self.task.training_state(self)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.task.load_training_state(self, checkpoint.get("task", {}))
+
     # -- evaluation -------------------------------------------------------------------------------
 
     def on_validation_epoch_start(self) -> None:
-        self._fresh_metrics()
+        self._fresh_metrics("val")
 
     def on_test_epoch_start(self) -> None:
-        self._fresh_metrics()
+        self._fresh_metrics("test")
         self.test_rows = RowLosses(*self.data_ranks).to(self.device)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate(batch)
+        self._evaluate(batch, "val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate(batch, self.test_rows)
+        self._evaluate(batch, "test", self.test_rows)
 
     def on_validation_epoch_end(self) -> None:
         self._log_metrics("val")
@@ -274,23 +271,30 @@ class Transformer(L.LightningModule):
     def on_test_epoch_end(self) -> None:
         self._log_metrics("test")
 
-    def _fresh_metrics(self) -> None:
+    def _fresh_metrics(self, split: str) -> None:
         self.evaluation = nn.ModuleDict(self.task.metrics()).to(self.device)
-        if self.task.n_generated:
-            gather_blocks(self)
+        self.baseline.begin(split, self.task, self.device)
+        if self.task.to_generate(split):
+            parallelize.gather_blocks(self)
 
-    def _evaluate(self, batch: Batch, rows: RowLosses | None = None) -> None:
+    def _evaluate(self, batch: Batch, split: str, rows: RowLosses | None = None) -> None:
         features = self(batch)
         if batch.step_targets is None:
             return  # only company for processes that have a batch left
         self.task.update(self.evaluation, features, batch, rows)
-        self.task.generate_metrics(self, batch, self.evaluation)
+        self.task.generate_metrics(self, batch, self.evaluation, split)
+        self.baseline.add(split, self, batch)
 
     def _log_metrics(self, split: str) -> None:
         values = self.task.compute(self.evaluation)
-        # Already exact over all ranks. float32 because Apple's GPUs have nothing longer. The Meter
-        # passes them to the loggers, under the step that they belong to (Lightning's is one less).
+        self.baseline.end(split, self.task)
+        # Already exact over all ranks. float32 because Apple's GPUs have nothing longer. The
+        # loggers get them from MetricLogger, under the step of theirs (Lightning's is one less).
         shown = {f"{split}/{name}": v.float().to(self.device) for name, v in values.items()}
         self.log_dict(shown, logger=False)
-        if self.task.n_generated:
-            release_blocks(self)
+        if self.task.to_generate(split):
+            parallelize.release_blocks(self)
+
+
+# Lightning asks in every step what it takes; without this, the answer is built anew each time.
+vars(Transformer)["training_step"].__signature__ = inspect.signature(Transformer.training_step)

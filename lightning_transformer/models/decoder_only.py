@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_transformer.models.base import Decoding, Transformer
+from lightning_transformer.models.base import Transformer
+from lightning_transformer.nn.cache import Decoding
 from lightning_transformer.tasks.base import Batch
 
 
@@ -21,13 +22,16 @@ class DecoderOnly(Transformer):
         super().__init__(**shared)
         self.decoder = self.stack(n_layers=n_layers, causal=True)
         self.n_prefix = self.decoder.n_prefix
+        self.slides = not self.task.reads_prefix  # of which the first half is not to be lost
         self.task.hide_prefix(self.n_prefix)
         self.finish()
 
     def features(self, batch: Batch) -> Tensor:
         ids = batch.input_ids
         x = self.embedding(ids)
-        return self.decoder(x, ids=ids, padding=batch.padding, documents=batch.documents)
+        return self.decoder(
+            x, ids=ids, padding=batch.padding, documents=batch.documents, prefix=batch.prefix
+        )
 
     def begin(self, rows: Sequence[np.ndarray]) -> tuple[Decoding, Tensor, Tensor | None]:
         """Prompts of different length are aligned right; pads on the left are masked.
@@ -50,4 +54,9 @@ class DecoderOnly(Transformer):
         return state, torch.from_numpy(ids).to(self.device), mask
 
     def decode(self, ids: Tensor, state: Decoding, padding: Tensor | None = None) -> Tensor:
-        return self.decoder(self.embedding(ids), ids=ids, padding=padding, cache=state.cache)
+        prefix = None
+        if self.task.reads_prefix and not state.cache.length:  # prompts, which are read both ways
+            prefix = ids.new_full((len(ids),), ids.shape[1])
+        return self.decoder(
+            self.embedding(ids), ids=ids, padding=padding, prefix=prefix, cache=state.cache
+        )

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lightning_transformer.models.base import Decoding, Transformer
+from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.cache import Decoding
 from lightning_transformer.nn.stack import MAX_LAYERS
 from lightning_transformer.tasks.base import Batch, pad, pad_mask
 

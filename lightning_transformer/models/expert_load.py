@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_transformer.nn.ffn.moe import MoE
@@ -15,15 +16,15 @@ class ExpertLoad:
     """What a model's layers with experts add to its objective, and how even their load is.
 
     Counts stay on the device, so that no training step waits for them; of a model without experts
-    nothing is done. Tokens are those that are not padding, whether or not a mask was needed.
+    nothing is done. Tokens are those that are not padding, whether or not a mask was needed,
+    and memory tokens.
     """
 
     def __init__(self, model: nn.Module, pad_id: int) -> None:
         self.pad_id = pad_id
         stacks = [module for module in model.modules() if isinstance(module, Stack)]
-        # A stack that another one reads is an encoder, and reads the source.
         self.layers = [
-            (layer, stack.n_readers > 0)
+            (layer, stack)
             for stack in stacks
             for layer in stack.modules()
             if isinstance(layer, MoE)
@@ -47,9 +48,11 @@ class ExpertLoad:
         read = (batch.input_ids, batch.source_ids)
         real = [None if ids is None else ids != self.pad_id for ids in read]
         added, counts = [], []
-        for layer, of_source in self.layers:
-            seen = real[of_source]
-            assert seen is not None
+        for layer, stack in self.layers:
+            # A stack that another one reads is an encoder, and reads the source.
+            tokens = real[stack.n_readers > 0]
+            assert tokens is not None
+            seen = F.pad(tokens, (stack.memory_tokens.n_tokens, 0), value=True)
             routings = layer.take_routings()
             assert routings, "the model read no batch since listen()"
             due = seen.sum() * layer.top_k

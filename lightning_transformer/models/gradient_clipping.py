@@ -11,6 +11,7 @@ from lightning_transformer.distributed.grad_norm import (
     clip_with_norm,
     global_norm,
 )
+from lightning_transformer.optim.trained_set import trained_parameters
 
 
 class GradientClipping:
@@ -25,7 +26,7 @@ class GradientClipping:
     def norm(self, model: L.LightningModule) -> Tensor:
         """0-d norm of the gradient as the backward pass left it."""
         if not self._parameters:  # walking through all modules takes as long as the clipping
-            self._parameters = list(model.parameters())
+            self._parameters = trained_parameters(model)
         if model.device_mesh is not None:
             add_up_parts(self._parameters)
         return global_norm(self._parameters)

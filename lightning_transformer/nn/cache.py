@@ -1,7 +1,7 @@
 """Key/value caches for incremental decoding: each new token computes one position only."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ class KVCache:
     Keys and values may differ in G and K. Keys are stored as rotated. The buffers are made at the
     first append, in its dtype and device.
     """
+
+    rewinds: ClassVar[bool] = True
 
     def __init__(self, capacity: int) -> None:
         self.capacity, self.length = capacity, 0
@@ -37,6 +39,23 @@ class KVCache:
         assert self._values is not None
         return self._keys[:, :, : self.length], self._values[:, :, : self.length]
 
+    def select(self, rows: Tensor) -> None:
+        """Make row i what row rows[i], (n,) long, has been; in place where n is the batch size."""
+        k, v = self.view()
+        if len(rows) == len(k):
+            k.copy_(k.index_select(0, rows))
+            v.copy_(v.index_select(0, rows))
+            return
+        assert self._keys is not None
+        assert self._values is not None
+        self._keys = self._keys.index_select(0, rows)
+        self._values = self._values.index_select(0, rows)
+
+    def rewind(self, n: int) -> None:
+        """Forget the last n tokens."""
+        assert n <= self.length, f"{n} tokens to forget of {self.length}"
+        self.length -= n
+
 
 @dataclass
 class LayerCache:
@@ -44,6 +63,19 @@ class LayerCache:
 
     own: Any
     source: Any = None
+
+    def select(self, rows: Tensor) -> None:
+        """Take rows of the layer's own past, see `KVCache.select`."""
+        self.own.select(rows)
+
+    def rewind(self, n: int) -> None:
+        """Forget the last n tokens, where it `rewinds`."""
+        self.own.rewind(n)
+
+    @property
+    def rewinds(self) -> bool:
+        """Whether it can forget its last tokens: a state that stands for all of them cannot."""
+        return bool(self.own.rewinds)
 
 
 class StackCache:
@@ -58,6 +90,36 @@ class StackCache:
         """Count tokens that all layers have stored."""
         self.length += n_new
 
+    def reorder(self, rows: Tensor) -> None:
+        """Make row i what row rows[i], (B,) long, has been, for rows that read the same source."""
+        for layer in self.layers:
+            layer.select(rows)
+        if self.padding is not None:
+            self.padding = self.padding.index_select(0, rows)
+
+    def expand(self, rows: Tensor) -> None:
+        """Take rows (n,) long of all that is stored, the source included."""
+        self.reorder(rows)
+        for layer in self.layers:
+            if layer.source is not None:
+                layer.source.select(rows)
+
+    def check_rewind(self) -> None:
+        """Raise ValueError where a layer keeps a state in place of the tokens."""
+        if not all(layer.rewinds for layer in self.layers):
+            raise ValueError(
+                "speculative decoding takes tokens back, and a recurrent layer or convolution "
+                "keeps only the state after them; decode without draft"
+            )
+
+    def rewind(self, n: int) -> None:
+        """Forget the last n tokens; for caches that pass `check_rewind`."""
+        for layer in self.layers:
+            layer.rewind(n)
+        self.length -= n
+        if self.padding is not None:
+            self.padding = self.padding[:, : self.length]
+
     def extend_padding(self, padding: Tensor | None, batch: int, n_new: int) -> Tensor | None:
         """Append the padding of n_new tokens; return all so far, or None if there was none."""
         if padding is None and self.padding is None:
@@ -68,3 +130,20 @@ class StackCache:
         new = known.new_zeros(batch, n_new) if padding is None else padding
         self.padding = torch.cat((past, new), dim=1)
         return self.padding
+
+
+@dataclass
+class Decoding:
+    """The state of a model between two generated tokens."""
+
+    cache: StackCache
+    memory: Tensor | None = None  # (B, S, D), the encoded source
+    memory_padding: Tensor | None = None
+
+    def expand(self, rows: Tensor) -> None:
+        """Take rows (n,) long of all that is kept: row i is then what row rows[i] has been."""
+        self.cache.expand(rows)
+        if self.memory is not None:
+            self.memory = self.memory.index_select(0, rows)
+        if self.memory_padding is not None:
+            self.memory_padding = self.memory_padding.index_select(0, rows)

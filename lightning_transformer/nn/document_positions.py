@@ -13,3 +13,15 @@ def document_positions(places: Tensor, documents: Tensor) -> Tensor:
     starts = torch.ones_like(documents, dtype=torch.bool)
     starts[:, 1:] = documents[:, 1:] != documents[:, :-1]
     return places - torch.where(starts, places, 0).cummax(dim=1).values
+
+
+def row_positions(places: Tensor, padding: Tensor | None, documents: Tensor | None) -> Tensor:
+    """Positions ([B,] T) of tokens at places (T,): of each document, or of those that are no pads.
+
+    documents (B, T): number of each token's document. padding (B, T): True = pad.
+    """
+    if documents is not None:
+        return document_positions(places, documents)
+    if padding is not None:
+        return ((~padding).long().cumsum(dim=1) - 1).clamp(min=0)
+    return places

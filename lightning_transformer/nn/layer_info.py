@@ -60,3 +60,8 @@ def configure_layer(module: nn.Module, info: LayerInfo) -> nn.Module:
             child_info = replace(child_info, sublayer=sublayer)
         setattr(module, name, configure_layer(child, child_info))
     return module.configure_layer(info) if isinstance(module, ConfiguresLayer) else module
+
+
+def option_name(module: object) -> str:
+    """The name of the option that a component is, which is that of its Python module."""
+    return type(module).__module__.rpartition(".")[2]

@@ -75,9 +75,15 @@ class Head(nn.Linear):
         self.multiplier = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.multiplier != 1.0:
-            x = x * self.multiplier
-        scores = super().forward(x)
+        return self.finish(super().forward(self.inputs(x)))
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """Features (..., D) as they are multiplied with the weight."""
+        return x if self.multiplier == 1.0 else x * self.multiplier
+
+    def finish(self, products: Tensor) -> Tensor:
+        """Scores (..., V) from products of inputs and weight, with the bias."""
+        scores = products
         if self.score_scale is not None:
             scores = scores * self.score_scale()
         if self.softcap is None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from lightning_transformer.nn.layer_info import option_name
 from lightning_transformer.nn.pattern.base import Pattern
 from lightning_transformer.nn.pattern.full import Full
 from lightning_transformer.nn.position.base import PositionEncoding
@@ -29,8 +30,8 @@ def check_scores(blocks: Iterable[Any], position: PositionEncoding, pattern: Pat
     for layer in layers:
         if position.rotates and getattr(layer, "own_positions", False):
             raise ValueError(
-                f"attention={_option(layer)} makes positions of its own from queries and keys, "
-                f"which position={_option(position)} turns; use position=none"
+                f"attention={option_name(layer)} makes positions of its own from queries and keys, "
+                f"which position={option_name(position)} turns; use position=none"
             )
     if sizes:
         return
@@ -64,14 +65,24 @@ def check_prefix(patterns: Iterable[Pattern], causal: bool, max_len: int) -> int
 
 
 def check_past_only(
-    blocks: Iterable[Any], position: PositionEncoding, *, causal: bool, n_prefix: int
+    blocks: Iterable[Any],
+    position: PositionEncoding,
+    *,
+    causal: bool,
+    n_prefix: int,
+    reads_prefix: bool = False,
 ) -> None:
     """Refuse what counts back from a query where queries see what comes after them."""
     parts = [(block.attention, "attention=mha") for block in blocks]
     for part, instead in [(position, "position=rope"), *parts]:
-        if not getattr(part, "past_only", False) or (causal and not n_prefix):
+        if not getattr(part, "past_only", False) or (causal and not n_prefix and not reads_prefix):
             continue
-        name = f"{instead.partition('=')[0]}={_option(part)}"
+        name = f"{instead.partition('=')[0]}={option_name(part)}"
+        if causal and reads_prefix:
+            raise ValueError(
+                f"{name} counts back from a query, and with task=prefix_lm the tokens of a source "
+                f"also see what comes after them; use task=completion or {instead}"
+            )
         if causal:
             raise ValueError(
                 f"{name} counts back from a query, and with pattern=prefix the first {n_prefix} "
@@ -83,9 +94,35 @@ def check_past_only(
         )
 
 
-def _option(part: object) -> str:
-    """The name of an option, which is that of its module."""
-    return type(part).__module__.rpartition(".")[2]
+def check_reads_prefix(blocks: Iterable[Any], reads_prefix: bool) -> None:
+    """Refuse to let tokens see each other both ways where no layer has scores."""
+    layers = [block.attention for block in blocks]
+    if reads_prefix and not any(layer.has_scores for layer in layers):
+        raise ValueError(
+            f"task=prefix_lm opens attention scores, and attention={option_name(layers[0])} has "
+            "none; use task=completion"
+        )
+
+
+def reads_in_order(stack: Any) -> bool:
+    """Whether a layer of a stack hears what is before a token through what lies between."""
+    return any(getattr(module, "reads_in_order", False) for module in stack.blocks.modules())
+
+
+def check_documents(stack: Any) -> None:
+    """Refuse packed documents that memory tokens would join, or that would not hear them."""
+    if not stack.memory_tokens.n_tokens or (stack.causal and not reads_in_order(stack)):
+        return
+    reason = (
+        "a layer would hear them through the documents between"
+        if stack.causal
+        else "in an encoder they read all documents of a row, which so would hear each other"
+    )
+    group = stack.memory_tokens.group
+    raise ValueError(
+        f"{group}={option_name(stack.memory_tokens)} goes before a whole row, and {reason}; "
+        f"use packing=stream or {group}=none"
+    )
 
 
 def check_stochastic_depth(rate: float, residual: Residual) -> None:

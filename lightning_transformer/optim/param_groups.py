@@ -6,6 +6,7 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 
 from lightning_transformer.nn.parameter_roles import Role, parameter_roles
+from lightning_transformer.optim.trained_set import trained_parameters
 
 MATRICES = "matrices"  # the name of a group of hidden matrices that have a rule of their own
 
@@ -24,7 +25,7 @@ def param_groups(
 
     Where the model's initialisation gives weights a learning rate of their own (`Init.lr_scales`),
     they form groups with ``lr = factor * lr`` and ``weight_decay / factor``, which leaves the decay
-    per step the same.
+    per step the same. Factors of the run (`rates`) multiply these rates, and the decay with them.
 
     weight_decay: fraction of a weight that is taken off per step and per unit of lr. decay_all:
     whether all others decay as well. lr: peak learning rate, from an optimizer to which such
@@ -35,8 +36,8 @@ def param_groups(
     different ways: torch updates a group in one call, which takes either plain tensors or DTensors
     of one mesh.
 
-    Raises ValueError when nothing in the model is trainable, decay_all decays nothing, or the
-    initialisation gives factors to an optimizer that does not take them.
+    Raises ValueError when nothing in the model is trainable, decay_all decays nothing, or there are
+    factors for an optimizer that does not take them.
     """
     if decay_all and weight_decay == 0:
         raise ValueError(
@@ -45,9 +46,9 @@ def param_groups(
         )
     decay: list[nn.Parameter] = []
     no_decay: list[nn.Parameter] = []
-    for parameter, role in parameter_roles(model).items():
-        if parameter.requires_grad:
-            (decay if role.decays or decay_all else no_decay).append(parameter)
+    roles = parameter_roles(model)
+    for parameter in trained_parameters(model):
+        (decay if roles[parameter].decays or decay_all else no_decay).append(parameter)
     groups = [
         {"name": name, "params": params, "weight_decay": decayed}
         for name, both, decayed in (("decay", decay, weight_decay), ("no_decay", no_decay, 0.0))
@@ -57,30 +58,35 @@ def param_groups(
         raise ValueError(
             f"{type(model).__name__} has no trainable parameter; an optimizer needs at least one"
         )
-    scheme = getattr(model, "init", None)  # a plain module has none
-    return _by_rate(groups, {} if scheme is None else scheme.lr_scales(model), lr)
+    # A plain module has neither.
+    scheme, updates = getattr(model, "init", None), getattr(model, "updates", None)
+    scales = {} if scheme is None else scheme.lr_scales(model)
+    rates = {} if updates is None or updates.rates is None else updates.rates(model)
+    if lr is None and (scales or rates):
+        what = "init=mup" if scales else "rates"
+        raise ValueError(
+            f"{what} gives weights learning rates of their own, which hold for Adam's kind of "
+            f"update; use optimizer=adamw, adam or lion{'' if scales else ', or rates=equal'}"
+        )
+    return groups if lr is None else _by_rate(groups, scales, rates, lr)
 
 
 def _by_rate(
-    groups: list[dict[str, Any]], factors: dict[int, float], lr: float | None
+    groups: list[dict[str, Any]], scales: dict[int, float], rates: dict[int, float], lr: float
 ) -> list[dict[str, Any]]:
-    if not factors:
+    if not (scales or rates):
         return groups
-    if lr is None:
-        raise ValueError(
-            "init=mup gives weights learning rates of their own, which hold for Adam's kind of "
-            "update; use optimizer=adamw, adam or lion"
-        )
     parted = []
     for group in groups:
-        kinds: dict[float, list[nn.Parameter]] = {}
+        kinds: dict[tuple[float, float], list[nn.Parameter]] = {}
         for parameter in group["params"]:
-            kinds.setdefault(factors.get(id(parameter), 1.0), []).append(parameter)
-        for factor, parameters in kinds.items():
+            kind = scales.get(id(parameter), 1.0), rates.get(id(parameter), 1.0)
+            kinds.setdefault(kind, []).append(parameter)
+        for (scale, rate), parameters in kinds.items():
             own = {**group, "params": parameters}
-            if factor != 1.0:
-                own["name"] = f"{group['name']}_x{factor:g}"
-                own["lr"], own["weight_decay"] = factor * lr, group["weight_decay"] / factor
+            if (scale, rate) != (1.0, 1.0):
+                own["name"] = f"{group['name']}_x{scale * rate:g}"
+                own["lr"], own["weight_decay"] = scale * rate * lr, group["weight_decay"] / scale
             parted.append(own)
     # the rate that is logged as optim/lr is that of the last group
     return sorted(parted, key=lambda own: "lr" not in own)
@@ -102,8 +108,8 @@ def matrices(model: nn.Module) -> list[nn.Parameter]:
     head or expert, and weights shared with either or with an embedding: orthogonalised updates do
     not suit them (Jordan 2024).
     """
-    roles = parameter_roles(model).items()
-    return [p for p, role in roles if role is Role.MATRIX and p.requires_grad]
+    roles = parameter_roles(model)
+    return [p for p in trained_parameters(model) if roles[p] is Role.MATRIX]
 
 
 def without(taken: list[nn.Parameter], groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -119,6 +125,5 @@ def can_fuse(model: nn.Module) -> bool:
     """Say whether fused Adam takes every trainable parameter; without it only rounding differs."""
     return all(
         parameter.is_floating_point() and parameter.device.type in _DEVICES
-        for parameter in model.parameters()
-        if parameter.requires_grad
+        for parameter in trained_parameters(model)
     )

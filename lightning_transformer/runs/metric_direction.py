@@ -1,7 +1,37 @@
 """Whether a lower or a higher value of a metric is better, known by its name."""
 
-LOWER = ("loss", "perplexity", "bits_per_byte", "ece", "nll", "error", "seconds")
-HIGHER = ("accuracy", "f1", "bleu", "chrf", "exact_match", "precision", "recall")
+LOWER = (
+    "loss",
+    "perplexity",
+    "bits_per_byte",
+    "ece",
+    "nll",
+    "error",
+    "mse",
+    "mae",
+    "brier",
+    "seconds",
+)
+EXACT_LOWER = ("ter",)  # part of many other words
+EXACT_HIGHER = ("acc", "acc_norm", "acc_bytes", "acc_mutual_info")  # of lm-eval
+HIGHER = (
+    "accuracy",
+    "f1",
+    "bleu",
+    "chrf",
+    "rouge",
+    "mcc",
+    "auroc",
+    "exact_match",
+    "precision",
+    "recall",
+    "pearson",
+    "spearman",
+    "margin",
+    "probability",
+    "reward",
+    "p_answer",
+)
 MODES = ("min", "max")
 
 
@@ -9,6 +39,8 @@ def lower_is_better(metric: str) -> bool | None:
     """By the last part of its name, such as `loss` of val/loss; None where that does not tell."""
     name = metric.rsplit("/", 1)[-1]
     higher, lower = (any(part in name for part in parts) for parts in (HIGHER, LOWER))
+    lower = lower or name in EXACT_LOWER
+    higher = higher or name in EXACT_HIGHER
     return None if higher == lower else lower  # a name such as recall_loss has both
 
 

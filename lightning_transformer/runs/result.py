@@ -25,6 +25,8 @@ TRACEBACK_FILE = "traceback.txt"  # of a run that failed
 DIVERGED = re.compile(r"NonFinite: |TrainingError: .*\bspikes?\b")
 COPIES = ("mlruns", "mlartifacts")  # folders in which MLflow keeps copies of results
 ABOVE_CHANCE = 1.1  # times the loss of guessing: a run above it has diverged
+COMPARISON_FILE = "comparison.json"  # what `compare run` knows of the runs beside it
+APART = ("screening", "ranking", "logs")  # what it keeps beside the runs that it reports
 STATUSES = ("running", "finished", "failed", "stopped")
 
 
@@ -35,35 +37,34 @@ class RunResult:
     Attributes:
         schema: version of this format.
         status: one of ``running``, ``finished``, ``failed``, ``stopped``.
-        error: one line that says why a run failed.
+        error: one line that says why a run failed; while a run reads its data, that it does.
         choices: config group to chosen option.
         overrides: what the user typed, one entry per override.
         seed: the seed of initial weights, data order and dropout.
         metrics: final value per metric name; None where it was not finite.
         chance: metric name to its value for guessing without looking, such as log V for a loss.
+        baseline: metric name to what one guess for every target reaches, such as the majority.
+        floor: metric name to the best value that there can be, where the data tell.
+        signatures: metric name to how exactly it was computed, such as sacrebleu's.
         last_train_loss: nats per target of the last batch, whatever was logged.
         test_targets: what the test metrics are means of: tokens, words or texts.
-        history: path of the CSV of logged metrics, relative to the run folder.
-        n_params: parameters, tied ones counted once.
-        n_params_non_embedding: the same without embeddings.
-        n_params_frozen: those of them that are not trained, see the group freeze.
+        history: the CSV of logged metrics, in the run folder.
+        n_params, n_params_non_embedding: tied ones counted once; the same without embeddings.
+        n_params_trained, n_params_frozen: the two parts of n_params, see freeze and adapter.
         n_params_active: of these, what one token uses: fewer where there are experts.
         flops_per_token: of one training step (forward and backward).
-        tokens_seen: tokens read in training, sources included and padding not, over all ranks.
-        steps: optimizer steps done.
-        seconds: wall time of training.
-        tokens_per_second: of training, over all ranks.
-        peak_memory_bytes: highest memory of one rank.
-        device: name of the device.
-        precision: of the trainer, such as ``32-true`` or ``bf16-mixed``.
-        stopped_early: why training ended before its last step, for a run that did; see
-            callbacks=early_stopping and trainer.max_minutes.
+        tokens_seen: tokens read in training, sources included and padding not; tokens_generated:
+            written by the model in training; both over all ranks.
+        steps: of the optimizer; seconds: wall time of training; tokens_per_second: over all ranks.
+        ended: when the run ended, UTC, such as ``2026-01-31T12:00:00+00:00``.
+        peak_memory_bytes: highest memory of one rank; device: its name; precision: of the trainer,
+            such as ``bf16-mixed``; compiled: whether blocks are; stopped_early: why it ended.
         guard: number of steps ``skipped`` and of times ``rewound`` for spikes or non-finite values.
+        init_from: path, family, sha256 of the weights to start with; fresh: names of other ones.
+        reference: what the loss compares with: ``kind`` adapter off or values at the start.
         data: name, sha256, bytes and n_tokens of the data.
-        samples_sha256: of the training examples seen and their order; equal in two runs only if
-            they have seen the same ones. See `lightning_transformer.data.loading.sample_digest`.
-        commit: git commit of the code, if it ran from a checkout.
-        versions: package name to version.
+        samples_sha256: of the training examples seen, in order; see `data.loading.sample_digest`.
+        commit: git commit of the code, if it ran from a checkout; versions: of packages.
         config_sha256: see `config_sha256`.
     """
 
@@ -75,23 +76,33 @@ class RunResult:
     seed: int | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
     chance: dict[str, float] = field(default_factory=dict)
+    baseline: dict[str, float] = field(default_factory=dict)
+    floor: dict[str, float] = field(default_factory=dict)
+    signatures: dict[str, str] = field(default_factory=dict)
     last_train_loss: float | None = None
     test_targets: int | None = None
     history: str | None = None
     n_params: int | None = None
     n_params_non_embedding: int | None = None
     n_params_frozen: int | None = None
+    n_params_trained: int | None = None
     n_params_active: int | None = None
     flops_per_token: float | None = None
     tokens_seen: int | None = None
+    tokens_generated: int | None = None
     steps: int | None = None
     seconds: float | None = None
+    ended: str | None = None
     tokens_per_second: float | None = None
     peak_memory_bytes: int | None = None
     device: str | None = None
     precision: str | None = None
+    compiled: bool | None = None
     stopped_early: str | None = None
     guard: dict[str, int] = field(default_factory=dict)
+    init_from: dict[str, str] = field(default_factory=dict)
+    fresh: list[str] = field(default_factory=list)
+    reference: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     samples_sha256: str | None = None
     commit: str | None = None
@@ -113,8 +124,8 @@ class RunResult:
 def read(path: Path) -> RunResult:
     """Read a ``result.json``, given as the file or as the folder that holds it.
 
-    Keys that this version does not know are left out, so that a newer writer may add some.
-    Raises ValueError when there is no such file, it is not JSON, or its schema is another one.
+    Keys of a newer writer are left out. Raises ValueError when there is no such file, it is not
+    JSON, or its schema is another one.
     """
     path = Path(path)
     file = path / RESULT_FILE if path.is_dir() else path
@@ -137,8 +148,7 @@ def read(path: Path) -> RunResult:
                 known[key] = from_json(kind, content[key], key)
             except ValueError as error:
                 raise ValueError(f"{file}: {error}; run it again") from None
-    status = known.get("status")
-    if status not in (None, *STATUSES):
+    if (status := known.get("status")) not in (None, *STATUSES):
         raise ValueError(f"{file}: status={status!r} must be one of {', '.join(STATUSES)}")
     return RunResult(**known)
 
@@ -160,9 +170,8 @@ def is_above_chance(
 ) -> bool:
     """Whether a loss is above that of guessing by a tenth, and the last training loss too.
 
-    A run that fits its training text and not other text has over-fitted, and one that has learned
-    nothing stays at the level of guessing: neither did diverge. False where the run has recorded no
-    such level.
+    A run that fits its training text alone has over-fitted, and one that has learned nothing stays
+    at the level of guessing: neither did diverge. False where no such level is recorded.
     """
     if name not in result.chance:
         return False
@@ -191,7 +200,21 @@ def _check_schema(file: Path, schema: object) -> None:
         )
 
 
-def find_results(paths: Iterable[Path]) -> Iterator[Path]:
+@dataclass(frozen=True)
+class FoundResult:
+    """A ``result.json``, and what tells its run from a finished one.
+
+    Attributes:
+        file: its path; ``read`` takes it.
+        mark: empty for a finished run; ``failed``, ``stopped`` or ``running``, which have no final
+            metrics; ``unreadable``; ``screening`` for one that only served to choose a rate.
+    """
+
+    file: Path
+    mark: str = ""
+
+
+def find_results(paths: Iterable[Path]) -> Iterator[FoundResult]:
     """Yield every ``result.json`` at or below the given paths, sorted, each file once.
 
     Raises ValueError when one of the paths does not exist.
@@ -204,7 +227,20 @@ def find_results(paths: Iterable[Path]) -> Iterator[Path]:
             )
         for file in [path] if path.is_file() else _below(path):
             found.setdefault(file.resolve(), file)
-    yield from sorted(found.values())
+    for file in sorted(found.values()):
+        yield FoundResult(file, mark_of(file))
+
+
+def mark_of(file: Path) -> str:
+    """What tells the run of a ``result.json`` from a finished one; see `FoundResult`."""
+    beside = [parent.parent for parent in file.absolute().parents if parent.name in APART]
+    if any((folder / COMPARISON_FILE).is_file() for folder in beside):
+        return "screening"
+    try:
+        status = read(file).status
+    except (ValueError, OSError):
+        return "unreadable"
+    return "" if status == "finished" else status
 
 
 def config_sha256(config: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType
@@ -28,9 +28,18 @@ DOTTED = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+")
 PLACED = re.compile(r"/(?P<group>\w+)@(?P<key>\w+)")  # in the defaults of an option file
 
 
+@cache
+def plugins() -> tuple[EntryPoint, ...]:
+    """Entry points `lightning_transformer.conf`, by which plug-ins name their options' folders.
+
+    Looked for once in a process: it reads a file of every package that is installed.
+    """
+    return tuple(entry_points(group=PLUGINS))
+
+
 def plugin_packages() -> set[str]:
-    """Top-level packages that named themselves by the entry point `lightning_transformer.conf`."""
-    return {entry.value.split(".")[0] for entry in entry_points(group=PLUGINS)}
+    """Top-level packages that named themselves by the entry point."""
+    return {entry.value.split(".")[0] for entry in plugins()}
 
 
 def named_object(target: str, packages: set[str]) -> Any:
@@ -69,7 +78,7 @@ def _all_offered() -> dict[str, set[str]]:
     """key -> targets of all option files."""
     targets: dict[str, set[str]] = {}
     placed = set()
-    for file in (file for folder in _folders() for file in sorted(folder.glob("*/*.yaml"))):
+    for file in (file for folder in option_folders() for file in sorted(folder.glob("*/*.yaml"))):
         content = _read_option(file)
         for key, target in _targets(content, file.parent.name):
             targets.setdefault(key, set()).add(target)
@@ -79,7 +88,7 @@ def _all_offered() -> dict[str, set[str]]:
     return targets
 
 
-def _folders() -> list[Path]:
+def option_folders() -> list[Path]:
     """The folders of option files: ours, and those of installed plug-ins."""
     found = [CONF]
     for entry in entry_points(group=PLUGINS):

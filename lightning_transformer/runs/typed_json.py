@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -42,21 +42,29 @@ def read_typed(kind: type[T], file: Path, schema: int) -> T:
 def from_json(kind: Any, value: Any, key: str = "") -> Any:
     """A value of JSON as ``kind``: a dataclass, dict, list, Any, or plain types.
 
-    Raises ValueError that names the key where it is of another type or lacks a field.
+    A field that it lacks, as files of older versions do, has its default. Raises ValueError that
+    names the key where there is none, and where a value is of another type.
     """
     parts = get_args(kind)
     if kind is Any:
         return value
+    if get_origin(kind) in (Union, UnionType) and isinstance(value, dict):  # of a dataclass or null
+        kind = next((part for part in parts if is_dataclass(part)), kind)
     if is_dataclass(kind) and isinstance(value, dict):
-        fields = get_type_hints(kind)
-        if missing := [name for name in fields if name not in value]:
-            raise ValueError(f"{_below(key, missing[0])} is missing")
-        return kind(**{n: from_json(hint, value[n], _below(key, n)) for n, hint in fields.items()})  # type: ignore[operator]
+        hints = get_type_hints(kind)
+        for field in fields(kind):
+            if field.name not in value and (field.default, field.default_factory) == (MISSING,) * 2:
+                raise ValueError(f"{_below(key, field.name)} is missing")
+        there = {name: hint for name, hint in hints.items() if name in value}
+        return kind(**{n: from_json(hint, value[n], _below(key, n)) for n, hint in there.items()})  # type: ignore[operator]
     if get_origin(kind) is dict and isinstance(value, dict):
         return {name: from_json(parts[1], item, _below(key, name)) for name, item in value.items()}
     if get_origin(kind) is list and isinstance(value, list):
         return [from_json(parts[0], item, f"{key}[{i}]") for i, item in enumerate(value)]
     plain = parts if get_origin(kind) in (Union, UnionType) else (kind,)
+    for part in plain[:-1]:
+        if is_dataclass(part) and isinstance(value, dict):
+            return from_json(part, value, key)
     kinds = {int, float} if type(value) is int else {type(value)}
     if kinds & set(plain) and (type(value) is not int or _fits(value)):
         return value

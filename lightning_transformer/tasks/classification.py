@@ -4,93 +4,65 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassCalibrationError,
-    MulticlassF1Score,
-)
+from torchmetrics.classification import MulticlassCalibrationError
 
 from lightning_transformer.data.examples import Labelled
 from lightning_transformer.nn.linear import Head
-from lightning_transformer.nn.types import ModuleFactory
-from lightning_transformer.tasks.base import (
-    Batch,
-    Collator,
-    Sample,
-    Task,
-    pad,
-    pad_mask,
-    update,
-)
-from lightning_transformer.tasks.predict import (
-    GENERATION,
-    Prediction,
-    PredictOptions,
-    cut,
-    encode,
-)
+from lightning_transformer.tasks.base import Sample, log_frequencies, update
+from lightning_transformer.tasks.metrics.auroc import Auroc
+from lightning_transformer.tasks.metrics.classes import GUESSED, guess_metrics
+from lightning_transformer.tasks.metrics.mean import Mean
+from lightning_transformer.tasks.pooled import PooledTask
+from lightning_transformer.tasks.predict import GENERATION, Prediction, PredictOptions
 
 
-class LabelRows:
-    """Labelled examples -> Batch: rows padded on the right, [CLS] in front if pooling wants it."""
-
-    def __init__(self, prefix: Sequence[int], pad_id: int) -> None:
-        self.prefix, self.pad_id = list(prefix), pad_id
-
-    def __call__(self, examples: Sequence[Labelled], draws: Sequence[int]) -> Batch:
-        rows = [np.concatenate((self.prefix, e.ids)).astype(np.int64) for e in examples]
-        labels = torch.tensor([e.label for e in examples])
-        n_targets = torch.tensor(len(examples))
-        n_tokens = sum(map(len, rows))
-        return Batch(pad(rows, self.pad_id), labels, n_targets, n_tokens, padding=pad_mask(rows))
-
-
-class Classification(Task):
+class Classification(PooledTask):
     """One class per row, from pooled features: -log p(class | row).
 
-    `loss` is nats per row; `accuracy` counts rows, `f1` averages over classes. `ece` is the mean
-    distance of confidence from accuracy over 15 bins of confidence (Guo et al. 2017).
+    `loss` is nats per row; `accuracy`, `f1`, `f1_weighted` and `mcc` as in `guess_metrics`. `ece`
+    is the mean distance of confidence from accuracy over 15 bins of confidence (Guo et al. 2017);
+    `brier` the mean over rows of sum_c (p_c - [c is right])^2, in [0, 2] (Brier 1950); `auroc` the
+    mean over classes of the chance that a row of the class has a higher p_c than another row.
     """
 
-    causal = False
     example = Labelled
-
-    def __init__(self, *, loss: nn.Module, pooling: ModuleFactory) -> None:
-        super().__init__(loss=loss)
-        self.pooling = pooling()
-        self.n_extra_tokens = int(self.pooling.n_extra_tokens)
 
     def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
         self.head = Head(d_model, len(self.labels))
 
-    def collator(self, split: str) -> Collator:
-        return LabelRows([self.vocabulary.cls_id] * self.n_extra_tokens, self.vocabulary.pad_id)
-
-    def scores(self, features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.head(self.pooling(features, batch.padding)), batch.labels
-
     def chance(self) -> dict[str, float]:
         return {"loss": math.log(len(self.labels)), "accuracy": 1 / len(self.labels)}
 
+    def same_guess(self, labels: Tensor) -> Tensor:
+        """How often each class is the target: its majority is what is guessed."""
+        return log_frequencies(labels, len(self.labels))
+
     def metrics(self) -> dict[str, Metric]:
         n = len(self.labels)
-        return super().metrics() | {
-            "accuracy": MulticlassAccuracy(n, average="micro"),
-            "f1": MulticlassF1Score(n, average="macro"),
-            "ece": MulticlassCalibrationError(n, n_bins=15, norm="l1"),
-        }
+        return (
+            super().metrics()
+            | guess_metrics(n)
+            | {
+                "ece": MulticlassCalibrationError(n, n_bins=15, norm="l1"),
+                "brier": Mean(),
+                "auroc": Auroc(),
+            }
+        )
 
     def update_own(
         self, metrics: nn.ModuleDict, scores: Tensor, labels: Tensor, nll: Tensor
     ) -> None:
         guesses = scores.argmax(dim=-1)
-        update(metrics, "accuracy", guesses, labels)
-        update(metrics, "f1", guesses, labels)
-        update(metrics, "ece", scores.float().softmax(dim=-1), labels)
+        for name in GUESSED:
+            update(metrics, name, guesses, labels)
+        chances = scores.float().softmax(dim=-1)
+        update(metrics, "ece", chances, labels)
+        right = nn.functional.one_hot(labels, len(self.labels))
+        update(metrics, "brier", (chances - right).square().sum(), len(labels))
+        update(metrics, "auroc", chances, labels)
 
     @torch.no_grad()
     def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
@@ -105,11 +77,6 @@ class Classification(Task):
             )
         return samples
 
-    def encode_input(self, text: str) -> np.ndarray:
-        """Ids of a text, after [CLS] if the pooling reads it."""
-        prefix = [self.vocabulary.cls_id] * self.n_extra_tokens
-        return np.concatenate((prefix, self.vocabulary.encode(text))).astype(np.int64)
-
     def predict(
         self, model: Any, texts: Sequence[str], options: PredictOptions
     ) -> Iterator[Prediction]:
@@ -118,30 +85,10 @@ class Classification(Task):
         The value is (label, probability), or ("", 0.0) for an empty text.
         """
         options.refuse("a classification run names a label", *GENERATION)
-        lines = [text.strip() for text in texts]
-        longest = model.max_len - self.n_extra_tokens
-        for start in range(0, len(lines), options.batch_size):
-            numbers = range(start, min(start + options.batch_size, len(lines)))
-            rows = []
-            for i in numbers:
-                name = f"text {i + 1}"
-                ids = encode(self.vocabulary, lines[i], name, options)
-                rows += [cut(ids, longest, name, options)] if len(ids) else []
-            probabilities = iter(self._probabilities(model, rows))
-            for i in numbers:
-                if not lines[i]:
-                    yield Prediction((), value=("", 0.0))
-                    continue
-                row = next(probabilities)
-                label, p = self.labels[int(row.argmax())], float(row.max())
-                yield Prediction((f"{label}\t{p:.3f}",), value=(label, p))
-
-    @torch.no_grad()
-    def _probabilities(self, model: Any, rows: Sequence[np.ndarray]) -> Tensor:
-        """(B, C) of rows of token ids."""
-        if not rows:
-            return torch.zeros(0, len(self.labels))
-        examples = [Labelled(row, 0) for row in rows]
-        batch = self.collator("test")(examples, [0] * len(rows)).to(model.device)
-        scores, _ = self.scores(model.features(batch), batch)
-        return scores.softmax(dim=-1).cpu()
+        for scores in self.scores_of(model, texts, options):
+            if scores is None:
+                yield Prediction((), value=("", 0.0))
+                continue
+            chances = scores.softmax(dim=-1)
+            label, p = self.labels[int(chances.argmax())], float(chances.max())
+            yield Prediction((f"{label}\t{p:.3f}",), value=(label, p))

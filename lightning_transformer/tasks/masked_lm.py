@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from lightning_transformer.data.examples import Tokens
+from lightning_transformer.data.tokenizers.base import N_SPECIAL, Vocabulary
+from lightning_transformer.data.tokenizers.word_borders import WordBorders
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.types import NormFactory
 from lightning_transformer.tasks.base import (
@@ -17,11 +19,14 @@ from lightning_transformer.tasks.base import (
     Batch,
     Collator,
     Sample,
-    TokenTask,
+    document_ends,
     pad,
     pad_mask,
+    target_places,
     update,
 )
+from lightning_transformer.tasks.masking.base import Masking
+from lightning_transformer.tasks.masking.token import TokenMasking
 from lightning_transformer.tasks.metrics.mean import Mean
 from lightning_transformer.tasks.predict import (
     GENERATION,
@@ -31,18 +36,42 @@ from lightning_transformer.tasks.predict import (
     cut,
     encode_masked,
 )
+from lightning_transformer.tasks.token_task import TokenTask
+
+TOKENS = TokenMasking()
 
 
 class MaskTokens:
     """Tokens -> Batch: some tokens are hidden and become the targets.
 
-    Each text token is chosen with probability mask_rate; of those chosen 80 % become [MASK], 10 % a
-    random text token, 10 % stay. The choice follows from the example's own random integer: another
-    one each epoch in training, always the same in evaluation. Special tokens are never chosen.
+    Text tokens are chosen, by `masking`, with probability mask_rate; of those chosen 80 % become
+    [MASK], 10 % a random text token, 10 % stay. The choice follows from the example's own random
+    integer: another one each epoch in training, always the same in evaluation. Special tokens are
+    never chosen, nor put in the place of others, those of a tokenizer's own file ([PAD], [CLS])
+    included.
+
+    text_ids: those of text, by default all below n_text. borders: of words, if masking reads them.
+    before, after: ids around each row.
     """
 
-    def __init__(self, mask_rate: float, mask_id: int, pad_id: int, n_text: int) -> None:
-        self.mask_rate, self.mask_id, self.pad_id, self.n_text = mask_rate, mask_id, pad_id, n_text
+    def __init__(
+        self,
+        mask_rate: float,
+        mask_id: int,
+        pad_id: int,
+        n_text: int,
+        text_ids: np.ndarray | None = None,
+        masking: Masking = TOKENS,
+        borders: WordBorders | None = None,
+        before: Sequence[int] = (),
+        after: Sequence[int] = (),
+    ) -> None:
+        self.before, self.after = before, after
+        self.mask_rate, self.mask_id, self.pad_id = mask_rate, mask_id, pad_id
+        self.masking, self.borders = masking, borders
+        self.text_ids = np.arange(n_text) if text_ids is None else text_ids
+        self.is_text = np.zeros(n_text + N_SPECIAL, dtype=bool)
+        self.is_text[self.text_ids] = True
 
     def __call__(self, examples: Sequence[Tokens], draws: Sequence[int]) -> Batch:
         # The last token of a row is the first of the next one: left out, so none counts twice.
@@ -52,27 +81,47 @@ class MaskTokens:
         )
         documents = None
         if examples[0].documents is not None:
-            documents = pad(
-                [e.documents[: len(r)] for e, r in zip(examples, rows, strict=True)],  # type: ignore[index]
-                -1,
-            )
-        label_ids = pad(labels, IGNORE)
+            numbers = [e.documents[: len(r)] for e, r in zip(examples, rows, strict=True)]  # type: ignore[index]
+            # What stands around a row belongs to the documents at its ends.
+            around = (len(self.before), len(self.after))
+            documents = pad([np.pad(row, around, mode="edge") for row in numbers], -1)
+        unlabelled = ([IGNORE] * len(self.before), [IGNORE] * len(self.after))
+        label_ids = pad([_between(row, *unlabelled) for row in labels], IGNORE)
+        inputs = [_between(row, self.before, self.after) for row in hidden]
+        ends = document_ends(examples, label_ids.shape[1] - len(self.before))
         return Batch(
-            pad(hidden, self.pad_id),
+            pad(inputs, self.pad_id),
             label_ids,
             (label_ids != IGNORE).sum(),
-            sum(map(len, rows)),
-            padding=pad_mask(rows),
+            sum(map(len, inputs)),
+            padding=pad_mask(inputs),
             documents=documents,
+            document_ends=None if ends is None else ends + len(self.before),
+            places=target_places(label_ids),
         )
 
     def _mask(self, row: np.ndarray, draw: int) -> tuple[np.ndarray, np.ndarray]:
         random = np.random.default_rng(draw)
-        chosen = (random.random(len(row)) < self.mask_rate) & (row < self.n_text)
-        kind, other = random.random(len(row)), random.integers(0, self.n_text, len(row))
+        groups = self.groups(row, random)
+        chosen, kind = groups >= 0, random.random(len(row))[groups]
+        other = self.text_ids[random.integers(0, len(self.text_ids), len(row))]
         hidden = np.where(chosen & (kind < 0.8), self.mask_id, row)
         hidden = np.where(chosen & (kind >= 0.8) & (kind < 0.9), other, hidden)
         return hidden, np.where(chosen, row, IGNORE)
+
+    def groups(self, row: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Which tokens (n,) of a row become targets, as `Masking.choose` says it."""
+        words = None if self.borders is None else self.borders.words(row)
+        return self.masking.choose(self.is_text[row], words, self.mask_rate, random)
+
+
+def _between(row: np.ndarray, before: Sequence[int], after: Sequence[int]) -> np.ndarray:
+    return np.concatenate((before, row, after)).astype(np.int64) if before or after else row
+
+
+def text_ids(vocabulary: Vocabulary) -> np.ndarray:
+    """The ids (n,) that stand for text: not those of special tokens, a file's own included."""
+    return np.flatnonzero(vocabulary.id_bytes[: vocabulary.n_text])
 
 
 class Transform(nn.Module):
@@ -91,7 +140,7 @@ class MaskedLM(TokenTask):
     """Restore hidden tokens from both sides (Devlin et al. 2019): -log p(x_t | x with holes).
 
     `loss` is nats per hidden token, `accuracy` the share of hidden tokens that come first.
-    transform: one more layer before the output, as in BERT.
+    masking: which tokens those are. transform: one more layer before the output, as in BERT.
     """
 
     causal = False
@@ -101,6 +150,7 @@ class MaskedLM(TokenTask):
         self,
         *,
         loss: nn.Module,
+        masking: Masking = TOKENS,
         mask_rate: float = 0.15,
         tie_embeddings: bool = True,
         bias: bool = False,
@@ -118,7 +168,11 @@ class MaskedLM(TokenTask):
         )
         checks.fraction("mask_rate", mask_rate, 0.15)
         checks.positive("mask_rate", mask_rate, 0.15)
-        self.mask_rate, self.has_transform, self.norm = mask_rate, transform, norm
+        self.masking, self.mask_rate = masking, mask_rate
+        self.has_transform, self.norm = transform, norm
+
+    def read_vocabulary(self) -> None:
+        self.n_extra_tokens = len(self.vocabulary.before) + len(self.vocabulary.after)
 
     def build_head(self, d_model: int, embedding: nn.Embedding) -> None:
         transform = Transform(d_model, norm=self.norm) if self.has_transform else nn.Identity()
@@ -126,8 +180,21 @@ class MaskedLM(TokenTask):
         super().build_head(d_model, embedding)
 
     def collator(self, split: str) -> Collator:
-        vocabulary = self.vocabulary
-        return MaskTokens(self.mask_rate, vocabulary.mask_id, vocabulary.pad_id, vocabulary.n_text)
+        return self._masks()
+
+    def _masks(self) -> MaskTokens:
+        words = self.vocabulary
+        return MaskTokens(
+            self.mask_rate,
+            words.mask_id,
+            words.pad_id,
+            words.n_text,
+            text_ids(words),
+            self.masking,
+            WordBorders(words) if self.masking.reads_words else None,
+            words.before,
+            words.after,
+        )
 
     def chance(self) -> dict[str, float]:
         return super().chance() | {"accuracy": 1 / self.vocabulary.size}
@@ -141,26 +208,29 @@ class MaskedLM(TokenTask):
         right = (scores.argmax(dim=-1) == labels).sum()
         update(metrics, "accuracy", right, (labels != IGNORE).sum())
 
-    def scores(self, features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return super().scores(self.transform(features), batch)
+    def before_head(self, features: Tensor) -> Tensor:
+        transformed: Tensor = self.transform(features)
+        return transformed
 
     @torch.no_grad()
     def fill(self, model: Any, ids: Tensor) -> Tensor:
         """(B, T) ids with [MASK] among them -> ids with every [MASK] replaced by the best guess."""
-        features = model.features(Batch.without_labels(ids))
-        scores = self.head(self.transform(features))[..., : self.vocabulary.n_text]
-        return torch.where(ids == self.vocabulary.mask_id, scores.argmax(dim=-1), ids)
+        words, n = self.vocabulary, ids.shape[1]
+        sides = [ids.new_tensor(side).expand(len(ids), -1) for side in (words.before, words.after)]
+        whole = torch.cat((sides[0], ids, sides[1]), dim=1)
+        features = model.features(Batch.without_labels(whole))[:, len(words.before) :][:, :n]
+        found = torch.from_numpy(text_ids(self.vocabulary)).to(ids.device)
+        best = found[self.head(self.transform(features))[..., found].argmax(dim=-1)]
+        return torch.where(ids == self.vocabulary.mask_id, best, ids)
 
     def demonstrate(self, model: Any, examples: Sequence[Any]) -> list[Sample]:
-        device = self.head.weight.device
+        device, masks = self.head.weight.device, self._masks()
         samples = []
         for number, example in enumerate(examples):
             # Rows have one token more than a model is trained on.
-            row = np.asarray(example.ids[: model.max_len], dtype=np.int64)
+            row = np.asarray(example.ids[: model.max_len - self.n_extra_tokens], dtype=np.int64)
             hidden = row.copy()
-            hidden[np.random.default_rng(number).random(len(row)) < self.mask_rate] = (
-                self.vocabulary.mask_id
-            )
+            hidden[masks.groups(row, np.random.default_rng(number)) >= 0] = masks.mask_id
             filled = self.fill(model, torch.from_numpy(hidden)[None].to(device))[0].cpu().numpy()
             samples.append(Sample(*map(self.vocabulary.decode, (hidden, filled, row))))
         return samples
@@ -191,10 +261,11 @@ class MaskedLM(TokenTask):
 
     def _fill_text(self, model: Any, text: str, name: str, options: PredictOptions) -> str:
         ids = encode_masked(self.vocabulary, text, name, options)
-        ids = cut(ids, model.max_len, name, options)
+        longest = model.max_len - self.n_extra_tokens
+        ids = cut(ids, longest, name, options)
         if self.vocabulary.mask_id not in ids:
             raise ValueError(
-                f"{name} has no {MASK} among the {model.max_len} tokens that the model reads; "
+                f"{name} has no {MASK} among the {longest} tokens that the model reads; "
                 "shorten what stands before it"
             )
         filled = self.fill(model, torch.from_numpy(ids)[None].to(model.device))[0]

@@ -51,10 +51,12 @@ class MultiToken(CausalLM):
     def forward(self, features: Tensor, batch: Batch) -> LossSums:
         sums = super().forward(features, batch)
         objective, labels = sums.objective, batch.labels
-        for ahead in self.future:
+        for k, ahead in enumerate(self.future, start=1):
             labels = one_further(labels)
-            scores = self.head(ahead(features).flatten(0, 1))
-            extra = self.loss(scores, labels.flatten()).objective
+            if batch.documents is not None:
+                labels = labels.masked_fill(_another(batch.documents, k), IGNORE)
+            # No label is a target further ahead where the nearer one is none.
+            extra = self.token_loss(ahead(features), labels, batch.places).objective
             objective = objective + self.future_weight * extra
         return LossSums(objective, sums.nll)
 
@@ -62,7 +64,12 @@ class MultiToken(CausalLM):
 def one_further(labels: Tensor) -> Tensor:
     """Labels (B, T) of the tokens one place behind those of labels (B, T).
 
-    -100 where there is none, or where an end lies between: there the nearer one is -100 already.
+    -100 where there is none, or where the nearer one is -100 already.
     """
     moved = F.pad(labels[:, 1:], (0, 1), value=IGNORE)
     return moved.masked_fill(labels == IGNORE, IGNORE)
+
+
+def _another(documents: Tensor, k: int) -> Tensor:
+    """Whether the input k places behind each of (B, T) is of another document."""
+    return F.pad(documents[:, k:], (0, k), value=-1) != documents

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from lightning_transformer.hardware.allocator import return_freed_memory
+
 PACKAGES = ("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf", "tokenizers", "numpy")
 
 
@@ -63,6 +65,7 @@ def reset_peak_memory() -> None:
     """Forget the peaks of whatever ran before in this process."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
+    return_freed_memory()  # or the peak would count what an earlier run freed and glibc keeps
     with suppress(OSError):  # only Linux can; peak_memory then says that it does not know
         Path("/proc/self/clear_refs").write_text("5")
 

@@ -2,12 +2,13 @@
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from omegaconf import DictConfig
 
+from lightning_transformer.data.base import DataModule
 from lightning_transformer.errors import TrainingError
 
 
@@ -21,6 +22,30 @@ def explain_errors(cfg: DictConfig) -> Iterator[None]:
         if line is None:
             raise
         raise TrainingError(line) from error
+
+
+@contextmanager
+def explain_reading(data: DataModule, note: Callable[[str | None], None]) -> Iterator[None]:
+    """Within, data that do not fit into memory while they are read are a TrainingError.
+
+    Where the system ends the process, or an allocation outside of Python aborts it, no line of
+    Python runs any more: so what happened is noted before, and the note taken back afterwards.
+    """
+    path = getattr(data, "path", None)
+    what = f"data.path={path}" if path else f"data={data.name}"
+    remedy = "use fewer data, or a machine with more memory"
+    note(
+        f"reading and encoding {what}; if its process is gone, it ended there, often for want of "
+        f"memory: {remedy}"
+    )
+    try:
+        yield
+    except MemoryError as error:
+        raise TrainingError(
+            f"out of memory while {what} was read and encoded, before the model was built; {remedy}"
+        ) from error
+    finally:
+        note(None)
 
 
 def remedy(error: BaseException, cfg: DictConfig) -> str | None:

@@ -2,13 +2,15 @@
 
 import os
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
 from rich.markup import escape
 
+from lightning_transformer.config.auto_precision import BF16_FROM, is_wide
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn.attention.kernels.auto import Auto
@@ -18,24 +20,33 @@ from lightning_transformer.nn.stack import Stack
 from lightning_transformer.paths import PROGRAM
 from lightning_transformer.runs.result import RunResult
 from lightning_transformer.runs.trusted_targets import must_be_typed_again
+from lightning_transformer.tasks.reward import Reward
+from lightning_transformer.tasks.rewards.exact import ExactAnswer
+from lightning_transformer.training.preflight.precision import device_kind, resolve_precision
 from lightning_transformer.training.request import RunRequest
 
 Say = Callable[[str], None]
-LOOKED_AT = 1024  # examples of a split, where the first ones have no target
 
 
 def notices(
     cfg: DictConfig, model: Transformer, pattern: Pattern, match: str = "none"
 ) -> Iterator[str]:
-    """One line for each option of the run that does nothing, and for the kernel that is used.
+    """One line for each option of the run that does nothing, and for each that chooses by itself.
 
     pattern: as chosen, before the architecture adds to it. match: the chosen option of the group.
     """
     if match != "none":
         yield f"match={match} changes nothing in a run by itself; compare run solves for it"
+    yield from _precision_chosen(cfg)
     layers = [m for m in model.modules() if isinstance(getattr(m, "kernel", None), Auto)]
     if layers:
         yield Auto.describe({need for layer in layers for need in getattr(layer, "needs", ())})
+    reward = model.task.reward if isinstance(model.task, Reward) else None
+    if cfg.trainer.monitor == "val/loss" and not isinstance(reward, ExactAnswer | None):
+        yield (
+            "trainer.monitor=val/loss chooses the best checkpoint by the true answers; by the "
+            "reward: trainer.monitor=val/reward"
+        )
     window, n_global = getattr(pattern, "window", None), getattr(pattern, "n_global", 0)
     longest = int(cfg.data.seq_len) + model.task.n_extra_tokens
     stacks = [module for module in model.modules() if isinstance(module, Stack)]
@@ -59,13 +70,14 @@ def notices(
             break
 
 
-def without_targets(data: DataModule) -> Iterator[str]:
-    """One line for each split in which the task finds no target; data: connected."""
-    for split, examples in data.splits.items():
-        n_examples = min(len(examples), LOOKED_AT)
-        if not data.has_targets(split, n_examples):
-            what = "nothing is learned" if split == "train" else "its metrics are nan"
-            yield f"none of the first {n_examples:,} examples of data.{split} has a target: {what}"
+def _precision_chosen(cfg: DictConfig) -> Iterator[str]:
+    asked, accelerator = str(cfg.trainer.precision), str(cfg.trainer.accelerator)
+    taken = resolve_precision(asked, accelerator, wide=is_wide(cfg))
+    if asked != taken and taken != "32-true":
+        where = "this GPU has it"
+        if device_kind(accelerator) == "cpu":
+            where = f"this processor has it, and model.d_model is {BF16_FROM} or more"
+        yield f"trainer.precision=auto takes {taken}: {where}; 32-true is more exact, and slower"
 
 
 def sees_all(pattern: Pattern, length: int) -> bool:
@@ -84,7 +96,26 @@ def log_summary(result: RunResult, say: Say) -> str:
     if result.stopped_early is not None:
         say(f"[bold]stopped early[/]: {escape(result.stopped_early)}")
     say(f"[bold]{result.status}[/] at {steps}  " + "  ".join(values))
+    guessed = [f"{n} {v:.4g}" for n, v in result.baseline.items() if n.startswith(f"{split}/")]
+    best = [f"{n} {v:.4g}" for n, v in result.floor.items() if n.startswith(f"{split}/")]
+    if best:
+        say("[bold]floor[/], the best there is  " + "  ".join(best))
+    if guessed:
+        say("[bold]baseline[/], one guess for all  " + "  ".join(guessed))
     return split
+
+
+def part_lines(parts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """One line for each part of the data: its share, and how much a run sees of it."""
+    width = max(map(len, parts), default=0)
+    for name, part in parts.items():
+        last = part.get("last_step")
+        end = "" if last is None else f", the last of them in step {last:,} by its max_epochs"
+        tokens = f" of {part['tokens']:,} tokens" if part.get("tokens") is not None else ""
+        yield (
+            f"  {name:<{width}}  {part['source']}  {part['share']:.2%} of the examples: "
+            f"{part['examples']:,}{tokens}, {part['epochs']:.3g} epochs{end}"
+        )
 
 
 def next_commands(
@@ -123,3 +154,12 @@ def _logdir(folder: Path) -> Path:
         if parent.name in ("runs", "sweeps"):
             return parent.parent
     return folder
+
+
+def data_line(data: DataModule) -> str:
+    """What the data are, for the display."""
+    identity = data.identity
+    return (
+        f"[bold]{identity.name}[/]  {identity.bytes / 1e6:.2f} MB, {identity.n_tokens:,} training "
+        f"tokens, vocabulary of {data.vocabulary.size:,}  [dim]sha256 {identity.sha256[:12]}[/]"
+    )

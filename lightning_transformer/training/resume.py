@@ -93,6 +93,23 @@ def check_same_data(start: Checkpoint | None, data_sha256: str) -> None:
         )
 
 
+def check_same_precision(start: Checkpoint | None, precision: str) -> None:
+    """Refuse to go on where trainer.precision=auto stands for something else than it did."""
+    if start is None:
+        return
+    then = start.facts.get("precision")
+    if then is None:  # of an earlier version, for which auto was 32-true on every CPU
+        raise ValueError(
+            f"trainer.precision=auto is {precision} here, and the run does not say what it was "
+            "where it began; add trainer.precision=32-true if that was a CPU, else bf16-mixed"
+        )
+    if then != precision:
+        raise ValueError(
+            f"trainer.precision=auto is {precision} on this machine and was {then} where the run "
+            f"began; add trainer.precision={then} to go on as it was"
+        )
+
+
 def _differences(old: Any, new: Any, key: str) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*old, *(n for n in new if n not in old)]:

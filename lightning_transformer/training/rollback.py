@@ -20,7 +20,7 @@ def roll_back(s: Session, start: store.Checkpoint | None) -> None:
     s.display.say(f"resuming at {at}")
     if start is not None:
         validated = "val" not in s.data.splits or bool(start.metrics)
-        s.callbacks.checkpointing.resume_at(start.step, validated=validated)
+        s.callbacks.checkpointing.resume_at(start, validated=validated)
         monitor = s.callbacks.checkpointing.facts()[store.MONITOR]
         if s.trainer.is_global_zero and monitor != asdict(store.Monitor.of(start)):
             store.add_facts(start, {store.MONITOR: monitor})  # trainer.monitor may change

@@ -1,9 +1,11 @@
 """Lightning's model parallelism, with checkpoints that do not depend on how a model was cut."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import torch
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.strategies.strategy import Strategy
@@ -25,6 +27,19 @@ from lightning_transformer.distributed.full_state import (
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn import checks
 
+GATHERED_IN = {"float32": None, "bf16": torch.bfloat16}  # None: in the dtype of the shards
+
+
+def computing(trainer: L.Trainer) -> AbstractContextManager[Any]:
+    """Where a model computes outside Lightning's steps, such as samples: in float32 if it can.
+
+    Weights that are gathered in bfloat16 need autocast.
+    """
+    if getattr(trainer.strategy, "gathered_in", None) is None:
+        return nullcontext()
+    context: AbstractContextManager[Any] = trainer.precision_plugin.forward_context()
+    return context
+
 
 class ModelParallel(ModelParallelStrategy):
     """Weights sharded over data_parallel_size devices, layers over tensor_parallel_size.
@@ -32,6 +47,9 @@ class ModelParallel(ModelParallelStrategy):
     A checkpoint is that of one process: full tensors, in one file, written through the trainer's
     CheckpointIO by the first process. With sharded_checkpoints each process writes its part into a
     folder instead. Any strategy and any number of devices can go on from either.
+
+    With gather=bf16 weights are gathered in bfloat16, which precision=bf16-mixed makes of matrices
+    anyway; shards, what the optimizer keeps and sums of gradients over devices stay in float32.
     """
 
     def __init__(
@@ -39,11 +57,20 @@ class ModelParallel(ModelParallelStrategy):
         *,
         data_parallel_size: int = 1,
         tensor_parallel_size: int = 1,
+        gather: str = "float32",
         sharded_checkpoints: bool = False,
     ) -> None:
         for key, size in (("data", data_parallel_size), ("tensor", tensor_parallel_size)):
             checks.at_least(f"trainer.strategy.{key}_parallel_size", size, 1)
+        if gather not in tuple(GATHERED_IN):
+            raise ConfigError(f"trainer.strategy.gather={gather} must be float32 or bf16")
+        if gather == "bf16" and data_parallel_size == 1 and tensor_parallel_size > 1:
+            raise ConfigError(
+                "trainer.strategy.gather=bf16 with data_parallel_size=1 has nothing to gather: no "
+                "weight is in shards; use gather=float32 or data_parallel_size=2"
+            )
         super().__init__(data_parallel_size, tensor_parallel_size)
+        self.gathered_in = GATHERED_IN[gather]
         self.sizes = data_parallel_size, tensor_parallel_size
         self.sharded_checkpoints = sharded_checkpoints
 

@@ -20,7 +20,7 @@ from lightning_transformer.nn import checks
 from lightning_transformer.runs.metric_direction import mode_of
 from lightning_transformer.training.callbacks.compile_blocks import CompileBlocks
 from lightning_transformer.training.debug.profiler import PROFILERS, make_profiler
-from lightning_transformer.training.preflight.precision import device_kind, has_bf16
+from lightning_transformer.training.preflight.precision import resolve_precision
 from lightning_transformer.training.strategy import ModelParallel
 
 
@@ -52,7 +52,7 @@ class TrainerOptions:
     benchmark: bool = False
     detect_anomaly: bool = False
     activation_checkpointing: bool = False
-    compile: bool = False
+    compile: bool | str = "auto"
     profiler: str | None = None
     plugins: Any = None
 
@@ -79,6 +79,8 @@ class TrainerOptions:
             if self.max_minutes > MOST_MINUTES:
                 most = f"must be at most {MOST_MINUTES}, or null"
                 raise ValueError(f"trainer.max_minutes={self.max_minutes} {most}")
+        if self.compile not in (True, False, "auto"):
+            raise ValueError(f"trainer.compile={self.compile} must be true, false or auto")
         if not isinstance(self.plugins, list | None):
             raise ValueError(f"trainer.plugins={self.plugins} must be a list, such as [], or null")
         self._check_devices()
@@ -101,10 +103,11 @@ class TrainerOptions:
             self.strategy.check(self.devices, self.num_nodes)
 
     def to_lightning(
-        self, *, folder: Path, logger: list[Logger], callbacks: list[L.Callback]
+        self, *, folder: Path, logger: list[Logger], callbacks: list[L.Callback], wide: bool
     ) -> L.Trainer:
         """A Trainer that counts optimizer steps and writes into one run folder.
 
+        wide: of the model, for `resolve_precision`.
         Raises ValueError, with Lightning's message, for what Lightning refuses.
         """
         try:
@@ -119,7 +122,7 @@ class TrainerOptions:
                 accumulate_grad_batches=self.accumulate,
                 gradient_clip_val=self.clip if self.clip_value is None else self.clip_value,
                 gradient_clip_algorithm="norm" if self.clip_value is None else "value",
-                **self._precision_and_plugins(),
+                **self._precision_and_plugins(wide),
                 accelerator=self.accelerator,
                 devices=n_started(self.devices, self.num_nodes),
                 num_nodes=self.num_nodes,
@@ -144,19 +147,20 @@ class TrainerOptions:
 
     def _callbacks(self) -> list[L.Callback]:
         blocks = CompileBlocks(
-            activation_checkpointing=self.activation_checkpointing, compile=self.compile
+            activation_checkpointing=self.activation_checkpointing,
+            compile=self.compile is True,  # a run decides what auto is: preflight.compiling
         )
         if self.max_minutes is None:
             return [blocks]
         # Not Trainer(max_time=): its timer would come after callbacks that wait for a step's end.
         return [blocks, Timer(timedelta(minutes=self.max_minutes))]
 
-    def _precision_and_plugins(self) -> dict[str, Any]:
+    def _precision_and_plugins(self, wide: bool) -> dict[str, Any]:
         plugins: list[Any] = [SafeCheckpointIO(), *(self.plugins or [])]
         if not any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
             environment = slurm_environment(self.num_nodes)
             plugins += [] if environment is None else [environment]
-        precision = resolve_precision(self.precision, self.accelerator)
+        precision = resolve_precision(self.precision, self.accelerator, wide=wide)
         if precision == "64-true":  # as a plug-in: by name Lightning refuses it to sharded models
             return {"plugins": [DoublePrecision(), *plugins]}
         return {"precision": precision, "plugins": plugins}
@@ -168,10 +172,3 @@ AT_LEAST_ONE = (
 )
 MOST_PROCESSES = 65536  # on one machine, and machines
 MOST_MINUTES = 10_000_000  # nineteen years
-
-
-def resolve_precision(precision: str, accelerator: str) -> str:
-    """`auto` is bf16-mixed on a GPU that has it, 32-true elsewhere."""
-    if precision != "auto":
-        return precision
-    return "bf16-mixed" if device_kind(accelerator) == "cuda" and has_bf16() else "32-true"

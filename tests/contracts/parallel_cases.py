@@ -2,7 +2,7 @@
 
 FOLDER/cases.json holds {name: what is typed}. Each run is one of
 `lightning_transformer.training.run.run` in a folder of its name; exact.json beside its
-result holds what is rounded elsewhere.
+result holds what is rounded elsewhere, and dtypes.json those of what processes exchange and keep.
 """
 
 from __future__ import annotations
@@ -12,15 +12,30 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from lightning_transformer.models.base import Transformer
+from lightning_transformer.nn.block.base import Block
 from lightning_transformer.training.request import RunRequest
 from lightning_transformer.training.run import run
 from tests.conftest import compose_config
 from tests.helpers.short_runs import ROOT, environment
+
+# What fully_shard sends with, under the names of old and new versions of torch.
+SENDING = {
+    "all_gather_into_tensor": "gathered",
+    "all_gather_single": "gathered",
+    "reduce_scatter_tensor": "reduced",
+    "reduce_scatter_single": "reduced",
+}
 
 
 def run_exactly(folder: Path, typed: list[str]) -> None:
@@ -48,6 +63,52 @@ def run_exactly(folder: Path, typed: list[str]) -> None:
         Transformer._log_metrics, Transformer.configure_gradient_clipping = compute, clip
     rank = os.environ.get("RANK", "0")
     (folder / f"exact-{rank}.json").write_text(json.dumps(seen), encoding="utf-8")
+
+
+def noting_dtypes(folder: Path, typed: list[str]) -> None:
+    """`run_exactly`; the dtypes of what a process computes with, sends and keeps are in
+    dtypes.json of its folder.
+    """
+    seen: dict[str, set[str]] = {}
+    clip = Transformer.configure_gradient_clipping
+
+    def note(kind: str, tensor: Tensor) -> None:
+        seen.setdefault(kind, set()).add(str(tensor.dtype).removeprefix("torch."))
+
+    def noting(kind: str, send: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **named: Any) -> Any:
+            note(kind, [*args, *named.values()][1])  # behind the output
+            return send(*args, **named)
+
+        return noted
+
+    def before(module: nn.Module, args: tuple[Any, ...]) -> None:
+        if isinstance(module, nn.Linear | nn.Embedding):
+            note("weights in forward", module.weight)
+        elif isinstance(module, Block):
+            note("residual stream", args[0])
+
+    def clipping(model: Transformer, optimizer: Any, *args: Any, **named: Any) -> None:
+        clip(model, optimizer, *args, **named)
+        for parameter in model.parameters():
+            note("shards", parameter)
+            note("gradients", parameter.grad)
+            for value in optimizer.state.get(parameter, {}).values():
+                note("optimizer", value)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, kind in SENDING.items():
+            if hasattr(dist, name):
+                patch.setattr(dist, name, noting(kind, getattr(dist, name)))
+        patch.setattr(Transformer, "configure_gradient_clipping", clipping)
+        hook = register_module_forward_pre_hook(before)
+        try:
+            run_exactly(folder, typed)
+        finally:
+            hook.remove()
+    rank = os.environ["RANK"]
+    found = {kind: sorted(names) for kind, names in seen.items()}
+    (folder / f"dtypes-{rank}.json").write_text(json.dumps(found), encoding="utf-8")
 
 
 def on_processes(folder: Path, cases: dict[str, list[str]], n: int = 2) -> None:
@@ -79,7 +140,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     torch.set_num_threads(1)
     for name, typed in json.loads((folder / "cases.json").read_text(encoding="utf-8")).items():
-        run_exactly(folder / name, typed)
+        one = noting_dtypes if name.startswith("dtypes") else run_exactly
+        one(folder / name, typed)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lightning_transformer.models.base import Transformer
+from lightning_transformer.tasks.base import IGNORE
 from lightning_transformer.tasks.metrics.mean import Mean
 from tests.conftest import TINY, build_tiny, compose_config, exchanged, options, tiny
 from tests.helpers.device_double import Device, Float64OnDevice, without_float64
@@ -30,7 +31,8 @@ def train(model: Any, device: Device) -> None:
     model.on_before_optimizer_step(optimizer)
     model.configure_gradient_clipping(optimizer, 1.0)
     optimizer.step()
-    assert model.take_train_loss() > 0
+    # Of rewards it is their mean, which is 0 where no answer is right.
+    assert model.take_train_loss() >= (0 if hasattr(model.task, "reward") else 1e-9)
     model.expert_load.statistics(model.total)
 
 
@@ -41,12 +43,14 @@ def evaluate(model: Any, device: Device, split: str) -> dict[str, float]:
     model.eval()
     getattr(model, f"on_{'validation' if split == 'val' else split}_epoch_start")()
     step = model.validation_step if split == "val" else model.test_step
+    batches = [drawn_batch(model.task, split=split, seed=seed) for seed in (0, 1)]
     with torch.no_grad():
-        for seed in (0, 1):
-            step(device.put(drawn_batch(model.task, split=split, seed=seed)), seed)
+        for seed, batch in enumerate(batches):
+            step(device.put(batch), seed)
     model._log_metrics(split)
     if split == "test":
-        assert len(model.test_rows.compute()) == 8
+        with_target = [(b.labels != IGNORE).view(len(b.labels), -1).any(dim=1) for b in batches]
+        assert len(model.test_rows.compute()) == int(torch.cat(with_target).sum()) > 0
     assert all(value.dtype == torch.float32 for value in logged.values())
     return {name: float(value) for name, value in logged.items()}
 

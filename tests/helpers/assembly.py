@@ -26,7 +26,7 @@ MAX_LEN = 9
 # So that short rows and two layers see what they change.
 SMALLER = {"window": 3, "n_local": 1, "n_rope": 1, "n_prefix": 3, "block_len": 3, "n_global": 1}
 SMALLER |= {"chunk_size": 4, "n_first": 1}  # several chunks; both parts of a hybrid
-SMALLER |= {"n_positions": 3, "n_memory": 2}  # tokens beyond the last position
+SMALLER |= {"n_positions": 3, "n_memory": 2, "n_tokens": 2}  # tokens beyond the last position
 WORDS = ByteVocabulary()
 
 
@@ -103,6 +103,7 @@ def assemble(
         norm=norm,
         pattern=chosen("pattern", "full"),
         layer_sharing=chosen("layer_sharing", "none"),
+        memory_tokens=chosen("memory_tokens", "none"),
         stochastic_depth=0.0,
         init=init,
         task=_task_of(kind)(loss=built("loss", "cross_entropy"), tie_embeddings=tied),

@@ -17,6 +17,7 @@ from lightning_transformer.paths import CONF
 REFUSED = Path(__file__).parents[1] / "contracts" / "conformance" / "refused.json"
 
 
+@cache
 def refused() -> dict[str, dict[str, str]]:
     """Per model: "group=option" or "group=option group=option" -> what is said; may be empty."""
     if not REFUSED.exists():

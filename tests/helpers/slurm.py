@@ -11,6 +11,7 @@ import getpass
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -19,6 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
+
+from tests.helpers.debian import install
 
 PROGRAMS = {"munged": "munge", "slurmctld": "slurm-wlm", "slurmd": "slurm-wlm"}
 NODES = ("n1", "n2")
@@ -52,8 +55,9 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 ReturnToService=2
 KillWait=5
-NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 RealMemory=1000
-NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 RealMemory=1000
+SlurmdTimeout=10
+NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} CPUs=8 RealMemory=1000
+NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} CPUs=8 RealMemory=1000
 PartitionName=patient Nodes=n1,n2 Default=YES PriorityTier=1 GraceTime=60
 PartitionName=urgent Nodes=n1,n2 PriorityTier=2 PreemptMode=OFF
 """
@@ -69,8 +73,9 @@ T = TypeVar("T")
 class SlurmCluster:
     """Submits jobs and says what became of them."""
 
-    def __init__(self, folder: Path, processes: Sequence[int]) -> None:
-        self.folder, self.processes = folder, processes
+    def __init__(self, folder: Path, processes: Sequence[int], begin: Callable[[str], int]) -> None:
+        """begin: starts a node; the number of its process."""
+        self.folder, self.processes, self.begin = folder, processes, begin
         config = str(folder / "slurm.conf")
         self.env = {**os.environ, **FOR_JOBS, "SLURM_CONF": config}
 
@@ -104,6 +109,31 @@ class SlurmCluster:
     def cancel(self, number: str) -> None:
         self.call("scancel", number)
 
+    def kill_node(self, node: str) -> list[str]:
+        """End a node and all that runs on it, without a word to the others; the jobs it had."""
+        numbers = self.call("squeue", "--noheader", f"--nodelist={node}", "--format=%i").split()
+        place = NODES.index(node) - len(NODES)  # the nodes are the last daemons
+        os.kill(self.processes[place], signal.SIGKILL)
+        # What watches a job first, or it would report that its processes are gone.
+        titles = tuple(f"slurmstepd: [{number}." for number in numbers)
+        for pid in processes(lambda pid: command_line(pid).startswith(titles)):
+            os.kill(pid, signal.SIGKILL)
+        mine = [f"SLURM_CONF={self.folder / 'slurm.conf'}", *(f"SLURM_JOB_ID={n}" for n in numbers)]
+        for pid in processes(
+            lambda pid: (
+                mine[0] in (env := environment_of(pid)) and any(one in env for one in mine[1:])
+            )
+        ):
+            os.kill(pid, signal.SIGKILL)
+        return numbers
+
+    def start_node(self, node: str) -> None:
+        """Start a node that was killed; it ends with the others."""
+        place = NODES.index(node) - len(NODES)
+        new = self.begin(node)
+        self.processes = [*self.processes[:place], new, *self.processes[place:][1:]]
+        wait_until(lambda: is_up(self), "the node", 60, self.logs)
+
     def logs(self) -> str:
         """The ends of the daemons' logs."""
         files = sorted(self.folder.glob("*.log"))
@@ -113,7 +143,7 @@ class SlurmCluster:
 @contextmanager
 def slurm_cluster() -> Iterator[SlurmCluster]:
     """Within, two nodes are up. Fails where they cannot be."""
-    install()
+    install(PROGRAMS)
     with ExitStack() as stack:
         # Not pytest's folder, whose path is too long for a socket.
         folder = Path(tempfile.mkdtemp(prefix="slurm-"))
@@ -125,25 +155,18 @@ def slurm_cluster() -> Iterator[SlurmCluster]:
         wait_until(path.exists, "munged", 10, lambda: (folder / "munged.log").read_text())
         for call in (["slurmctld", "-D", "-c"], *(["slurmd", "-D", "-N", node] for node in NODES)):
             daemons.append(stack.enter_context(daemon([*ON_LOOPBACK, *call], folder)))
-        cluster = SlurmCluster(folder, [process.pid for process in daemons])
+
+        def begin(node: str) -> int:
+            call = [*ON_LOOPBACK, "slurmd", "-D", "-N", node]
+            return stack.enter_context(daemon(call, folder)).pid
+
+        cluster = SlurmCluster(folder, [process.pid for process in daemons], begin)
         stack.callback(end_jobs, cluster)
         wait_until(lambda: is_up(cluster), "the nodes", 30, cluster.logs)
         listening = [place for pid in cluster.processes for place in listens_at(pid)]
         assert len(listening) >= 3, listening
         assert all(is_loopback(place) for place in listening), listening
         yield cluster
-
-
-def install() -> None:
-    """Install what is missing, which takes the rights of a superuser; start none of it."""
-    missing = sorted({package for name, package in PROGRAMS.items() if not shutil.which(name)})
-    if not missing:
-        return
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
-        call = ["apt-get", "-qq", *command]
-        done = subprocess.run(call, env=env, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, f"{' '.join(call)}: {done.stderr}"
 
 
 def write_files(folder: Path) -> None:
@@ -209,6 +232,28 @@ def end_jobs(cluster: SlurmCluster) -> None:
             30,
             cluster.logs,
         )
+
+
+def processes(fits: Callable[[int], bool]) -> list[int]:
+    """The numbers of the processes that fit."""
+    numbers = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [number for number in numbers if fits(number)]
+
+
+def command_line(process: int) -> str:
+    """Its words, or what it calls itself; empty where it has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text(errors="replace").replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def environment_of(process: int) -> list[str]:
+    """The variables that it was started with; none where it has ended."""
+    try:
+        return Path(f"/proc/{process}/environ").read_text(errors="replace").split("\0")
+    except OSError:
+        return []
 
 
 def listens_at(process: int) -> list[str]:

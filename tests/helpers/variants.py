@@ -20,6 +20,7 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
+from lightning_transformer.data.examples import Tokens
 from lightning_transformer.paths import CONF
 from tests.conftest import options
 
@@ -98,15 +99,19 @@ def sets_other_groups(group: str) -> bool:
 
 
 def model_of(task: str) -> str:
-    """The architecture that a task needs: one with a source, a causal or a bidirectional one."""
+    """An architecture that a task can do with; a bidirectional one where it takes any."""
+    return min(models_of(task), key=lambda name: bool(built_class("model", name).causal))
+
+
+def models_of(task: str) -> list[str]:
+    """The architectures that a task can do with."""
     kind = built_class("task", task)
-    fits = [
+    return [
         name
         for name in options("model")
-        if (found := built_class("model", name)).causal == kind.causal
-        and found.has_source == kind.needs_source
+        if kind.causal in (None, (found := built_class("model", name)).causal)
+        and kind.needs_source in (None, found.has_source)
     ]
-    return fits[0]
 
 
 def without_scores() -> list[str]:
@@ -131,4 +136,8 @@ def used_with(group: str) -> list[str]:
     for task in options("task"):
         if f"${{{group}}}" in content("task", task).values():
             return [f"model={model_of(task)}", f"task={task}"]
-    raise AssertionError(f"no option of conf/task refers to {group}")
+    for data in options("data"):
+        is_text = built_class("data", data).example is Tokens  # as the default run reads
+        if is_text and f"${{{group}}}" in content("data", data).values():
+            return [f"data={data}"]
+    raise AssertionError(f"no option of conf/task or conf/data refers to {group}")

@@ -70,7 +70,7 @@ BUGS = [
     ),
     Bug(
         9,
-        "nn/stack.py",
+        "nn/document_positions.py",
         "((~padding).long().cumsum(dim=1) - 1).clamp(min=0)",
         "places.expand_as(padding)",
     ),
@@ -99,18 +99,23 @@ BUGS = [
         "k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)",
         "k.repeat(1, groups, 1, 1), v.repeat(1, groups, 1, 1)",
     ),
-    Bug(15, "optim/param_groups.py", "role.decays or", "role is not Role.FACTOR or"),
+    Bug(
+        15,
+        "optim/param_groups.py",
+        "roles[parameter].decays or",
+        "roles[parameter] is not Role.FACTOR or",
+    ),
     Bug(
         16,
-        "tasks/base.py",
+        "tasks/token_task.py",
         "head.weight = embedding.weight",
         "head.weight.data = embedding.weight.data.clone()",
     ),
     Bug(
         17,
         "nn/stack.py",
-        "angles(positions[..., past:])",
-        "angles(positions[..., past:] - past)",
+        "positions(positions[..., past:], n_new))",
+        "positions(positions[..., past:] - past, n_new))",
     ),
     Bug(
         18,
@@ -162,8 +167,8 @@ BUGS = [
     Bug(
         27,
         "tasks/causal_lm.py",
-        "nll / math.log(2), sizes.sum())",
-        "nll / math.log(2), (labels != IGNORE).sum())",
+        "sizes = self.id_bytes[labels.clamp(min=0)] * (labels != IGNORE)",
+        "sizes = (labels != IGNORE).long()",
     ),
     Bug(
         28,
@@ -173,13 +178,13 @@ BUGS = [
     ),
     Bug(
         29,
-        "tasks/causal_lm.py",
-        "labels.masked_fill(numbers[:, 1:] != numbers[:, :-1], IGNORE)",
-        "labels.clone()",
+        "data/packing/rows.py",
+        'numbers = np.searchsorted(self.ends, places, side="right")',
+        'numbers = np.searchsorted(self.ends, places, side="left")',
     ),
     Bug(
         30,
-        "data/loading/train_loader.py",
+        "data/loading/permutation.py",
         "Philox(key=[seed, epoch])).permutation(n)",
         "Philox(key=[seed, 0])).permutation(n)",
     ),
@@ -193,8 +198,7 @@ BUGS = [
     Bug(
         33,
         "tasks/seq2seq.py",
-        "texts = list(map(vocabulary.decode, outputs))\n"
-        "        expected = list(map(vocabulary.decode, targets))",
+        "texts, expected = list(map(decode, outputs)), list(map(decode, targets))",
         "texts, expected = (\n"
         "            [' '.join(map(str, ids)) for ids in side] for side in (outputs, targets)\n"
         "        )",
@@ -214,8 +218,8 @@ BUGS = [
     Bug(
         36,
         "decoding/sampler.py",
-        "kept[..., 1:].masked_fill_(reached[..., :-1] >= p",
-        "kept.masked_fill_(reached >= p",
+        "left[..., 1:].masked_fill_(reached[..., :-1] >= p",
+        "left.masked_fill_(reached >= p",
     ),
     Bug(
         37,
@@ -257,8 +261,8 @@ BUGS = [
     Bug(
         43,
         "data/loading/train_loader.py",
-        "order(self.seed, epoch, len(self.split))",
-        "order(self.seed + self.accumulate, epoch, len(self.split))",
+        "given = (self.seed, self.batch_size",
+        "given = (self.seed + self.accumulate, self.batch_size",
     ),
     Bug(44, "nn/activation/swiglu.py", "F.silu(gate) * up", "F.silu(gate) * up.detach()"),
 ]

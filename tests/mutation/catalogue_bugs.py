@@ -36,15 +36,15 @@ class PartBug(NamedTuple):
     @property
     def arguments(self) -> list[str]:
         """Of pytest, for the tests that must notice."""
-        return [self.noticed_by, "-m", "slow or not slow"]
+        return [self.noticed_by, "-m", "slow or thorough or not slow"]
 
 
 SCHEDULES = "tests/unit/optim/schedule"
 
 PART_BUGS = [
     # norm
-    PartBug("nn/norm/rmsnorm.py", "gain = 1 + self", "gain = self"),
-    PartBug("nn/norm/scalenorm.py", "self.scale / math.sqrt(self.shape[0])", "self.scale"),
+    PartBug("nn/norm/rmsnorm.py", "self.weight.to(wide) + 1", "self.weight.to(wide)"),
+    PartBug("nn/norm/scalenorm.py", "self.scale / math.sqrt(self.dim)", "self.scale"),
     PartBug("nn/norm/l2norm.py", "length / math.sqrt(dim)", "length / dim"),
     PartBug("nn/norm/scaled_l2norm.py", "scale = dim**-0.5 if", "scale = 1.0 if"),
     PartBug("nn/norm/dyt.py", "* self.weight + self.bias", "* (self.weight + self.bias)"),
@@ -84,8 +84,18 @@ PART_BUGS = [
     PartBug("nn/attention/forgetting.py", "padding[..., None], 0.0", "padding[..., None], -1.0"),
     PartBug("nn/attention/cope.py", "cumsum(dim=-1).flip(-1)", "cumsum(dim=-1)"),
     PartBug("nn/attention/cope.py", "~context.mask, 0.0", "~context.mask, 1.0"),
-    PartBug("nn/attention/persistent_memory.py", "F.pad(bias, (n, 0))", "F.pad(bias, (0, n))"),
-    PartBug("nn/attention/persistent_memory.py", "return y[:, :, n:]", "return y[:, :, :-n]"),
+    PartBug(
+        "nn/attention/context.py",
+        "F.pad(self.bias, (n, 0))",
+        "F.pad(self.bias, (0, n))",
+        "tests/unit/nn/attention/test_persistent_memory.py",
+    ),
+    PartBug(
+        "nn/attention/context.py",
+        "return y[:, :, n:]",
+        "return y[:, :, :-n]",
+        "tests/unit/nn/attention/test_persistent_memory.py",
+    ),
     PartBug("nn/attention/talking_heads.py", "ij,bjts->bits", "ji,bjts->bits"),
     PartBug("nn/recurrent/linear.py", "sums[..., -1:] + self.eps", "1.0"),
     PartBug(
@@ -142,9 +152,17 @@ PART_BUGS = [
     PartBug("nn/block/parallel.py", "+ self.ffn(h)", "+ self.ffn(x)"),
     PartBug("nn/block/macaron.py", "0.5 * self.first_ffn(h)", "self.first_ffn(h)"),
     PartBug("nn/block/canon.py", "return x + row.restore", "return row.restore"),
+    PartBug("nn/block/canon.py", '"v": self.attention.v', '"v": self.attention.k'),
     PartBug("nn/layer_sharing/cycle.py", "layer % self.n_blocks", "layer // self.n_blocks"),
     PartBug(
         "nn/layer_sharing/sequence.py", "layer * self.n_blocks // n_layers", "layer % self.n_blocks"
+    ),
+    # memory_tokens
+    PartBug(
+        "nn/memory_tokens/base.py",
+        "own.tril() if causal else own",
+        "own",
+        "tests/unit/nn/memory_tokens",
     ),
     # embedding, head
     PartBug("nn/embedding/scaled.py", "d_model**0.5", "d_model"),

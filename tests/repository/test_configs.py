@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.build import build, build_model
 from lightning_transformer.config.compose import chosen_groups, preflight, register
+from lightning_transformer.config.overrides import SEVERAL
 from lightning_transformer.config.validate import check, check_used, plain
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.errors import ConfigError
@@ -26,6 +27,7 @@ from tests.helpers.variants import (
     GROUPS,
     built_class,
     chosen,
+    content,
     model_of,
     required,
     sets_other_groups,
@@ -90,7 +92,17 @@ def given(typed, files):
     """What is typed, with a small file for every key that has no value."""
     cfg = compose_config(*typed)
     lacking = [group for group in GROUPS if group in cfg and missing(cfg[group])]
-    return [*typed, *(text for g in lacking for text in small(g, chosen(cfg, g), files))]
+    code = [f"{key}=tests.helpers.examples.detect" for key in without_code(cfg)]
+    return [*typed, *code, *(text for g in lacking for text in small(g, chosen(cfg, g), files))]
+
+
+def without_code(cfg):
+    """Keys of several options' entries that are to name a function of the user."""
+    for group in SEVERAL:
+        for entry, node in cfg[group].items():
+            for key, value in node.items():
+                if OmegaConf.is_dict(value) and OmegaConf.is_missing(value, "_target_"):
+                    yield f"{group}.{entry}.{key}._target_"
 
 
 def missing(node):
@@ -110,11 +122,18 @@ def columns():
         yield [f"{group}={names[i % len(names)]}" for group, names in groups.items()]
 
 
+def brought_by_a_task(group):
+    """Whether a task that the default run does not have brings the group along."""
+    return any(f"${{{group}}}" in content("task", task).values() for task in ON_DISK["task"])
+
+
 def alone():
     """Choices of what brings other groups along or needs them."""
     by_default = compose_config()
     for group in filter(is_alone, GROUPS):
-        needs = used_with(group) if group in by_default and not is_used(by_default, group) else []
+        unused = group in by_default and not is_used(by_default, group)
+        absent = group not in by_default and brought_by_a_task(group)
+        needs = used_with(group) if unused or absent else []
         for option in ON_DISK[group]:
             model = [f"model={model_of(option)}"] if group == "task" else []
             yield [*needs, *model, f"{group}={option}"]
@@ -140,10 +159,11 @@ def test_every_option_composes_and_passes_every_check(typed, files):
 
 def test_a_group_that_nothing_uses_is_found_for_every_group(files):
     cfg = compose_config()
-    (unused,) = {group for group in GROUPS if group in cfg} - used(cfg)
-    assert unused == "pooling"
-    cfg = compose_config(*used_with(unused))
-    assert used(cfg) == {group for group in GROUPS if group in cfg}
+    unused = {group for group in GROUPS if group in cfg} - used(cfg)
+    assert unused == {"cleaning", "pooling"}
+    for group in unused:
+        cfg = compose_config(*given(used_with(group), files))
+        assert {group for group in GROUPS if group in cfg} - used(cfg) == unused - {group}
 
 
 def test_preflight_accepts_a_sweep_over_whole_groups():

@@ -43,11 +43,11 @@ def test_the_version_is_a_literal_that_the_build_can_read() -> None:
 @pytest.mark.parametrize(
     "before",
     [
-        "import lightning_transformer.compare.report.write",
+        "import lightning_transformer.compare.report.write, lightning_transformer.evaluate.table",
         *(pytest.param(o, marks=pytest.mark.slow) for o in ("", "lt.compare", "lt.train")),
     ],
 )
 def test_names_stay_functions_whatever_was_imported(before: str) -> None:
-    ask = "print(callable(lt.compare), callable(lt.train))"
+    ask = "print(callable(lt.compare), callable(lt.train), callable(lt.evaluate))"
     code = f"import lightning_transformer as lt\n{before}\n{ask}"
-    assert run_python(code) == "True True\n"
+    assert run_python(code) == "True True True\n"

@@ -1,6 +1,6 @@
 """A variant is three files: six are added to a copy of the repository, and nothing else by hand.
 
-Takes some ten minutes. To add the variants to a folder of one's own, for the whole suite there:
+Takes some minutes. To add the variants to a folder of one's own, for the whole suite there:
 
     python -m tests.repository.test_six_variants FOLDER
 """
@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.contracts.conformance.design import GROUPS
+
 ROOT = Path(__file__).resolve().parents[2]
 VARIANTS = Path(__file__).with_name("six_variants")
 NEW = sorted((path.parent.name, path.stem) for path in VARIANTS.rglob("*.yaml"))
@@ -28,6 +30,9 @@ DERIVED = (
 )
 # The tests that find their options on disk, and those of the new ones.
 SUITE = ("contracts", "repository", "unit/cards", "unit/config", "unit/models", "unit/new")
+# Its rows are laid anew for all options together.
+ROWS = "tests/contracts/conformance/test_decoder_only.py::test_keeps_what_a_transformer_promises["
+CACHE_NOTHING = ("-p", "no:cacheprovider")
 LIMIT_S = 45 * 60
 
 
@@ -84,12 +89,44 @@ def changed(folder: Path) -> set[str]:
     return {line[3:] for line in lines}
 
 
-def run_suite(folder: Path, screen: pytest.CaptureFixture[str] | None = None) -> None:
-    """Run the default tests of SUITE in a checkout, with their last line shown every minute."""
+def collected(folder: Path, places: list[str]) -> list[str]:
+    """The default tests of these places in a checkout."""
+    command = (sys.executable, "-m", "pytest", "-q", "--collect-only", "-n0", *CACHE_NOTHING)
+    return [line for line in run(folder, *command, *places).splitlines() if "::" in line]
+
+
+def affected(folder: Path) -> list[str]:
+    """The tests of SUITE that six variants add, and those that look at all variants at once.
+
+    The cases of the options that were there before have just been run, in the suite itself. New
+    rows of the conformance suite without a new option hold pairs that its rows there hold too.
+    """
     places = [f"tests/{place}" for place in SUITE]
-    places += [path for path in sorted(changed(folder)) if path.startswith("tests/unit/")]
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider"]
-    command += places
+    before = set(collected(ROOT, places))
+    new = [path for path in sorted(changed(folder)) if path.startswith("tests/unit/")]
+    found = collected(folder, [*places, *new])
+    chosen = [name for name in found if name not in before or "[" not in name]
+    chosen = [name for name in chosen if not name.startswith(ROWS) or names_a_new_option(name)]
+    assert len(chosen) < len(found)
+    met = set().union(*(options_of(name) for name in chosen if name.startswith(ROWS)))
+    assert {option for group, option in NEW if group in GROUPS} <= met
+    return chosen
+
+
+def names_a_new_option(row: str) -> bool:
+    return bool(options_of(row) & {option for _, option in NEW})
+
+
+def options_of(row: str) -> set[str]:
+    """The options in the name of a row of the conformance suite."""
+    return set(row.partition("[")[2].rstrip("]").split("-"))
+
+
+def run_suite(folder: Path, screen: pytest.CaptureFixture[str] | None = None) -> None:
+    """Run what is affected in a checkout, with the last line shown every minute."""
+    names = folder.with_name("tests.txt")
+    names.write_text("\n".join(affected(folder)), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", *CACHE_NOTHING, f"@{names}"]
     log = folder.with_name("suite.log")
     began = shown = time.monotonic()
     with log.open("w", encoding="utf-8") as out:
@@ -109,7 +146,7 @@ def run_suite(folder: Path, screen: pytest.CaptureFixture[str] | None = None) ->
     assert suite.returncode == 0, log.read_text()[-12000:]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_six_variants_are_three_files_each(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -124,7 +124,8 @@ def finish(base: Path, everything: list[Command], log: Path) -> None:
             assert code == 0, log.read_text(encoding="utf-8")
     expected = {seed: undisturbed(base, seed, log) for seed in SEEDS}
     finished = {}
-    for path in find_results([base / "runs", base / "outputs"]):
+    for found in find_results([base / "runs", base / "outputs"]):
+        path = found.file
         result = read(path)
         if result.status == "finished":
             assert result.seed is not None

@@ -41,7 +41,7 @@ TABLE = [
         "position=learned model.max_len=8",
         ["data.seq_len=16", "model.max_len=8", "position=learned", "position=rope"],
     ),
-    (13, "data.seq_len=100000", ["train split has 9665 tokens", ">= 100001", "data.seq_len=9664"]),
+    (13, "data.seq_len=100000", ["train split has 9665 tokens", ">= 100000", "data.seq_len=9665"]),
     (14, "data.val_fraction=1e-9", ["data.val is empty", "data.val_fraction"]),
     (15, "data.batch_size=4000", ["data.batch_size=4000", "training split", "use at most 604"]),
     (16, "data.batch_size=10 trainer.accumulate=4", ["data.batch_size=10", "= 4", "nearest 8, 12"]),
@@ -174,7 +174,7 @@ def test_rows_26_27_28_are_counted_in_the_log(tmp_path, caplog):
     test = [f"data.test_path={tmp_path / 'test.jsonl'}", "data.val_fraction=0"]
     start(tmp_path / "run", [*typed, *test], choices=CLASSIFIES)
     said = caplog.text
-    assert "1 rows without text dropped" in said
+    assert "1 rows without text or label dropped" in said
     assert "examples are longer than seq_len=8: truncated" in said
     assert "2 of 2 test examples are also in the training split" in said
 

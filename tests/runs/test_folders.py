@@ -171,7 +171,7 @@ def test_commands_of_the_same_second_write_beside_each_other(here):
         for _ in range(3)
     ]
     assert [process.wait() for process in processes] == [0, 0, 0]
-    results = {path.parent.name: read(path) for path in find_results([here / "outputs"])}
+    results = {one.file.parent.name: read(one.file) for one in find_results([here / "outputs"])}
     assert sorted(results) == ["same", "same~2", "same~3"]
     assert [result.status for result in results.values()] == ["finished"] * 3
     assert len({str(result.metrics) for result in results.values()}) == 1

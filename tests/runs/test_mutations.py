@@ -81,7 +81,9 @@ def train_a_step(cfg: DictConfig, folder: Any) -> float:
     check_build(cfg, data, {})
     make_loggers(cfg, folder)
     with refusing(cfg, "trainer"):
-        trainer = build(cfg, "trainer").to_lightning(folder=folder, logger=[], callbacks=[])
+        trainer = build(cfg, "trainer").to_lightning(
+            folder=folder, logger=[], callbacks=[], wide=False
+        )
     try:
         share = trainer.accumulate_grad_batches, trainer.world_size
         check_batch_size(data.batch_size, 1000, *share)
@@ -153,5 +155,5 @@ def test_sixty_mutations_train_or_are_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_five_hundred_mutations_train_or_are_refused(tmp_path):
-    assert try_out(range(60, 560), tmp_path) == []
+def test_two_hundred_mutations_train_or_are_refused(tmp_path):
+    assert try_out(range(60, 260), tmp_path) == []

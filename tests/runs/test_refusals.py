@@ -37,7 +37,7 @@ REFUSED = [
     ("model.n_layer=3", "unknown key model.n_layer; did you mean model.n_layers?"),
     ("model=encoder_decoder model.n_layers=3", "unknown key model.n_layers; did you mean model.n_"),
     ("+optim=adam", "unknown key optim; did you mean optimizer?"),
-    ("zzz=1", "unknown key zzz (groups: activation, attention, "),
+    ("zzz=1", "unknown key zzz (groups: activation, adapter, attention, "),
     ("trainer.zzz=1", "unknown key trainer.zzz (trainer has "),
     ("+norm.foo=1", "unknown key norm.foo (RMSNorm takes dim, eps"),
     ("+activation.foo=1", "unknown key activation.foo (SwiGLU takes "),
@@ -54,7 +54,11 @@ REFUSED = [
     ("data=text", "data.path has no value yet: add data.path=... to the command line"),
     ("tokenizer=file", "tokenizer.path has no value yet: add tokenizer.path=... to "),
     ("pooling=cls", "pooling=cls has no effect here: "),
-    ("data=restore packing=documents", "packing has no effect here: "),
+    ("data=restore packing=documents", "packing has no effect here: it belongs to data=corpus, "),
+    (
+        "masking=span",
+        "masking has no effect here: it belongs to task=masked_lm, as model=encoder_only has it; ",
+    ),
     # An option that chooses what another choice of the run does not use.
     (
         "experiment=norms data=labelled",
@@ -169,9 +173,10 @@ REFUSED_LATER = [
         "callbacks.x._target_=lightning.pytorch.loggers.CSVLogger is no callback of Lightning",
     ),
     (
-        "task=tagging",
-        "task=tagging needs a bidirectional model; model=decoder_only is not. Use model",
+        "task=masked_lm",
+        "task=masked_lm needs a bidirectional model; model=decoder_only is not. Use mode",
     ),
+    ("task=classification pooling=cls", "pooling=cls reads the first token, which sees none of"),
     (
         "task=seq2seq",
         "task=seq2seq needs a model with a source; model=decoder_only is not. Use mod",
@@ -183,7 +188,7 @@ REFUSED_LATER = [
         "data.batch_size=9 is not a multiple of trainer.acc",
     ),
     ("data.batch_size=100000", "data.batch_size=100000 is larger than the training split of "),
-    ("data.seq_len=100000", "data: train split has 9665 tokens, needs >= 100001"),
+    ("data.seq_len=100000", "data: train split has 9665 tokens, needs >= 100000"),
     ("data.val_fraction=1.5", "data.val_fraction=1.5 "),
 ]
 

@@ -147,6 +147,7 @@ def test_no_time_at_all_is_still_a_run(tmp_path):
 
 
 def test_only_the_first_process_writes(tmp_path, monkeypatch):
-    monkeypatch.setattr("lightning_transformer.training.run.is_first", lambda: False)
+    for module in ("run", "session"):
+        monkeypatch.setattr(f"lightning_transformer.training.{module}.is_first", lambda: False)
     short_run(tmp_path / "run")
     assert not (tmp_path / "run" / "result.json").exists()

@@ -1,4 +1,4 @@
-"""A hundred kills and twenty stops, in a program that forks; see storms.py."""
+"""Many kills and stops, in a program that forks; see storms.py."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ import pytest
 from tests.helpers.short_runs import ROOT, environment
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("storm", "words"),
-    [("kill", r"100 kills, \d+ inside a save"), ("stop", r"20 stops, \d+ steps")],
+    ("storm", "n", "words"),
+    [
+        pytest.param("kill", 30, r"30 kills, \d+ inside a save", marks=pytest.mark.slow),
+        pytest.param("kill", 100, r"100 kills, \d+ inside a save", marks=pytest.mark.thorough),
+        pytest.param("stop", 8, r"8 stops, \d+ steps", marks=pytest.mark.slow),
+        pytest.param("stop", 20, r"20 stops, \d+ steps", marks=pytest.mark.thorough),
+    ],
 )
-def test_nothing_is_lost(tmp_path, storm, words):
-    call = [sys.executable, str(ROOT / "tests" / "runs" / "storms.py"), storm, str(tmp_path)]
+def test_nothing_is_lost(tmp_path, storm, n, words):
+    program = str(ROOT / "tests" / "runs" / "storms.py")
+    call = [sys.executable, program, storm, str(n), str(tmp_path)]
     done = subprocess.run(call, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(words, done.stdout)

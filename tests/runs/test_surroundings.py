@@ -42,7 +42,7 @@ def run(folder, *overrides, env=None, shell=None, stdout=subprocess.PIPE):
 )
 def test_any_environment(tmp_path, env):
     """With characters in the text, and so in the sample, that these consoles do not have."""
-    text = "α β γ … “quoted” ünïcode 漢字. The cat sat on a mat.\n" * 300
+    text = "".join(f"{i} α β γ … “quoted” ünïcode 漢字. The cat sat.\n" for i in range(300))
     (tmp_path / "text.txt").write_text(text, encoding="utf-8")
     done = run(tmp_path, "callbacks=default", env=BARE | env)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -125,6 +125,9 @@ def test_what_is_printed_works_as_typed(tmp_path, monkeypatch, capsys):
 def test_signals_stop_with_a_checkpoint(tmp_path, name):
     number = signal.Signals[name]
     typed = [*COMMAND, *short(tmp_path, "trainer.max_steps=3000", "hydra.run.dir=run")]
+    # As if typed into a terminal, although the tests themselves may run under nohup.
+    heard = f"import os, signal, sys; signal.signal({number:d}, signal.SIG_DFL); "
+    typed = [sys.executable, "-c", f"{heard}os.execv(sys.argv[1], sys.argv[1:])", *typed]
     with subprocess.Popen(
         typed, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:

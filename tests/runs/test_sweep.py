@@ -239,10 +239,11 @@ def test_a_sweep_in_a_process_of_its_own_is_quiet(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line for line in done.stdout.splitlines() if line.strip()]
     assert not [line for line in lines if "\x1b" in line]
-    # Per job: its name, two validations, the last step, the end. Then the table and where to look.
-    assert len(lines) == 2 * 5 + 3 + 2, done.stdout
+    # Per job: its name, two validations, the last step, the end, the baseline. Then the table and
+    # where to look.
+    assert len(lines) == 2 * 6 + 3 + 2, done.stdout
     assert lines[0] == "norm=rmsnorm"
-    assert lines[5] == "norm=layernorm"
+    assert lines[6] == "norm=layernorm"
     assert lines[-1].split() == ["view", "tensorboard", "--logdir", "outputs/sweeps/own"]
     # TensorBoard's table of runs has the key that was swept, and no other that was typed.
     for norm in ("rmsnorm", "layernorm"):
@@ -253,7 +254,7 @@ def test_a_sweep_in_a_process_of_its_own_is_quiet(tmp_path):
         assert norm.encode() in shown
         assert b"n_params" in shown
         assert b"d_model" not in shown
-        last = events.Scalars("result/test_loss")[-1].value
+        last = max(events.Scalars("result/test_loss"), key=lambda event: event.wall_time).value
         assert last == pytest.approx(read(folder).metrics["test/loss"])
 
 

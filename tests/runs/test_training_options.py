@@ -13,6 +13,7 @@ from torch.optim import SGD
 
 from lightning_transformer.runs.result import read_history
 from lightning_transformer.tasks.causal_lm import CausalLM
+from lightning_transformer.tasks.metrics.baseline import Baseline
 from tests.helpers.short_runs import At, checkpoint, history, interrupt, short_run
 
 
@@ -27,6 +28,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
         return compute(task, metrics) | told
 
     monkeypatch.setattr(CausalLM, "compute", values)
+    monkeypatch.setattr(Baseline, "learn", lambda *given: None)  # which would compute as well
 
 
 def best(folder: Path) -> int:

@@ -5,6 +5,11 @@ from dataclasses import replace
 from statistics import mean
 
 from lightning_transformer.compare.report import curves
+from lightning_transformer.compare.report.choice.page import (
+    choice_sources,
+    choice_warnings,
+    learning_rates,
+)
 from lightning_transformer.compare.report.contents import (
     SCHEMA,
     BaselineChoice,
@@ -15,14 +20,17 @@ from lightning_transformer.compare.report.contents import (
     finite,
 )
 from lightning_transformer.compare.report.design import Design
-from lightning_transformer.compare.report.factors import factors, learning_rates, values_of
+from lightning_transformer.compare.report.factors import factors, values_of
 from lightning_transformer.compare.report.facts import facts, matched, run_rows, warnings_of
-from lightning_transformer.compare.report.fairness.targets import incomparable
+from lightning_transformer.compare.report.fairness.targets import incomparable, mixed_devices
+from lightning_transformer.compare.report.further.effects import further_metrics
+from lightning_transformer.compare.report.inference.noise import Source
+from lightning_transformer.compare.report.inference.statistics import Effect, paired_effects
 from lightning_transformer.compare.report.load import Omitted
+from lightning_transformer.compare.report.paper.head import head
 from lightning_transformer.compare.report.report import Report
-from lightning_transformer.compare.report.statistics import Effect, paired_effects
+from lightning_transformer.compare.report.sources.documents import TextNoise, text_noise
 from lightning_transformer.compare.report.variants import (
-    examples_that_differ,
     order,
     variant_row,
     with_verdicts,
@@ -40,13 +48,18 @@ def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCEN
     ok = {label: [s for s in seeds if states[label][s] == "ok"] for label in labels}
     base = design.cells[design.baseline]
     apart = {v: incomparable(design.metric, base, design.cells[v]) for v in labels}
+    if not design.comparison.mixed_devices and (mixed := mixed_devices(design.runs)):
+        apart |= {v: apart[v] or mixed for v in labels if v != design.baseline}
     comparable = {label: [] if apart[label] else ok[label] for label in labels}
     pairs = {v: [s for s in comparable[v] if s in ok[design.baseline]] for v in labels}
     base_values = values_of(design, design.baseline, ok[design.baseline])
     margin = abs(mean(base_values)) * margin_percent / 100 if base_values else 0.0
-    found = _effects(design, pairs, margin)
+    texts = text_noise(design, pairs)
+    further = {v: _further_sources(design, v, texts[v]) for v in labels[1:]}
+    found = _effects(design, pairs, margin, further)
     rows = with_verdicts([
-        replace(variant_row(design, label, states, found.get(label), pairs[label]),
+        replace(variant_row(design, label, states, found.get(label),
+                            texts[label].text if label in texts else None, pairs[label]),
                 incomparable=apart[label])
         for label in labels
     ])  # fmt: skip
@@ -69,9 +82,10 @@ def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCEN
         blocks=Blocks(used or ok[design.baseline], _dropped(states, ok, seeds)),
         margin=Margin(margin_percent, margin, _settled(rows)),
         method=next((effect.method for effect in found.values()), "none"),
-        warnings=[*design.notes, *warnings, *warnings_of(design, rows),
-                  *examples_that_differ(design, rows)],
+        head=head(design),
+        warnings=[*design.notes, *warnings, *warnings_of(design, rows), *choice_warnings(design)],
         variants=rows,
+        further=further_metrics(design, {row.variant: row.short for row in rows}, ok),
         runs=run_rows(design, rows, states),
         facts=facts(design, comparable),
         matched=matched(design, rows),
@@ -86,8 +100,19 @@ def analyse(design: Design, *, title: str, margin_percent: float = MARGIN_PERCEN
     return checked
 
 
-def _effects(design: Design, pairs: Mapping[str, list[int]], margin: float) -> dict[str, Effect]:
-    """Label to effect, of those that share a seed with the baseline."""
+def _further_sources(design: Design, label: str, text: TextNoise) -> list[Source]:
+    """What makes the difference of a variant uncertain, besides the seeds."""
+    documents = [] if text.source is None else [text.source]
+    return [*documents, *choice_sources(design, label)]
+
+
+def _effects(
+    design: Design,
+    pairs: Mapping[str, list[int]],
+    margin: float,
+    further: Mapping[str, Sequence[Source]],
+) -> dict[str, Effect]:
+    """Label to effect, of those that share a seed with the baseline; further: sources of error."""
     others = [label for label in design.labels[1:] if pairs[label]]
     base = {s: values_of(design, design.baseline, [s])[0] for s in pairs[design.baseline]}
     scale = max(map(abs, base.values()), default=0.0)
@@ -97,7 +122,12 @@ def _effects(design: Design, pairs: Mapping[str, list[int]], margin: float) -> d
         for label in others
     ]  # fmt: skip
     results = paired_effects(
-        differences, margin=margin, scale=scale, lower_is_better=design.lower_is_better
+        differences,
+        margin=margin,
+        scale=scale,
+        lower_is_better=design.lower_is_better,
+        looks=design.comparison.looks,
+        sources=[further[label] for label in others],
     )
     return dict(zip(others, results, strict=True))
 

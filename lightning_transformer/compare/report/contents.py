@@ -5,9 +5,12 @@ import math
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
+from lightning_transformer.compare.report.choice.learning_rates import LearningRates
 from lightning_transformer.compare.report.comparison import EarlyStop, FailedJob
+from lightning_transformer.compare.report.further.effects import FurtherMetric
+from lightning_transformer.compare.report.inference.statistics import Effect
 from lightning_transformer.compare.report.load import Omitted
-from lightning_transformer.compare.report.statistics import Effect
+from lightning_transformer.compare.report.sources.documents import OtherText
 
 SCHEMA = 2
 PlainValue = str | int | float | bool | None
@@ -39,10 +42,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Margin:
-    """Differences up to here do not matter: percent of the baseline, and in units of the metric.
-
-    within_percent: the smallest margin within which all could have been shown equal.
-    """
+    """Differences up to here do not matter; within_percent: the least that could show all equal."""
 
     percent: float
     absolute: float
@@ -82,15 +82,13 @@ class Divergence:
 
 @dataclass(frozen=True)
 class VariantRow:
-    """A variant with all its runs.
+    """A variant with all its runs; short: its values without their keys.
 
     Attributes:
-        short: its values without their keys.
         active_params: of params, what one token uses: fewer where there are experts.
         states: number of runs that are ok, diverged, failed, stopped, running and missing.
-        values: seed to metric, None without a finished run.
-        differences: seed to difference from the baseline's run of that seed.
-        other_text: 95 % interval of the difference over other test examples.
+        values, differences: seed to metric, None without a finished run; to that less baseline's.
+        other_text: whether its interval is for other test text too; None without an effect.
         stopped: step and reason, where a comparison stopped it early.
         incomparable: why it has no verdict, though its runs have finished.
     """
@@ -113,7 +111,7 @@ class VariantRow:
     values: dict[str, float | None]
     differences: dict[str, float]
     effect: VariantEffect | None
-    other_text: list[float] | None
+    other_text: OtherText | None
     stopped: EarlyStop | None
     incomparable: str | None
     differs: list[ConfigDifference]
@@ -220,28 +218,6 @@ class Factors:
 
 
 @dataclass(frozen=True)
-class RateCurve:
-    """Losses of a variant over learning rates; None where it diverged."""
-
-    variant: str
-    chosen: float | None
-    rates: list[float]
-    losses: list[float | None]
-    sensitivity: float | None
-    at_edge: bool
-
-
-@dataclass(frozen=True)
-class LearningRates:
-    """Loss over learning rate; source: ``screening`` or ``the runs`` (`from` in report.json)."""
-
-    key: str
-    metric: str
-    source: str
-    curves: list[RateCurve]
-
-
-@dataclass(frozen=True)
 class Contents:
     """All that a report has. Pages, tables and plots show it and compute nothing of their own."""
 
@@ -256,8 +232,10 @@ class Contents:
     blocks: Blocks
     margin: Margin
     method: str
+    head: list[Fact]
     warnings: list[str]
     variants: list[VariantRow]
+    further: list[FurtherMetric]
     runs: list[dict[str, PlainValue]]
     facts: list[Fact]
     matched: list[Equality]
@@ -273,7 +251,8 @@ class Contents:
         found = asdict(self)
         if rates := found["learning_rates"]:
             rates["from"] = rates.pop("source")
-            found["learning_rates"] = {k: rates[k] for k in ("key", "metric", "from", "curves")}
+            names = ("key", "metric", "from", "seeds", "curves", "tuned")
+            found["learning_rates"] = {name: rates[name] for name in names}
         lines = found["curves"] and [*found["curves"]["tokens"], *found["curves"]["seconds"]]
         for line in lines or ():
             if line["difference"] is None:
@@ -284,7 +263,12 @@ class Contents:
 
     def to_json(self) -> str:
         """report.json."""
-        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return as_json(self.to_dict())
+
+
+def as_json(content: dict[str, Any]) -> str:
+    """The text of a report.json."""
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def finite(value: Any) -> Any:

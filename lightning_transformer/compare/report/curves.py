@@ -17,8 +17,8 @@ from lightning_transformer.compare.report.contents import (
     finite,
 )
 from lightning_transformer.compare.report.design import Design
+from lightning_transformer.compare.report.inference.statistics import mean_interval
 from lightning_transformer.compare.report.load import Run
-from lightning_transformer.compare.report.statistics import mean_interval
 
 N_POINTS = 48
 FEWEST = 4  # validations, to draw a curve of them

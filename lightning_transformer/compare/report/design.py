@@ -51,10 +51,10 @@ class Design:
         return sorted({seed for row in self.cells.values() for seed in row})
 
     def state(self, label: str, seed: int) -> str:
-        """``ok diverged failed missing stopped`` or ``running``."""
+        """``ok diverged failed missing settled stopped`` or ``running``."""
         run = self.cells[label].get(seed)
         if run is None:
-            return "missing"
+            return "missing" if self.comparison.wants(label, seed) else "settled"
         result = run.result
         if result.status == "failed":
             return "diverged" if DIVERGED.match(result.error or "") else "failed"

@@ -1,4 +1,4 @@
-"""Two swept keys together, and the learning rate: what a table of variants does not show."""
+"""Two swept keys together: what a table of variants does not show."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,9 @@ import numpy as np
 from lightning_transformer.compare.report.contents import (
     Factors,
     Interaction,
-    LearningRates,
-    RateCurve,
-    VariantRow,
 )
-from lightning_transformer.compare.report.design import Design, label_of
-from lightning_transformer.compare.report.statistics import holm, mean_interval, paired_p
-
-RATE = "optimizer.lr"
+from lightning_transformer.compare.report.design import Design
+from lightning_transformer.compare.report.inference.statistics import holm, mean_interval, paired_p
 
 
 def values_of(design: Design, label: str, seeds: Sequence[int]) -> list[float]:
@@ -84,57 +79,3 @@ def _interaction(
         else:
             low, high = map(float, mean_interval(d))
     return Interaction(row, column, float(d.mean()), low, high, p, None)
-
-
-def learning_rates(design: Design, rows: Sequence[VariantRow]) -> LearningRates | None:
-    """Loss over learning rate per variant, from the screening, or from runs that swept the rate."""
-    lr = design.comparison.lr
-    found = []
-    for label, losses in sorted(lr.screening.items()):
-        points = sorted((float(rate), loss) for rate, loss in losses.items())
-        start = lr.loss_at_init.get(label)
-        if points:
-            found.append(RateCurve(
-                variant=label,
-                chosen=lr.chosen.get(label),
-                rates=[rate for rate, _ in points],
-                losses=[loss for _, loss in points],
-                sensitivity=None if start is None else lr_sensitivity(dict(points), start),
-                at_edge=label in lr.at_edge,
-            ))  # fmt: skip
-    if found:
-        return LearningRates(lr.key, "val/loss", "screening", found)
-    if RATE not in design.by:
-        return None
-    return LearningRates(RATE, design.metric, "the runs", _of_swept_rates(design, rows))
-
-
-def _of_swept_rates(design: Design, rows: Sequence[VariantRow]) -> list[RateCurve]:
-    groups: dict[str, list[tuple[float, float | None]]] = {}
-    for row in rows:
-        of = dict(design.values[row.variant])
-        if RATE not in of:
-            continue
-        rate = float(of.pop(RATE))
-        value = None if row.states["diverged"] else row.mean
-        groups.setdefault(label_of(of) if of else "all", []).append((rate, value))
-    found = []
-    for label, points in sorted(groups.items()):
-        points.sort()
-        rates, losses = [rate for rate, _ in points], [loss for _, loss in points]
-        found.append(RateCurve(label, None, rates, losses, None, False))
-    return found
-
-
-def lr_sensitivity(losses_by_lr: Mapping[float, float | None], loss_at_init: float) -> float:
-    """Mean over learning rates of min(loss, loss at init) - best loss (Wortsman et al. 2023).
-
-    A loss of None or not finite (diverged) counts as the loss at init; nan if all diverged.
-    """
-    if not losses_by_lr:
-        raise ValueError("losses_by_lr is empty; it maps each learning rate to its loss")
-    capped = [
-        loss_at_init if x is None or not math.isfinite(x) else min(x, loss_at_init)
-        for x in losses_by_lr.values()
-    ]
-    return float(np.mean(capped) - min(capped)) if min(capped) < loss_at_init else math.nan

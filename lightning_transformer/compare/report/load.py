@@ -7,12 +7,10 @@ from typing import Any
 
 import yaml
 
-from lightning_transformer.compare.report.comparison import (
-    COMPARISON_FILE,
-    Comparison,
-    read_comparison,
-)
+from lightning_transformer.compare.report.comparison import Comparison, read_comparison
+from lightning_transformer.runs.evaluations import evaluated_metrics
 from lightning_transformer.runs.result import (
+    COMPARISON_FILE,
     HISTORY_FILE,
     RunResult,
     find_results,
@@ -20,7 +18,6 @@ from lightning_transformer.runs.result import (
     read_history,
 )
 
-APART = ("screening", "logs")  # what `compare run` keeps beside the runs that it reports
 WHERE = ("seed", "sweep", "resume")  # where and how a run is done, not what it compares
 
 
@@ -97,7 +94,8 @@ def load(paths: Iterable[Path]) -> Loaded:
     paths = [Path(path) for path in paths]
     there = [path for path in paths if path.exists()]
     left_out = [Omitted(str(path), "does not exist") for path in paths if not path.exists()]
-    files = [file for file in find_results(there or paths) if not _is_apart(file)]
+    found = find_results(there or paths)
+    files = [one.file for one in found if one.mark != "screening"]
     if not files:
         raise ValueError(
             f"{', '.join(map(str, paths))} holds no result.json; name a folder of runs, such as "
@@ -127,12 +125,6 @@ def _left_out(place: Path, error: Exception) -> Omitted:
     return Omitted(str(place), " ".join(str(error).split()))
 
 
-def _is_apart(file: Path) -> bool:
-    """Whether a run only served to choose a learning rate."""
-    parents = [parent for parent in file.parents if parent.name in APART]
-    return any((parent.parent / COMPARISON_FILE).is_file() for parent in parents)
-
-
 def _run(folder: Path, sections: dict[str, dict[str, Any]], left_out: list[Omitted]) -> Run:
     """A run; what is missing of its curves is noted in left_out."""
     result = read(folder)
@@ -142,6 +134,7 @@ def _run(folder: Path, sections: dict[str, dict[str, Any]], left_out: list[Omitt
             return Run(folder, result, {})
         raise ValueError(f"{config_file} does not exist; a run is compared with its configuration")
     config = _config(config_file, sections)
+    result.metrics |= evaluated_metrics(folder)
     try:
         history = read_history(history_file) if history_file.is_file() else {}
     except ValueError as error:

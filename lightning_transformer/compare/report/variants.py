@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from statistics import mean, stdev
 
-import numpy as np
-
 from lightning_transformer.compare.report.contents import (
     ConfigDifference,
     Divergence,
@@ -16,16 +14,15 @@ from lightning_transformer.compare.report.contents import (
 from lightning_transformer.compare.report.design import Design, differences
 from lightning_transformer.compare.report.factors import values_of
 from lightning_transformer.compare.report.facts import median_of
-from lightning_transformer.compare.report.statistics import (
+from lightning_transformer.compare.report.inference.statistics import (
     ALPHA,
     Effect,
-    bootstrap,
     divergence_p,
     holm,
 )
+from lightning_transformer.compare.report.sources.documents import OtherText
 
-LOSSES = "document_losses.npy"  # of a run: (loss, count) of each test example
-STATES = ("ok", "diverged", "failed", "stopped", "running", "missing")
+STATES = ("ok", "diverged", "failed", "stopped", "running", "missing", "settled")
 NOT_COUNTED = Divergence(0, 0, None, "")  # until `with_verdicts` has seen all rows
 
 
@@ -34,11 +31,13 @@ def variant_row(
     label: str,
     states: Mapping[str, Mapping[int, str]],
     effect: Effect | None,
+    text: OtherText | None,
     pairs: Sequence[int],
 ) -> VariantRow:
     """The row of a variant, without its verdict.
 
-    states: label to seed to state. pairs: the seeds at which it and the baseline have a value.
+    states: label to seed to state. text: whether its effect is for other test text too. pairs: the
+    seeds at which it and the baseline have a value.
     """
     row = design.cells[label]
     first = row[min(row)]
@@ -71,7 +70,7 @@ def variant_row(
         },
         differences={str(seed): ours - base for seed, ours, base in both},
         effect=None if is_baseline else _effect(effect, base_values),
-        other_text=_other_text(design, label, pairs) if design.metric == "test/loss" else None,
+        other_text=None if is_baseline or effect is None else text,
         stopped=design.comparison.stopped.get(label),
         incomparable=None,
         differs=[] if is_baseline else _differs(design, label),
@@ -116,48 +115,6 @@ def _effect(effect: Effect | None, base_values: Sequence[float]) -> VariantEffec
         detectable_percent=percent(effect.detectable),
         equal_within_percent=percent(effect.equal_within),
     )
-
-
-def _other_text(design: Design, label: str, seeds: Sequence[int]) -> list[float] | None:
-    """Interval of the mean difference over other test documents, where runs kept their losses."""
-    if label == design.baseline or not seeds:
-        return None
-    total, count = 0.0, None
-    for seed in seeds:
-        files = [design.cells[v][seed].folder / LOSSES
-                 for v in (label, design.baseline)]  # fmt: skip
-        if not all(file.is_file() for file in files):
-            return None
-        try:
-            ours, theirs = (np.load(file, allow_pickle=False) for file in files)
-            if len(ours) != len(theirs) or (ours["count"] != theirs["count"]).any():
-                return None  # another tokenizer: documents are not of one length
-        except (ValueError, IndexError, TypeError, OSError):
-            return None  # no such file, or none of a run
-        total = total + ours["loss"].astype(float) - theirs["loss"].astype(float)
-        count = ours["count"]
-    return list(bootstrap(np.stack([np.asarray(total) / len(seeds), count], axis=1)))  # type: ignore[list-item]
-
-
-def examples_that_differ(design: Design, rows: Sequence[VariantRow]) -> list[str]:
-    """Why some variants lack the interval over other test texts that others have."""
-    kept = {
-        label
-        for label, row in design.cells.items()
-        if all((run.folder / LOSSES).is_file() for run in row.values())
-    }
-    lacking = [
-        row.variant
-        for row in rows
-        if row.effect and row.other_text is None and {row.variant, design.baseline} <= kept
-    ]
-    if not lacking or design.metric != "test/loss":
-        return []
-    return [
-        f"No interval over other test texts for {', '.join(lacking[:3])}"
-        + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else "")
-        + ": their test examples are others than the baseline's, or are cut otherwise."
-    ]
 
 
 def with_verdicts(rows: Sequence[VariantRow]) -> list[VariantRow]:

@@ -11,9 +11,15 @@ from lightning_transformer.compare.report.design import design
 from lightning_transformer.compare.report.fairness.groups import Group, grouped
 from lightning_transformer.compare.report.fairness.identity import differing, split_by_identity
 from lightning_transformer.compare.report.load import Omitted, Run, load
+from lightning_transformer.compare.report.paper.latex import latex
+from lightning_transformer.compare.report.paper.long_csv import long_csv
 from lightning_transformer.compare.report.render.html import page
 from lightning_transformer.compare.report.render.markdown import markdown
-from lightning_transformer.compare.report.render.plots.files import all_plots, draw, javascript
+from lightning_transformer.compare.report.render.plots.files import (
+    all_plots,
+    javascript,
+    write_pictures,
+)
 from lightning_transformer.compare.report.render.terminal import as_csv, terminal
 from lightning_transformer.compare.report.report import Report
 from lightning_transformer.runs.atomic import write_atomically
@@ -28,6 +34,7 @@ class Wanted:
         margin_percent: of the baseline's mean; differences up to here do not matter.
         mixing: ``refuse``, ``split`` or ``force``, for runs that differ in what must be equal.
         page_only: leave out plots as files, Markdown and CSV.
+        latex, long_csv: write report.tex; report_long.csv.
     """
 
     by: tuple[str, ...] = ()
@@ -37,6 +44,8 @@ class Wanted:
     margin_percent: float = MARGIN_PERCENT
     mixing: str = "refuse"
     page_only: bool = False
+    latex: bool = False
+    long_csv: bool = False
     out: Path | None = None
 
 
@@ -68,9 +77,11 @@ def write(
         for i, report in enumerate(reports, start=1):
             folder = home if len(reports) == 1 else home / f"split-{i}"
             files(report, folder, page_only=wanted.page_only)
-            console.print(terminal(report))
+            further = _further(report, folder, wanted)
+            console.print(terminal(report), crop=False)
             pages.append(folder / "report.html")
-            console.print(f"report    {pages[-1]}", markup=False, soft_wrap=True)
+            for path in (pages[-1], *further):
+                console.print(f"report    {path}", markup=False, soft_wrap=True)
     if not pages:
         raise ValueError(f"{left_out[0].place}: {left_out[0].reason}")
     for one in left_out:
@@ -159,17 +170,25 @@ def _report(group: Group, runs: Sequence[Run], wanted: Wanted) -> Report:
     )
 
 
+def _further(report: Report, folder: Path, wanted: Wanted) -> list[Path]:
+    """Write the files that were asked for by name, and return their paths."""
+    asked = {}
+    if wanted.latex:
+        asked[folder / "report.tex"] = latex(report)
+    if wanted.long_csv:
+        asked[folder / "report_long.csv"] = long_csv(report)
+    for path, text in asked.items():
+        write_atomically(path, text)
+    return list(asked)
+
+
 def files(report: Report, folder: Path, *, page_only: bool = False) -> None:
     """Write all files of a report; the same runs give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "report.json", report.to_json())
     plots = all_plots(report)
     if not page_only:
-        pictures = folder / "report"
-        pictures.mkdir(exist_ok=True)
-        for name, plot in plots.items():
-            for end, picture in draw(plot)._asdict().items():
-                write_atomically(pictures / f"{name}.{end}", picture)
+        write_pictures(plots, folder / "report")
         write_atomically(folder / "report.md", markdown(report, list(plots)))
         write_atomically(folder / "report.csv", as_csv(report))
     write_atomically(folder / "report.html", page(report, plots, javascript()))

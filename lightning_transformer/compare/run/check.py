@@ -1,8 +1,8 @@
 """`python -m lightning_transformer.compare.run.check`: check every variant, and time its steps.
 
 A process of its own, because it reads data and builds models, and `compare run` loads no torch.
-Reads JSON from its input: config_dirs, variants (label to overrides). Prints JSON: errors and
-prices, by label.
+Reads JSON from its input: config_dirs, variants (label to overrides), and what else is checked and
+not timed (also). Prints JSON: errors and prices, by label.
 """
 
 import json
@@ -33,18 +33,28 @@ def examine(question: dict[str, Any]) -> dict[str, Any]:
     register()
     errors, found = {}, {}
     with composer(question["config_dirs"]):
-        for label, overrides in question["variants"].items():
+        for label, overrides in (question["variants"] | question.get("also", {})).items():
             try:
                 cfg, choices = composed_with_options(overrides)
                 found[label] = cfg, check_run(cfg, choices)
-            except ValueError as error:
-                errors[label] = " ".join(str(error).split())
+            except Exception as error:  # also of a plug-in: all that cannot run, in one list
+                errors[label] = _reason(error)
     prices: dict[str, Any] = {}
     end = time.monotonic() + SECONDS
-    for label, (cfg, data) in {} if errors else found.items():
-        if time.monotonic() < end:
+    for label in () if errors else question["variants"]:
+        cfg, data = found[label]
+        if time.monotonic() >= end:
+            break
+        try:
             prices[label] = asdict(price(cfg, data))
+        except Exception as error:  # a first step that fails would fail in every run
+            errors[label] = f"in a training step: {_reason(error)}"
     return {"errors": errors, "prices": prices}
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
 
 
 def price(cfg: DictConfig, data: DataModule) -> Price:

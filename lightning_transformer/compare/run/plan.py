@@ -4,18 +4,35 @@ Nothing is remembered between two starts but the runs themselves, so the same co
 comparison that was killed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import mean
 
 from lightning_transformer.compare.report.comparison import EarlyStop
-from lightning_transformer.compare.run.lr_search import Halving, screening, screening_job
 from lightning_transformer.compare.run.outcome import Job, Outcome, Outcomes
-from lightning_transformer.compare.run.request import Request
-from lightning_transformer.compare.run.variants import INIT_SEED, Variant
+from lightning_transformer.compare.run.request import RANKING_SEEDS, Request
+from lightning_transformer.compare.run.search.halving import Halving
+from lightning_transformer.compare.run.search.screening import draw
+from lightning_transformer.compare.run.search.settings import Settings, jobs_to_come, settings
+from lightning_transformer.compare.run.variants import Variant
 from lightning_transformer.runs.naming import job_name
 
 PAUSE = "lightning_transformer.training.callbacks.pause.Pause"
-INIT_OFFSET = 1_000_000  # the placebo draws its weights from seed + this
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The state of halving.
+
+    Attributes:
+        jobs: that are to be done now.
+        stopped: label to where and why, of those that get no reported runs.
+        is_over: whether it is known which contenders are left.
+    """
+
+    jobs: list[Job]
+    stopped: dict[str, EarlyStop]
+    is_over: bool
 
 
 class Plan:
@@ -23,112 +40,155 @@ class Plan:
 
     Attributes:
         baseline: the first variant.
-        screened: variants that choose a rate of their own; the placebo takes the baseline's.
+        contenders: variants that halving can stop.
+        screened: variants that choose a rate or a tuned key: all, the placebo too, or none.
         halving: the rungs, and which variants continue.
+        n_seeds: label to how many of the seeds it is run with.
     """
 
-    def __init__(self, request: Request, variants: Sequence[Variant]) -> None:
+    def __init__(
+        self,
+        request: Request,
+        variants: Sequence[Variant],
+        n_seeds: Mapping[str, int] | None = None,
+    ) -> None:
         self.request = request
         self.variants = list(variants)
+        self.n_seeds = n_seeds or {variant.label: request.first for variant in variants}
         self.baseline = self.variants[0]
         self.by_label = {variant.label: variant for variant in variants}
-        own_rates = [variant for variant in self.variants if not variant.is_placebo]
-        self.screened = [] if request.lr == "fixed" else own_rates
-        self.halving = Halving(request.halving, len(own_rates) - 1)
+        self.contenders = [variant for variant in self.variants[1:] if not variant.is_placebo]
+        self.screened = [variant for variant in self.variants if variant.rates or variant.tuned]
+        self.halving = Halving(request.halving, len(self.contenders))
+
+    def settings(self, variant: Variant, outcomes: Outcomes) -> Settings:
+        """What its searches have found, and what they still have to run."""
+        return settings(variant, outcomes, self.variants.index(variant))
+
+    def _all_settings(self, outcomes: Outcomes) -> dict[str, Settings]:
+        return {variant.label: self.settings(variant, outcomes) for variant in self.variants}
 
     def todo(self, outcomes: Outcomes) -> list[Job]:
         """The jobs that can be started now, in order of priority."""
-        jobs = [*self._screening_jobs(outcomes), *self._climb(outcomes)[0]]
-        left = [job for job in jobs if job.key not in outcomes]
-        return sorted(left, key=lambda job: job.order)
+        found = self._all_settings(outcomes)
+        ranking = self._ranking(found, outcomes)
+        jobs = [job for one in found.values() for job in one.pending] + ranking.jobs
+        for variant in self.variants:
+            ready = ranking.is_over or variant not in self.contenders
+            chosen = found[variant.label].overrides
+            if ready and chosen is not None and variant.label not in ranking.stopped:
+                jobs += self._row(variant, chosen)
+        return sorted((job for job in jobs if job.key not in outcomes), key=lambda job: job.order)
 
     def rest(self, outcomes: Outcomes) -> list[Job]:
-        """All jobs that are left if nothing is widened or stopped early, for the time left."""
-        stopped = self.stopped(outcomes)
-        jobs = list(self._screening_jobs(outcomes))
-        for variant in self.variants:
-            if variant.label not in stopped:
-                jobs += self._row(variant, -1, 1.0)
-        return [job for job in jobs if self._ended(job, outcomes) is None]
+        """All jobs that are left if nothing is widened, for the time left.
+
+        Of contenders that are still to be ranked, the first go on.
+        """
+        jobs: list[Job] = []
+        found = self._all_settings(outcomes)
+        ranking = self._ranking(found, outcomes)
+        alive = [one for one in self.contenders if one.label not in ranking.stopped]
+        if not ranking.is_over:
+            last = {variant.label: 0 for variant in alive}
+            for rung in range(self._n_rungs()):
+                last |= {variant.label: rung for variant in alive}
+                alive = alive[: self.halving.n_kept(len(alive))]
+            for label, rung in last.items():
+                chosen = found[label].overrides or ()
+                row = self._ranking_row(self.by_label[label], rung, chosen)
+                jobs += [job for job in row if self._ended(job, outcomes) is None]
+        for index, variant in enumerate(self.variants):
+            one = found[variant.label]
+            jobs += [*one.pending, *jobs_to_come(variant, one, index)]
+            if variant in alive or variant not in self.contenders:
+                row = self._row(variant, one.overrides or ())
+                jobs += [job for job in row if job.key not in outcomes]
+        return jobs
 
     def stopped(self, outcomes: Outcomes) -> dict[str, EarlyStop]:
         """The variants that were stopped, by label."""
-        return self._climb(outcomes)[1]
+        found = self._all_settings(outcomes)
+        return self._ranking(found, outcomes).stopped
 
-    def job(self, variant: Variant, seed: int, rung: int, factor: float) -> Job:
-        """The reported run of one variant and seed up to a rung; -1 is its end."""
-        rungs = self.halving.rungs(variant)
+    def stage(self, outcomes: Outcomes) -> str:
+        """``screening``, ``ranking``, ``runs`` or ``done``."""
+        found = self._all_settings(outcomes)
+        if any(one.overrides is None for one in found.values()):
+            return "screening"
+        if not self._ranking(found, outcomes).is_over:
+            return "ranking"
+        return "runs" if self.todo(outcomes) else "done"
+
+    def job(self, variant: Variant, seed: int, chosen: Sequence[str]) -> Job:
+        """The reported run of one variant and seed; chosen: overrides that its searches gave."""
+        drawn = draw(variant, seed)
+        name = job_name([*variant.compared, *drawn])
+        order = (2, 0, self.request.seeds.index(seed), self.variants.index(variant))
+        overrides = (*variant.overrides, *chosen, *drawn)
+        return Job(name, variant.label, overrides, None, variant.steps, order)
+
+    def ranking_job(self, variant: Variant, seed: int, rung: int, chosen: Sequence[str]) -> Job:
+        """The run by which a contender is ranked, up to a rung."""
+        rungs: list[int | None] = [*self.halving.rungs(variant)] or [None]
         until = rungs[min(rung, len(rungs) - 1)]
-        draw = [f"{INIT_SEED}={seed + INIT_OFFSET}"] if variant.is_placebo else []
-        rates = [f"{key}={rate!r}" for key, rate in variant.rates_at(factor).items()]
-        overrides = [*variant.overrides, *draw, *rates]
-        if self.request.halving:
-            overrides = [text for text in overrides if not text.startswith("trainer.val_every=")]
-            overrides += [
-                f"trainer.val_every={self.halving.val_every(variant)}",
-                f"+callbacks.pause._target_={PAUSE}",
-                f"+callbacks.pause.step={until or variant.steps}",
-            ]
-        overrides.append(f"seed={seed}")
-        name = job_name([*variant.compared, *draw, f"seed={seed}"])
-        order = (1, rung, self.request.seeds.index(seed), self.variants.index(variant))
-        return Job(name, variant.label, tuple(overrides), until, until or variant.steps, order)
+        kept = [text for text in variant.overrides if not text.startswith("trainer.val_every=")]
+        overrides = (
+            *kept,
+            *chosen,
+            f"trainer.val_every={self.halving.val_every(variant)}",
+            "trainer.limit_test_batches=1",  # the test set is for the report
+            f"+callbacks.pause._target_={PAUSE}",
+            f"+callbacks.pause.step={until or variant.steps}",
+            *draw(variant, seed),
+        )
+        name = f"ranking/{job_name([*variant.compared, *draw(variant, seed)])}"
+        order = (1, rung, seed, self.variants.index(variant))
+        return Job(name, variant.label, overrides, until, until or variant.steps, order)
 
-    def _screening_jobs(self, outcomes: Outcomes) -> Iterator[Job]:
-        for variant in self.screened:
-            for factor in screening(variant, outcomes).pending:
-                yield screening_job(variant, factor, self.variants.index(variant))
-
-    def _factor(self, variant: Variant, outcomes: Outcomes) -> float | None:
-        """The factor of its rates; None while it is not chosen."""
-        if self.request.lr == "fixed":
-            return 1.0
-        return screening(self.baseline if variant.is_placebo else variant, outcomes).chosen
-
-    def _climb(self, outcomes: Outcomes) -> tuple[list[Job], dict[str, EarlyStop]]:
-        """The reporting jobs that can be started, and the variants that were stopped.
+    def _ranking(self, found: dict[str, Settings], outcomes: Outcomes) -> Ranking:
+        """Where halving stands.
 
         A rung is left when all runs have reached it: only then can the best be chosen.
         """
         stopped: dict[str, EarlyStop] = {}
-        alive = self.variants
-        n = max(len(self.halving.rungs(variant)) for variant in self.variants)
-        for rung in range(n):
-            jobs, complete = self._open_at(rung, alive, outcomes)
-            if rung == n - 1 or jobs or not complete:
-                return jobs, stopped
-            rows = {variant.label: self._row(variant, rung, 1.0) for variant in alive}
+        alive = self.contenders
+        for rung in range(self._n_rungs()):
+            rows = {
+                variant.label: self._ranking_row(variant, rung, chosen)
+                for variant in alive
+                if (chosen := found[variant.label].overrides) is not None
+            }
+            jobs = [j for row in rows.values() for j in row if self._ended(j, outcomes) is None]
+            if jobs or len(rows) < len(alive):
+                return Ranking(jobs, stopped, is_over=False)
             losses = {
                 label: mean(_rank_loss(self._ended(job, outcomes)) for job in row)
                 for label, row in rows.items()
-                if label != self.baseline.label and not self.by_label[label].is_placebo
             }
             steps = {label: row[0].steps for label, row in rows.items()}
             stopped |= self.halving.stopped_at(losses, steps)
             alive = [variant for variant in alive if variant.label not in stopped]
-        raise AssertionError("the last rung returns")
+        return Ranking([], stopped, is_over=True)
 
-    def _open_at(
-        self, rung: int, alive: Sequence[Variant], outcomes: Outcomes
-    ) -> tuple[list[Job], bool]:
-        """The jobs that are left up to a rung, and whether all rates are known by now."""
-        factors = {variant.label: self._factor(variant, outcomes) for variant in alive}
-        jobs = [
-            job
-            for variant in alive
-            if (factor := factors[variant.label]) is not None
-            for job in self._row(variant, rung, factor)
-            if self._ended(job, outcomes) is None
-        ]
-        return jobs, None not in factors.values()
+    def _row(self, variant: Variant, chosen: Sequence[str]) -> list[Job]:
+        """One reported job per seed that the variant has so far."""
+        seeds = self.request.seeds[: self.n_seeds[variant.label]]
+        return [self.job(variant, seed, chosen) for seed in seeds]
 
-    def _row(self, variant: Variant, rung: int, factor: float) -> list[Job]:
-        """One job per seed."""
-        return [self.job(variant, seed, rung, factor) for seed in self.request.seeds]
+    def _ranking_row(self, variant: Variant, rung: int, chosen: Sequence[str]) -> list[Job]:
+        """One job per ranking seed."""
+        return [self.ranking_job(variant, seed, rung, chosen) for seed in RANKING_SEEDS]
+
+    def _n_rungs(self) -> int:
+        if self.request.halving is None:
+            return 0
+        return max([1, *(len(self.halving.rungs(variant)) for variant in self.contenders)])
 
     def _ended(self, job: Job, outcomes: Outcomes) -> Outcome | None:
-        """The outcome of a run at a rung, or how it ended before."""
-        for until in self.halving.rungs(self.by_label[job.label]):
+        """The outcome of a ranking run at a rung, or how it ended before."""
+        rungs: list[int | None] = [*self.halving.rungs(self.by_label[job.label])] or [None]
+        for until in rungs:
             outcome = outcomes.get((job.folder, until))
             if outcome is not None and (until == job.until or outcome.state != "paused"):
                 return outcome

@@ -22,14 +22,19 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-PRELOAD = [__name__, "lightning_transformer.training.run", "hydra._internal.utils"]
+PRELOAD = [
+    __name__,
+    "lightning_transformer.tasks.light_torchmetrics",
+    "lightning_transformer.training.run",
+    "hydra._internal.utils",
+]
 GRACE = 60.0  # seconds a job has to stop with a checkpoint after its parent has died
 SERVER_LOST = 255  # the exit code that multiprocessing gives for jobs of a fork server that died
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
-class Launcher:
+class ProcessStarter:
     """Starts `python -m lightning_transformer ARGUMENTS` in new processes.
 
     Attributes:
@@ -75,6 +80,7 @@ class Process:
     child: BaseProcess
     alive: Connection
     log: Path
+    left: bool = False  # a job stops with its parent
 
     def code(self) -> int | None:
         """The exit status, or None while it runs.

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from itertools import islice
 from statistics import mean
 
 from rich.console import Console, Group
@@ -10,14 +11,16 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from lightning_transformer.compare.report.comparison import RateSearch
-from lightning_transformer.compare.run.lr_search import FACTORS, SHARE
 from lightning_transformer.compare.run.machine import Machine
 from lightning_transformer.compare.run.outcome import Job, Price, steps_done
 from lightning_transformer.compare.run.plan import Plan
-from lightning_transformer.compare.run.request import SCREENING_SEED
+from lightning_transformer.compare.run.request import RANKING_SEEDS
 from lightning_transformer.compare.run.scheduler import Pool
+from lightning_transformer.compare.run.search.record import search_lines
+from lightning_transformer.compare.run.search.screening import SHARE
+from lightning_transformer.compare.run.search.settings import n_search_runs
 
+SHOWN = 20  # jobs that have a bar
 START_UP = 3.0  # seconds that a job takes before its first step and after its last
 
 
@@ -39,11 +42,11 @@ def plan_table(plan: Plan) -> Table:
         screened = variant in plan.screened
         table.add_row(
             escape(variant.label) + (" (baseline)" if variant is plan.baseline else ""),
-            str(len(FACTORS)) if screened else "-",
+            str(n_search_runs(variant)) if screened else "-",
             f"{max(1, variant.steps // SHARE):,}" if screened else "-",
-            str(len(plan.request.seeds)),
+            _runs(plan, plan.n_seeds[variant.label]),
             f"{variant.steps:,}",
-            ", ".join(str(step) for step in plan.halving.rungs(variant) if step is not None),
+            ", ".join(map(str, plan.halving.rungs(variant))) if variant in plan.contenders else "",
         )
     return table
 
@@ -51,24 +54,20 @@ def plan_table(plan: Plan) -> Table:
 def plan_lines(pool: Pool, machine: Machine) -> list[str]:
     """The rest of the plan: seeds, learning rates, amount of work, machine, time, folder."""
     plan, request, left = pool.plan, pool.plan.request, pool.plan.rest(pool.outcomes)
-    seeds, val_every = ", ".join(map(str, request.seeds)), plan.halving.val_every(plan.baseline)
-    if request.lr == "fixed":
-        lines = [f"seeds     {seeds}", "lr        as configured, not tuned per variant"]
-    else:
-        lines = [
-            f"seeds     {seeds}; learning rates with {SCREENING_SEED}",
-            "lr        1/2, 1 and 2 times the configured rate per variant, a quarter of the "
-            "steps, chosen by val/loss; widened at an edge",
-        ]
-    if val_every != plan.baseline.val_every:
-        lines.append(f"val_every {val_every}, so that rungs are validated")
+    seeds, val_every = _seeds(plan), plan.halving.val_every(plan.baseline)
+    lines = [f"seeds     {seeds}", *search_lines(plan)]
+    if request.halving:
+        lines.append(
+            f"halving   ranks by val/loss with seeds {', '.join(map(str, RANKING_SEEDS))}, not "
+            f"reported; validated every {val_every} steps"
+        )
     before = f", {len(pool.outcomes)} done before" if pool.outcomes else ""
     seconds = seconds_left(pool)
     time_left = "not known before the first runs have finished"
     if seconds is not None:
         n_timed, n = len(pool.prices), len(plan.by_label)
         some = f" of {n_timed} of {n} variants" if n_timed < n else " of every variant"
-        time_left = f"{duration(seconds)} (from a few steps{some}, timed now)"
+        time_left = f"{duration(seconds)}{_at_most(pool)} (from a few steps{some}, timed now)"
     return [
         *lines,
         f"to do     {len(left)} jobs of {sum(job.steps for job in left):,} steps{before}",
@@ -76,6 +75,35 @@ def plan_lines(pool: Pool, machine: Machine) -> list[str]:
         f"time      {time_left}",
         f"folder    {pool.folder}",
     ]
+
+
+def _runs(plan: Plan, n: int) -> str:
+    """`5`, or `3-20` where seeds may be added."""
+    last = len(plan.request.seeds)
+    return f"{n}-{last}" if plan.request.is_adaptive and n < last else str(n)
+
+
+def _seeds(plan: Plan) -> str:
+    """`1, 2, 3; then up to 20 in all, until every variant is settled, within 30 min`."""
+    request, n = plan.request, max(plan.n_seeds.values())
+    text = ", ".join(map(str, request.seeds[:n]))
+    if not request.is_adaptive or n == len(request.seeds):
+        return text
+    within = "" if request.budget is None else f", within {duration(request.budget)}"
+    return f"{text}; then up to {len(request.seeds)}, until every variant is settled{within}"
+
+
+def _at_most(pool: Pool) -> str:
+    """`, at most 15 min with all 20 seeds`, where seeds may be added."""
+    request = pool.plan.request
+    n = len(request.seeds)
+    if not request.is_adaptive or min(pool.plan.n_seeds.values()) == n:
+        return ""
+    whole = Plan(request, pool.plan.variants, {v.label: n for v in pool.plan.variants})
+    seconds = seconds_left(pool, whole)
+    assert seconds is not None, "asked where the time is known"
+    most = duration(seconds).removeprefix("about ")
+    return f", at most {most} with all {n} seeds"
 
 
 def match_lines(pool: Pool) -> list[str]:
@@ -88,28 +116,15 @@ def match_lines(pool: Pool) -> list[str]:
     return lines
 
 
-def rate_lines(rates: RateSearch) -> list[str]:
-    """The learning rate of each variant, and how it was found."""
-    lines = []
-    for label, chosen in rates.chosen.items():
-        tried = sorted(map(float, rates.screening[label]))
-        how = f"{len(tried)} tried from {tried[0]:g} to {tried[-1]:g}"
-        if times := rates.widened[label]:
-            how += f", widened {times} time{'s' if times > 1 else ''}"
-        if not any(loss is not None for loss in rates.screening[label].values()):
-            how += "; all diverged, so the configured one is used"
-        if label in rates.at_edge:
-            how += "; the best is still at the edge"
-        lines.append(f"lr        {label}: {chosen:g} ({how})")
-    return lines
+def seconds_left(pool: Pool, plan: Plan | None = None) -> float | None:
+    """Seconds that all jobs will take from now; None while nothing is known.
 
-
-def seconds_left(pool: Pool) -> float | None:
-    """Seconds that all jobs will take from now; None while nothing is known."""
-    prices = _known(pool)
+    plan: in place of the pool's, of the same variants.
+    """
+    prices, rest = _known(pool), (plan or pool.plan).rest(pool.outcomes)
     if not prices:
         return None
-    seconds = sum(_seconds(pool, job, prices[job.label]) for job in pool.plan.rest(pool.outcomes))
+    seconds = sum(_seconds(pool, job, prices[job.label]) for job in rest)
     for slot in pool.slots.values():
         spent = time.monotonic() - slot.since
         seconds -= min(spent, _seconds(pool, slot.job, prices[slot.job.label]))
@@ -119,7 +134,8 @@ def seconds_left(pool: Pool) -> float | None:
 def _seconds(pool: Pool, job: Job, price: Price) -> float:
     """Of a job from its start; screening is tested on one batch alone."""
     variant = pool.plan.by_label[job.label]
-    every = job.steps if job.screening else pool.plan.halving.val_every(variant)
+    every = variant.val_every if job.until is None else pool.plan.halving.val_every(variant)
+    every = job.steps if job.screening else every
     tested = 0.0 if job.screening or job.until is not None else price.test
     return START_UP + job.steps * price.step + -(-job.steps // every) * price.validation + tested
 
@@ -177,7 +193,7 @@ class Screen:
             return
         self._next = time.monotonic() + 1.0
         table = Table(box=None, pad_edge=False, show_header=False)
-        for slot in self.pool.slots.values():
+        for slot in islice(self.pool.slots.values(), SHOWN):  # a queue may hold hundreds
             job, done = slot.job, steps_done(self.pool.folder / slot.job.folder)
             bar = ProgressBar(total=job.steps, completed=min(done, job.steps), width=20)
             table.add_row(bar, f"{done:,}/{job.steps:,}", escape(job.folder))

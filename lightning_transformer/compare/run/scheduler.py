@@ -3,7 +3,7 @@
 import signal
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,20 @@ from lightning_transformer.compare.run.state import State
 
 ATTEMPTS = 2
 BAD_INPUT = 2  # exit code of a refused configuration, which a second attempt would not change
+# What queues add to exit codes, which are below 256.
+LOST = 1000  # preempted, out of time, or its machine died: no attempt, for the run did not fail
+GIVEN_UP = 1001  # cancelled by hand, or no progress
 POLL_SECONDS = 0.1
 
 
 class Running(Protocol):
-    """A job's process, or its replacement in a test."""
+    """A job's process, or its replacement in a test.
+
+    Attributes:
+        left: whether it goes on without this command.
+    """
+
+    left: bool
 
     def code(self) -> int | None: ...
     def stop(self, *, at_once: bool) -> None: ...
@@ -75,6 +84,12 @@ class Pool:
                     self._note(job, outcome)
                     found = True
 
+    def adopt(self, found: Sequence[tuple[Job, Running]]) -> None:
+        """Wait for jobs that an earlier command has started and that go on without it."""
+        for number, (job, running) in enumerate(found):
+            self._attempts[job.key] += 1
+            self.slots[number] = Slot(job, running, time.monotonic())
+
     def run(self, start: Start, changed: Callable[[str], None], tick: Callable[[], None]) -> None:
         """Run jobs until none is left.
 
@@ -82,16 +97,19 @@ class Pool:
         several times a second.
         """
         with self._signal_handlers():
+            has_ended = True  # else there is nothing new to start
             while True:
-                if not self.signum:
+                if has_ended and not self.signum:
                     self._fill(start)
                 if not self.slots:
                     return
                 time.sleep(POLL_SECONDS)
                 self._forward_signals()
+                has_ended = False
                 for number, slot in list(self.slots.items()):
                     code = slot.process.code()
                     if code is not None:
+                        has_ended = True
                         del self.slots[number]
                         changed(self._ended(slot, code))
                 tick()
@@ -116,9 +134,12 @@ class Pool:
             loss = "" if outcome.loss is None else f"  val/loss {outcome.loss:.4f}"
             return f"{outcome.state:9} {job.folder}{loss}"
         if self.signum:
-            return f"stopped   {job.folder}"
+            return f"{'in queue' if slot.process.left else 'stopped':9} {job.folder}"
+        if code == LOST:
+            self._attempts[job.key] -= 1
+            return f"lost      {job.folder}: {slot.process.last_line()} (goes on in another job)"
         error = outcome.error or _why(code, slot.process.last_line())
-        if self._attempts[job.key] < ATTEMPTS and code != BAD_INPUT:
+        if self._attempts[job.key] < ATTEMPTS and code not in (BAD_INPUT, GIVEN_UP):
             return f"failed    {job.folder}: {error} (will be tried again)"
         self._note(job, Outcome("failed", error=error))
         self.failures[job.folder] = FailedJob(job.folder, error, self._attempts[job.key])
@@ -136,7 +157,7 @@ class Pool:
         outcome = outcome_of(self.folder / job.folder, job.overrides, job.until)
         if job.screening and outcome.state == "finished" and "val/loss" not in outcome.metrics:
             raise ValueError(
-                "lr=sweep3 chooses by val/loss, which these data do not give; write lr=fixed"
+                "lr= and tune= choose by val/loss, which these data do not give; write lr=fixed"
             )
         return outcome
 

@@ -1,24 +1,28 @@
 """The files of a comparison: plan.json to continue from, comparison.json for the report, locks."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lightning_transformer.compare.report.comparison import (
     Comparison,
     FailedJob,
+    Looks,
     MatchResult,
-    RateSearch,
 )
-from lightning_transformer.compare.run.lr_search import screening
+from lightning_transformer.compare.run.adding.extend import differences, looks
 from lightning_transformer.compare.run.outcome import Outcome, Outcomes, Price
 from lightning_transformer.compare.run.plan import Plan
+from lightning_transformer.compare.run.request import RANKING_SEEDS, Request
+from lightning_transformer.compare.run.search.record import rate_search
 from lightning_transformer.compare.run.variants import PLACEBO, Matched
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.paths import PROGRAM
 from lightning_transformer.runs.atomic import write_atomically
 from lightning_transformer.runs.typed_json import read_typed
 
@@ -40,6 +44,10 @@ class State:
         rungs: run folder to rung (as text) to loss.
         matches: what match= has solved for, by variant.
         prices: how long its steps take, by variant, as timed before the first job.
+        checked: variants that can run, and were timed if there was time.
+        n_seeds: label to how many of the seeds it is run with.
+        looks: when it is judged, where seeds are added after that.
+        seconds: that its commands have worked, for budget=.
     """
 
     asked: dict[str, Any]
@@ -48,6 +56,10 @@ class State:
     rungs: dict[str, dict[str, float | None]] = field(default_factory=dict)
     matches: dict[str, Matched] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
+    checked: list[str] = field(default_factory=list)
+    n_seeds: dict[str, int] = field(default_factory=dict)
+    looks: Looks | None = None
+    seconds: float = 0.0
 
     def write(self, folder: Path) -> None:
         content = {"schema": SCHEMA, **asdict(self)}
@@ -66,17 +78,18 @@ class State:
 
 
 def open_state(folder: Path, plan: Plan, threads: int) -> State:
-    """The state of this comparison, new or as it was left; not written yet.
+    """The state of this comparison, new or as it was left and extended; not written yet.
 
     Raises ConfigError where another comparison has this name, or its configurations have changed.
     """
     digests = {variant.label: variant.digest for variant in plan.variants}
-    new = State(plan.request.identity, digests, threads)
+    request = plan.request
+    new = State(request.identity, digests, threads, n_seeds=dict(plan.n_seeds))
     path = folder / STATE_FILE
     if not path.exists():
         if folder.is_dir() and any(folder.glob("*/result.json")):
             raise ConfigError(f"{folder} holds other runs; choose another name=")
-        return new
+        return replace(new, looks=looks(None, None, request))
     try:
         old = read_typed(State, path, SCHEMA)
     except ValueError as error:
@@ -84,74 +97,62 @@ def open_state(folder: Path, plan: Plan, threads: int) -> State:
     changes = differences(old.asked, new.asked)
     if changes:
         raise ConfigError(
-            f"name={plan.request.name} is another comparison ({'; '.join(changes[:5])}); choose "
+            f"name={request.name} is another comparison ({'; '.join(changes[:5])}); choose "
             "another name="
         )
-    edited = [label for label in digests if old.digests.get(label) != digests[label]]
+    edited = [
+        label for label in digests if old.digests.get(label, digests[label]) != digests[label]
+    ]
     if edited:
         raise ConfigError(
-            f"name={plan.request.name}: the configuration of {edited[0]} has changed since it was "
+            f"name={request.name}: the configuration of {edited[0]} has changed since it was "
             "started (an option file was edited?); choose another name="
         )
-    return old
-
-
-def differences(old: Any, new: Any, key: str = "") -> list[str]:
-    """`seeds: 1,2 then, 1,2,3 now`, one text for each value that differs."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        names = [*old, *(name for name in new if name not in old)]
-        return [text for name in names for text in differences(old.get(name), new.get(name), name)]
-    return [] if old == new else [f"{key}: {_show(old)} then, {_show(new)} now"]
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(map(str, value)) or "nothing"
-    if value is None:
-        return "nothing"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    had = old.n_seeds or dict.fromkeys(old.digests, len(old.asked["seeds"]))
+    return replace(
+        old,
+        asked=new.asked,
+        digests=digests,
+        n_seeds={label: max(n, had.get(label, n)) for label, n in plan.n_seeds.items()},
+        looks=looks(old.asked, old.looks, request),
+    )
 
 
 def comparison_of(
-    plan: Plan, outcomes: Outcomes, failures: Mapping[str, FailedJob], match: MatchResult
+    plan: Plan,
+    outcomes: Outcomes,
+    failures: Mapping[str, FailedJob],
+    match: MatchResult,
+    looks: Looks | None = None,
 ) -> Comparison:
     """What the report cannot read from the run folders."""
-    request, lr = plan.request, _rate_search(plan, outcomes)
+    request = plan.request
     ended = [o for key, o in outcomes.items() if o.state == "finished" and "/" not in key[0]]
     untested = bool(ended) and not any("test/loss" in outcome.metrics for outcome in ended)
-    left = "runs" if plan.todo(outcomes) else "done"
     return Comparison(
         name=request.name,
         by=list(request.swept),
         baseline=request.baseline,
         metric="val/loss" if untested else "test/loss",
         seeds=list(request.seeds),
-        lr=lr,
+        n_seeds=dict(plan.n_seeds),
+        looks=looks,
+        lr=rate_search(plan, outcomes),
         match=match,
         placebo=PLACEBO if request.placebo else None,
         stopped=plan.stopped(outcomes),
         failures=sorted(failures.values(), key=lambda one: one.run),
-        stage="screening" if len(lr.chosen) < len(plan.screened) else left,
+        stage=plan.stage(outcomes),
+        ranking_seeds=[] if request.halving is None else list(RANKING_SEEDS),
+        command=command_line(request),
+        mixed_devices=request.mixed_devices,
     )
 
 
-def _rate_search(plan: Plan, outcomes: Outcomes) -> RateSearch:
-    key = "optimizer.lr"
-    found = [(variant, screening(variant, outcomes)) for variant in plan.screened]
-    return RateSearch(
-        policy=plan.request.lr,
-        key=key,
-        base=plan.baseline.rates.get(key),
-        bases={variant.label: variant.rates for variant, _ in found},
-        chosen={v.label: v.rates_at(s.chosen)[key] for v, s in found if s.chosen is not None},
-        screening={
-            v.label: {repr(v.rates_at(factor)[key]): loss for factor, loss in s.losses.items()}
-            for v, s in found
-        },
-        loss_at_init={v.label: s.start_loss for v, s in found if s.start_loss is not None},
-        at_edge=[variant.label for variant, search in found if search.at_edge],
-        widened={variant.label: search.widened for variant, search in found},
-    )
+def command_line(request: Request) -> str:
+    """What was typed, to be typed again."""
+    flags = [text for folder in request.config_dirs for text in ("--config-dir", folder)]
+    return f"{PROGRAM}.compare run {shlex.join([*flags, *request.typed])}"
 
 
 @contextmanager

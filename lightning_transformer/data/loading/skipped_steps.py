@@ -1,6 +1,6 @@
 """Training data that a run skips because it led to a loss spike."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class LeftOut:
@@ -21,6 +21,17 @@ class LeftOut:
                 break
             step += end - first
         return step
+
+    def spans(self, n_steps: int) -> Iterator[tuple[int, int]]:
+        """The data steps (first, end) that the first n_steps training steps use."""
+        start = 0
+        for first, end in self.ranges:
+            if (n := min(first - start, n_steps)) > 0:
+                yield start, start + n
+                n_steps -= n
+            start = end
+        if n_steps:
+            yield start, start + n_steps
 
     def leave_out(self, step: int, count: int) -> None:
         """From training step `step` (from 0) on pass over the data of `count` steps."""

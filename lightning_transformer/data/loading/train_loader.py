@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from lightning_transformer.data.loading.buckets import SampleOrder
+from lightning_transformer.data.loading.permutation import GOLDEN, mix
 from lightning_transformer.data.loading.skipped_steps import LeftOut
 from lightning_transformer.data.split import Split
 from lightning_transformer.nn import checks
@@ -34,48 +36,12 @@ Collate = Callable[[Sequence[Any], Sequence[int]], Any]
 """(examples, one random integer below 2**63 per example) -> CountedBatch."""
 
 
-def order(seed: int, epoch: int, n: int) -> np.ndarray:
-    """Return the order (n,) in which pass `epoch` visits n examples, a pure function."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(n)
-
-
-POOL = 8  # steps among which examples are exchanged so that those of a step are equally long
-
-
-def bucketed(
-    visits: np.ndarray, lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int
-) -> np.ndarray:
-    """Regroup an epoch's order so that each step has examples of similar length: less padding.
-
-    Within pools of POOL steps the examples are sorted by length, cut into steps, and the steps put
-    in a random order. A pure function of its arguments; every example still comes once.
-    """
-    random = np.random.Generator(np.random.Philox(key=[seed, epoch]).jumped())
-    # The examples before the first complete step of this epoch end a step of the one before.
-    first = -epoch * len(visits) % batch_size
-    parts = [visits[:first]]
-    for start in range(first, len(visits), POOL * batch_size):
-        pool = visits[start : start + POOL * batch_size]
-        pool = pool[np.argsort(lengths[pool], kind="stable")]
-        complete = len(pool) // batch_size * batch_size
-        steps = pool[:complete].reshape(-1, batch_size)
-        parts += [random.permutation(steps).reshape(-1), pool[complete:]]
-    return np.concatenate(parts)
-
-
-def _mix(x: np.ndarray) -> np.ndarray:
-    """Scramble 64-bit integers (the finaliser of splitmix64; Steele, Lea and Flood 2014)."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
 def example_seeds(seed: int, epochs: np.ndarray, indices: np.ndarray) -> list[int]:
     """Return one integer below 2**63 per example: a pure function of (seed, epoch, index)."""
     state: np.ndarray = np.full(indices.shape, seed, dtype=np.uint64)
     for value in (epochs, indices):
-        state = _mix(state + np.uint64(0x9E3779B97F4A7C15)) ^ value.astype(np.uint64)
-    return (_mix(state + np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(1)).tolist()
+        state = mix(state + GOLDEN) ^ value.astype(np.uint64)
+    return (mix(state + GOLDEN) >> np.uint64(1)).tolist()
 
 
 def check_batch_size(batch_size: int, n_examples: int, accumulate: int, world_size: int) -> None:
@@ -107,37 +73,19 @@ class _Steps(Dataset[list[Any]]):
     accumulate: int
     rank: int
     world_size: int
+    bucket_steps: int
 
     def __post_init__(self) -> None:
         self.share = self.batch_size // self.world_size
         self.first = self.rank * self.share
-        self._orders: dict[int, np.ndarray] = {}
-
-    def _order(self, epoch: int) -> np.ndarray:
-        if epoch not in self._orders:
-            # A step touches at most two epochs, and workers run a few steps apart.
-            for old in [e for e in self._orders if abs(e - epoch) > 1]:
-                del self._orders[old]
-            visits = order(self.seed, epoch, len(self.split))
-            lengths = self.split.lengths
-            if lengths is not None:
-                visits = bucketed(visits, lengths, self.batch_size, seed=self.seed, epoch=epoch)
-            self._orders[epoch] = visits
-        return self._orders[epoch]
-
-    def samples(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return epochs and indices (count,) of the endless stream from position `first` on."""
-        epochs, places = np.divmod(np.arange(first, first + count), len(self.split))
-        if epochs[0] == epochs[-1]:
-            return epochs, self._order(int(epochs[0]))[places]
-        indices = np.empty_like(places)
-        for epoch in np.unique(epochs):
-            here = epochs == epoch
-            indices[here] = self._order(int(epoch))[places[here]]
-        return epochs, indices
+        given = (self.seed, self.batch_size, self.bucket_steps)
+        if own := getattr(self.split, "order", None):  # a mixture deals out its parts
+            self.order = own(*given)
+        else:
+            self.order = SampleOrder(len(self.split), self.split.lengths, *given)
 
     def __getitem__(self, step: int) -> list[Any]:
-        epochs, indices = self.samples(step * self.batch_size + self.first, self.share)
+        epochs, indices = self.order.samples(step * self.batch_size + self.first, self.share)
         seeds = example_seeds(self.seed, epochs, indices)
         examples = list(map(self.split.get, indices.tolist(), epochs.tolist()))
         rows = self.share // self.accumulate
@@ -152,11 +100,15 @@ class _Steps(Dataset[list[Any]]):
 class _StepNumbers(Sampler[int]):
     """The data steps of the training steps from `start` on, without end."""
 
-    def __init__(self, left_out: LeftOut) -> None:
-        self.start, self.left_out = 0, left_out
+    def __init__(self, left_out: LeftOut, repeats: int) -> None:
+        self.start, self.left_out, self.repeats = 0, left_out, repeats
 
     def __iter__(self) -> Iterator[int]:
-        return map(self.left_out.place, itertools.count(self.start))
+        return map(self.place, itertools.count(self.start))
+
+    def place(self, step: int) -> int:
+        """The data step (from 0) whose examples a training step (from 0) gets."""
+        return self.left_out.place(step) // self.repeats
 
 
 def _as_is(item: Any) -> Any:
@@ -194,7 +146,9 @@ class StepLoader:
     of the step. Iteration goes on where the last one, or the loaded state, stopped.
 
     batch_size counts examples per optimizer step over all ranks and micro-batches. left_out: steps
-    of the stream to pass over; to be changed before iteration begins.
+    of the stream to pass over; to be changed before iteration begins. bucket_steps: steps among
+    which examples are exchanged, see `SampleOrder`. data_sha256: what identifies the data; a saved
+    position is refused in others. repeats: steps in a row that get the same examples.
     Raises ValueError when it cannot be divided so, or exceeds the number of examples.
     """
 
@@ -211,14 +165,20 @@ class StepLoader:
         num_workers: int = 0,
         pin_memory: bool = False,
         left_out: LeftOut | None = None,
+        bucket_steps: int = 128,
+        data_sha256: str = "",
+        repeats: int = 1,
     ) -> None:
         check_batch_size(batch_size, len(split), accumulate, world_size)
         self.n_examples = len(split)
         self.seed, self.batch_size, self.accumulate = seed, batch_size, accumulate
+        self.bucket_steps, self.data_sha256 = bucket_steps, data_sha256
         self._handed_out = 0
         self._left_out = LeftOut() if left_out is None else left_out
-        self._numbers = _StepNumbers(self._left_out)
-        self._steps = _Steps(split, collate, seed, batch_size, accumulate, rank, world_size)
+        self._numbers = _StepNumbers(self._left_out, repeats)
+        self._steps = _Steps(
+            split, collate, seed, batch_size, accumulate, rank, world_size, bucket_steps
+        )
         self._loader = torch_loader(self._steps, self._numbers, num_workers, pin_memory)
 
     def __len__(self) -> int:
@@ -234,10 +194,18 @@ class StepLoader:
                 yield batch
             skip = 0
 
+    def batches(self, step: int) -> list[Any]:
+        """Return this rank's micro-batches of a step (from 0), wherever the iteration is."""
+        return self._steps[self._numbers.place(step)]
+
+    def samples(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return epochs and example numbers (batch_size,) of a step over all ranks, in order."""
+        first = self._numbers.place(step) * self.batch_size
+        return self._steps.order.samples(first, self.batch_size)
+
     def sample_ids(self, step: int) -> np.ndarray:
         """Return the example numbers (batch_size,) of a step over all ranks, in order."""
-        first = self._left_out.place(step) * self.batch_size
-        return self._steps.samples(first, self.batch_size)[1]
+        return self.samples(step)[1]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position: micro-batches handed out (prefetched ones do not count)."""
@@ -246,17 +214,32 @@ class StepLoader:
             "accumulate": self.accumulate,
             "batch_size": self.batch_size,
             "seed": self.seed,
+            **self._identity(),
             "left_out": [list(part) for part in self._left_out.ranges],
+        }
+
+    def _identity(self) -> dict[str, Any]:
+        """What the order depends on besides seed and batch size."""
+        return {
+            "data_sha256": self.data_sha256,
+            "n_examples": self.n_examples,
+            "bucket_steps": self.bucket_steps,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue at a saved position; the number of ranks and micro-batches may have changed.
 
         What the saved run left out is left out besides what this one does. Raises ValueError for
-        another seed or batch size, and for a position inside a step when the number of
-        micro-batches has changed.
+        other data, another seed, batch size or bucket_steps, and for a position inside a
+        step when the number of micro-batches has changed.
         """
-        for key, value in (("seed", self.seed), ("batch_size", self.batch_size)):
+        if "data_sha256" not in state:
+            raise ValueError(
+                "the saved position in the data is of an earlier version, which had another order "
+                "of samples; start the run anew"
+            )
+        wanted = {"seed": self.seed, "batch_size": self.batch_size, **self._identity()}
+        for key, value in wanted.items():
             if state[key] != value:
                 raise ValueError(
                     f"{key}={value} differs from {key}={state[key]} of the saved position in the "

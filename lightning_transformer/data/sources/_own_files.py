@@ -1,8 +1,10 @@
 """The options of sources that read one file of the user, and may read others for val and test."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from lightning_transformer.data.base import DataModule
+from lightning_transformer.data.files import matching_files
 from lightning_transformer.data.holdout import fractions_to_cut
 
 
@@ -26,3 +28,9 @@ class OwnFiles(DataModule):
         )
         paths = {"val": self.val_path, "test": self.test_path}
         self.held_out = {split: path for split, path in paths.items() if path}
+
+    def inputs(self) -> list[Path]:
+        """Return the files that are read."""
+        given = {"data.path": self.path}
+        given |= {f"data.{split}_path": path for split, path in self.held_out.items()}
+        return [file for key, path in given.items() for file in matching_files(path, key=key)]

@@ -101,6 +101,7 @@ class Package(DataModule):
     name = "package"
     example = Labelled
 
+    bucket_steps: int = 128
     max_per_class: int = 500
 
     def __post_init__(self) -> None:
@@ -119,7 +120,9 @@ class Package(DataModule):
                 cut = [text for text in dict.fromkeys(cut) if text not in seen]
                 seen.update(cut)
                 if cut:
-                    found[package][file.name] = [Record((text,), package) for text in cut]
+                    found[package][file.name] = [
+                        Record((text,), package, file.name) for text in cut
+                    ]
         absent = [package for package, files in found.items() if len(files) < 3]
         if absent:
             log.info("package: no three files of %s found, left out", ", ".join(absent))

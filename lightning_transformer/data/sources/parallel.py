@@ -1,42 +1,53 @@
 """Parallel text of the user: two files whose lines belong together."""
 
+import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from lightning_transformer.data import encode
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.examples import Pair
-from lightning_transformer.data.files import read_text
-from lightning_transformer.data.holdout import by_first_text, fractions_to_cut
+from lightning_transformer.data.files import check_file, lines
+from lightning_transformer.data.holdout import fractions_to_cut
+from lightning_transformer.data.records import Records, split_by_hash
 from lightning_transformer.data.split import ExampleList, Record
 
 log = logging.getLogger(__name__)
 
 
-def _lines(path: str, key: str) -> list[str]:
-    text = read_text(path, key=key)
-    return text.removesuffix("\n").split("\n") if text else []
+def _pairs(source: str, target: str, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield the lines of two files. Raises ValueError when they differ in their number."""
+    both = [lines(source, key=f"data.{prefix}source"), lines(target, key=f"data.{prefix}target")]
+    n = [0, 0]
+    for pair in itertools.zip_longest(*both):
+        n = [k + (line is not None) for k, line in zip(n, pair, strict=True)]
+        if n[0] == n[1]:
+            yield pair[0], pair[1]
+    if n[0] != n[1]:
+        raise ValueError(
+            f"parallel files differ in length: {source} has {n[0]} lines, {target} has "
+            f"{n[1]}; line n of one must belong to line n of the other"
+        )
 
 
-def read_pairs(source: str, target: str, prefix: str) -> list[Record]:
+def read_pairs(source: str, target: str, prefix: str) -> Iterator[Record]:
     """Read two files line by line; pairs with an empty side are dropped and counted in the log.
 
     prefix: of the settings that named the files, "", "val_" or "test_".
     Raises ValueError when the files differ in their number of lines.
     """
-    sources = _lines(source, f"data.{prefix}source")
-    targets = _lines(target, f"data.{prefix}target")
-    if len(sources) != len(targets):
-        raise ValueError(
-            f"parallel files differ in length: {source} has {len(sources)} lines, {target} has "
-            f"{len(targets)}; line n of one must belong to line n of the other"
-        )
-    pairs = [Record((s.strip(), t.strip())) for s, t in zip(sources, targets, strict=True)]
-    kept = [pair for pair in pairs if all(pair.texts)]
-    if len(kept) < len(pairs):
-        log.info("%s: %d pairs with an empty line dropped", source, len(pairs) - len(kept))
-    return kept
+    dropped = 0
+    for pair in _pairs(source, target, prefix):
+        texts = (pair[0].strip(), pair[1].strip())
+        if all(texts):
+            yield Record(texts)
+        else:
+            dropped += 1
+    if dropped:
+        log.info("%s: %d pairs with an empty line dropped", source, dropped)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -48,13 +59,15 @@ class ParallelText(DataModule):
     without them: there is no such split. Both sides are cut to seq_len tokens; how many were
     longer is logged.
 
-    source, target: files. Fractions are in [0, 1). seq_len: tokens without special ones.
+    source, target: files. Fractions are in [0, 1). cache_gb: most GB of encoded data that are kept
+    in the cache, above 0. seq_len: tokens without special ones.
     Raises ValueError for files that are missing or differ in length, and for half a pair of files.
     """
 
     name = "parallel"
     example = Pair
 
+    bucket_steps: int = 128
     source: str
     target: str
     val_fraction: float = 0.1
@@ -63,6 +76,8 @@ class ParallelText(DataModule):
     val_target: str | None = None
     test_source: str | None = None
     test_target: str | None = None
+    cache_gb: float = 100.0
+    cleaning: dict | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,15 +95,22 @@ class ParallelText(DataModule):
             self.val_fraction, self.test_fraction, self.val_source, self.test_source
         )
 
-    def read(self) -> dict[str, list[Record]]:
+    def inputs(self) -> list[Path]:
+        named = {"data.source": self.source, "data.target": self.target}
+        for split, paths in self.held_out.items():
+            sides = zip(("source", "target"), paths, strict=True)
+            named |= {f"data.{split}_{side}": path for side, path in sides if path}
+        return [check_file(path, key) for key, path in named.items()]
+
+    def read(self) -> dict[str, Records]:
         """Return the pairs of each split in the order of the lines."""
-        pairs = read_pairs(self.source, self.target, "")
-        records = by_first_text(pairs, *self.fractions)
+        read = partial(read_pairs, self.source, self.target, "")
+        records = split_by_hash(read, *self.fractions)
         for split, (source, target) in self.held_out.items():
             if source and target:
-                records[split] = read_pairs(source, target, f"{split}_")
+                records[split] = Records(partial(read_pairs, source, target, f"{split}_"))
         return records
 
     def encode(self, split: str, records: Sequence[Record]) -> ExampleList:
         pairs = encode.pairs(records, self.vocabulary)
-        return encode.pair_split(encode.truncate_pairs(split, pairs, self.seq_len))
+        return encode.example_split(encode.truncate_pairs(split, pairs, self.seq_len))

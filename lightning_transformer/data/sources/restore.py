@@ -36,6 +36,18 @@ def sentences(text: str) -> Iterator[str]:
                 yield sentence
 
 
+def documented_sentences() -> dict[str, str]:
+    """Each sentence of Python's language reference and docstrings: the first document with it."""
+    texts = [(f"topics/{name}", text) for name, text in _stdlib.topics().items()]
+    for name, strings in _stdlib.docstrings().items():
+        texts += [(name, text) for text in strings]
+    first: dict[str, str] = {}
+    for name, text in texts:
+        for sentence in sentences(text):
+            first.setdefault(sentence, name)
+    return first
+
+
 @dataclass(kw_only=True, eq=False)
 class Restore(DataModule):
     """Pairs (lower-cased sentence without punctuation, original sentence).
@@ -50,16 +62,17 @@ class Restore(DataModule):
     name = "restore"
     example = Pair
 
+    bucket_steps: int = 128
     seq_len: int = 64
 
     def read(self) -> dict[str, list[Record]]:
         """Return the pairs of each split in the order in which their sentences first occur."""
-        texts = list(_stdlib.topics().values())
-        texts += [text for strings in _stdlib.docstrings().values() for text in strings]
-        unique = dict.fromkeys(sentence for text in texts for sentence in sentences(text))
-        pairs = [Record((strip(sentence), sentence)) for sentence in unique]
+        first = documented_sentences()
+        pairs = [Record((strip(text), text), document=name) for text, name in first.items()]
         return by_first_text((pair for pair in pairs if pair.texts[0]), 0.05, 0.05)
 
     def encode(self, split: str, records: Sequence[Record]) -> ExampleList:
         pairs = encode.pairs(records, self.vocabulary)
-        return encode.pair_split(encode.drop_long_pairs(split, pairs, self.seq_len))
+        kept = encode.short_pairs(split, pairs, self.seq_len)
+        of = encode.document_numbers(records)
+        return encode.example_split([pairs[i] for i in kept], [of[i] for i in kept])

@@ -78,6 +78,7 @@ class Roles(DataModule):
     name = "roles"
     example = Tagged
 
+    bucket_steps: int = 128
     max_files: int = 200
 
     def __post_init__(self) -> None:
@@ -112,15 +113,15 @@ class Roles(DataModule):
                     seen.add(text)
                     roles = [_name_roles.ROLES[int(digit)] for digit in digits]
                     note = [list(pair) for pair in zip(characters, roles, strict=True)]
-                    records[split].append(Record((text,), note))
+                    records[split].append(Record((text,), note, file.name))
         self.labels = list(_name_roles.ROLES)
         return records
 
     def encode(self, split: str, records: Sequence[Record]) -> ExampleList:
         numbers = {role: number for number, role in enumerate(_name_roles.ROLES)}
-        examples = []
+        examples, of = [], []
         n_left_out = 0
-        for record in records:
+        for record, document in zip(records, encode.document_numbers(records), strict=True):
             ids, tags, starts = encode.tag_tokens(split, record, self.vocabulary, numbers)
             lines = line_starts(record.texts[0])
             boundaries = [*np.searchsorted(starts, lines).tolist(), len(ids)]
@@ -128,6 +129,7 @@ class Roles(DataModule):
             for start, end in windows(boundaries, self.seq_len):
                 if (tags[start:end] != encode.NO_TAG).any():
                     examples.append(Tagged(ids[start:end], tags[start:end]))
+                    of.append(document)
         if n_left_out:
             log.info("%s: %d lines of more than seq_len tokens left out", split, n_left_out)
         if not examples:
@@ -135,4 +137,4 @@ class Roles(DataModule):
                 f"{split} split has no line within data.seq_len={self.seq_len} tokens; raise it, "
                 "for example to 128"
             )
-        return encode.tagged_split(examples)
+        return encode.example_split(examples, of)

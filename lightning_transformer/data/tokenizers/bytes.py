@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from lightning_transformer.data.pieces import ANYWHERE
 from lightning_transformer.data.tokenizers.base import N_SPECIAL, Vocabulary
 from lightning_transformer.runs.atomic import write_atomically
 
 
 class ByteVocabulary(Vocabulary):
     """Id = value of the byte; 256 ids of text."""
+
+    cuts = ANYWHERE
+    is_utf8 = True
 
     def __init__(self) -> None:
         super().__init__(256)
@@ -47,3 +51,6 @@ class Bytes:
 
     def train(self, texts: Iterable[str]) -> ByteVocabulary:
         return ByteVocabulary()
+
+    def identity(self) -> dict[str, Any]:
+        return {}

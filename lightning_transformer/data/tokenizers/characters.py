@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lightning_transformer.data.pieces import ANYWHERE
 from lightning_transformer.data.tokenizers.base import N_SPECIAL, Vocabulary
 from lightning_transformer.runs.atomic import write_atomically
 
@@ -20,6 +21,8 @@ class CharacterVocabulary(Vocabulary):
 
     characters: the known characters as one sorted string without repetition.
     """
+
+    cuts = ANYWHERE
 
     def __init__(self, characters: str) -> None:
         super().__init__(len(characters))
@@ -62,3 +65,6 @@ class Characters:
         for text in texts:
             known.update(text)
         return CharacterVocabulary("".join(sorted(known)))
+
+    def identity(self) -> dict[str, Any]:
+        return {}

@@ -1,5 +1,6 @@
 """A vocabulary from a tokenizer.json, written by this package or by the `tokenizers` library."""
 
+import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import tokenizers
 
-from lightning_transformer.data.files import read_text
+from lightning_transformer.data.files import check_file, read_text
 from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.data.tokenizers.subword import SubwordVocabulary
 from lightning_transformer.runs.trusted_targets import PACKAGE, named_object, plugin_packages
@@ -65,3 +66,7 @@ class File:
 
     def train(self, texts: Iterable[str]) -> Vocabulary:
         return load_vocabulary(self.path)
+
+    def identity(self) -> dict[str, Any]:
+        content = check_file(self.path, "tokenizer.path").read_bytes()
+        return {"sha256": hashlib.sha256(content).hexdigest()}

@@ -1,7 +1,7 @@
 """A vocabulary of subwords around a tokenizer of the `tokenizers` library."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,29 +9,26 @@ from typing import Any
 import numpy as np
 import tokenizers
 
-from lightning_transformer.data.tokenizers.base import N_SPECIAL, Vocabulary
+from lightning_transformer.data.pieces import AFTER_A_LINE, BETWEEN_WORDS, cut
+from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.runs.atomic import write_atomically
 
-PIECE = 1 << 16
-"""Characters per piece of a long text that is encoded in parallel."""
+GROUP = 1 << 20
+"""Characters that are encoded at a time: the library takes 100 bytes of memory for a token."""
 
 
-def pieces(text: str) -> list[str]:
-    """Cut a long text before newlines that follow a letter or digit of ASCII.
-
-    There the word patterns of byte-level tokenizers (GPT-2 and its successors) end a word anyway,
-    so that the tokens of the pieces are those of the full text.
-    """
-    cuts, start = [0], 0
-    while len(text) - start > PIECE:
-        at = text.find("\n", start + PIECE)
-        while at != -1 and not (text[at - 1].isascii() and text[at - 1].isalnum()):
-            at = text.find("\n", at + 1)
-        if at == -1:
-            break
-        cuts.append(at)
-        start = at
-    return [text[a:b] for a, b in zip(cuts, [*cuts[1:], len(text)], strict=True)]
+def _groups(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Texts in groups of about GROUP characters."""
+    group: list[str] = []
+    size = 0
+    for text in texts:
+        group.append(text)
+        size += len(text)
+        if size >= GROUP:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _nested(node: Any) -> list[dict[str, Any]]:
@@ -63,13 +60,16 @@ class SubwordVocabulary(Vocabulary):
         self._byte_level = any(n.get("type") == "ByteLevel" for n in _nested(content["decoder"]))
         parts = _nested(content["pre_tokenizer"])
         joined = _nested(content["normalizer"]) + parts
-        self._may_cut = any(n.get("type") == "ByteLevel" for n in parts) and not any(
+        may_cut = any(n.get("type") == "ByteLevel" for n in parts) and not any(
             n.get("add_prefix_space") or n.get("type") in ("Prepend", "Metaspace") for n in joined
         )
+        if may_cut:
+            of_gpt2 = len(joined) == 1 and joined[0].get("use_regex", True)
+            self.cuts = BETWEEN_WORDS if of_gpt2 else AFTER_A_LINE
 
     @cached_property
     def id_bytes(self) -> np.ndarray:
-        lengths = np.zeros(self.n_text + N_SPECIAL, dtype=np.int64)
+        lengths = np.zeros(self.size, dtype=np.int64)
         tokens = [(i, t) for t, i in self.tokenizer.get_vocab().items() if i != self._own_unk]
         own_special = {
             i for i, added in self.tokenizer.get_added_tokens_decoder().items() if added.special
@@ -96,12 +96,15 @@ class SubwordVocabulary(Vocabulary):
         return ids
 
     def encode(self, text: str) -> np.ndarray:
-        parts = pieces(text) if self._may_cut else [text]
-        return np.concatenate(self.encode_all(parts))
+        return np.concatenate(self.encode_all(list(cut([text], self.cuts))))
 
     def encode_all(self, texts: Sequence[str]) -> list[np.ndarray]:
-        encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return [self._ids(encoding) for encoding in encodings]
+        found: list[np.ndarray] = []
+        for group in _groups(texts):
+            # Without offsets, in threads of the library.
+            encodings = self.tokenizer.encode_batch_fast(group, add_special_tokens=False)
+            found += map(self._ids, encodings)
+        return found
 
     def encode_with_starts(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         encoding = self.tokenizer.encode(text, add_special_tokens=False)
@@ -110,6 +113,12 @@ class SubwordVocabulary(Vocabulary):
 
     def decode_text(self, ids: np.ndarray) -> str:
         return self.tokenizer.decode(ids.tolist(), skip_special_tokens=False)
+
+    def token_text(self, number: int) -> str:
+        """Return the text of a token; as its file has it where the decoder would strip spaces."""
+        if self._byte_level:
+            return super().token_text(number)
+        return self.tokenizer.id_to_token(number) or ""
 
     def save(self, path: Path) -> None:
         write_atomically(path, self.tokenizer.to_str(pretty=True))

@@ -29,6 +29,16 @@ class ForgettingCache(KVCache):
         self._sums = sums
         return sums
 
+    def select(self, rows: Tensor) -> None:
+        super().select(rows)
+        assert self._sums is not None
+        self._sums = self._sums.index_select(0, rows)
+
+    def rewind(self, n: int) -> None:
+        super().rewind(n)
+        assert self._sums is not None
+        self._sums = self._sums[..., : self.length]
+
 
 class Forgetting(MultiHeadAttention):
     """Attention whose heads forget the past by gates of the input (Lin et al. 2025, FoX).
@@ -47,6 +57,7 @@ class Forgetting(MultiHeadAttention):
     """
 
     past_only = True
+    reads_in_order = True
     forget: HeadGate | None
 
     def __init__(self, dim: int, **heads: Any) -> None:

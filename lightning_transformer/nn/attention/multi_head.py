@@ -89,18 +89,26 @@ class MultiHeadAttention(nn.Module):
         memory: Tensor | None = None,
         cache: KVCache | None = None,
     ) -> Tensor:
-        q = context.rotate(self._normed(self.q(x), self.q_norm))
+        mixed = context.after_projection
+        q = context.rotate(self._normed(mixed("q", self.q(x)), self.q_norm))
         if self.scale is not None:
             q = q * (self.scale * self.head_dim**0.5)  # kernels divide by the root
         if memory is not None and cache is not None and cache.length:
             k, v = cache.view()  # the source does not change while decoding
         else:
             source = x if memory is None else memory
-            k = context.rotated_keys(self._normed(self.k(source), self.k_norm))
+            k = context.rotated_keys(self._normed(mixed("k", self.k(source)), self.k_norm))
             v = self.values(source, context)
             if cache is not None:
                 k, v = cache.append(k, v)
         return self.join(self.attend(q, k, v, context), x)
+
+    @property
+    def takes_windows(self) -> bool:
+        """Whether it attends by `AttentionContext.windows`: as this class does, by its kernel."""
+        own = type(self)
+        plain = (own.forward, own.attend) == (MultiHeadAttention.forward, MultiHeadAttention.attend)
+        return plain and self.score_mods is None and getattr(self.kernel, "takes_windows", False)
 
     def flops(self, keys: float) -> float:
         """Of scores and weighted sum, for one query."""
@@ -112,7 +120,7 @@ class MultiHeadAttention(nn.Module):
 
     def values(self, source: Tensor, context: AttentionContext) -> Tensor:
         """(B, S, D) -> (B, G, S, K)."""
-        return split_heads(self.v(source), self.head_dim)
+        return split_heads(context.after_projection("v", self.v(source)), self.head_dim)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:
         """q (B, H, T, K), k and v (B, G, S, K) -> (B, H, T, K)."""
@@ -125,7 +133,8 @@ class MultiHeadAttention(nn.Module):
 
     def _normed(self, x: Tensor, norm: nn.Module) -> Tensor:
         if self.qk_norm_per_head:
-            y = norm(split_heads(x, self.head_dim))
+            # Before heads go in front of places: in memory a head is still in one piece.
+            y = norm(x.unflatten(-1, (-1, self.head_dim))).transpose(1, 2)
         else:
             y = split_heads(norm(x), self.head_dim)
         assert isinstance(y, Tensor)

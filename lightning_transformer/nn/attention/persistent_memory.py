@@ -1,16 +1,12 @@
 """Attention with persistent memory (Sukhbaatar et al. 2019)."""
 
-from dataclasses import replace
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
-from lightning_transformer.nn.attention.context import AttentionContext
+from lightning_transformer.nn.attention.context import AttentionContext, attend_behind
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
-from lightning_transformer.nn.heads import split_heads
 
 
 class PersistentMemory(MultiHeadAttention):
@@ -21,7 +17,7 @@ class PersistentMemory(MultiHeadAttention):
     Each key/value head has its own; every query sees them, in cross-attention too, and no bias is
     added to their scores. Rotation leaves them alone: they are keys at position 0. The paper drops
     the feed-forward layers for it (block=attention_only). Memory tokens in the row itself (Burtsev
-    et al. 2020) are another method: they would be read through all layers, and be no targets.
+    et al. 2020), which go through all layers, are another method: memory_tokens=learned.
 
     Shape: x (B, T, D) -> (B, T, D), with memory (B, S, D) as in MultiHeadAttention.
     """
@@ -33,21 +29,9 @@ class PersistentMemory(MultiHeadAttention):
         self.memory_k, self.memory_v = nn.Embedding(n_memory, width), nn.Embedding(n_memory, width)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:
-        n, mask, bias = self.n_memory, context.mask, context.bias
-        k, v = self._behind(self.memory_k, k), self._behind(self.memory_v, v)
-        if context.is_causal:
-            # As many queries in front: the square stays one, and kernels stay fast.
-            y = super().attend(F.pad(q, (0, 0, n, 0)), k, v, context)
-            return y[:, :, n:]
-        mask = None if mask is None else F.pad(mask, (n, 0), value=True)
-        bias = None if bias is None else F.pad(bias, (n, 0))
-        return super().attend(q, k, v, replace(context, mask=mask, bias=bias))
+        learned = self.memory_k.weight, self.memory_v.weight
+        return attend_behind(super().attend, q, k, v, context, *learned)
 
     def flops(self, keys: float) -> float:
         """Of scores and weighted sum, memory included, for one query."""
         return super().flops(keys + self.n_memory)
-
-    def _behind(self, table: nn.Embedding, x: Tensor) -> Tensor:
-        """Keys or values (B, G, S, K) behind those of a table -> (B, G, n_memory + S, K)."""
-        learned = split_heads(table.weight[None], self.head_dim)  # (1, G, n_memory, K)
-        return torch.cat((learned.to(x.dtype).expand(x.shape[0], -1, -1, -1), x), dim=2)

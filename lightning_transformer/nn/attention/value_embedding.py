@@ -3,11 +3,13 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.attention.context import AttentionContext
 from lightning_transformer.nn.attention.multi_head import MultiHeadAttention
+from lightning_transformer.nn.embedding.base import look_up
 from lightning_transformer.nn.heads import split_heads
 from lightning_transformer.nn.layer_info import LayerInfo
 
@@ -21,7 +23,7 @@ class ValueEmbedding(MultiHeadAttention):
     parameters, and no product. A cousin of attention=value_residual, which mixes in what the first
     layer made of the token (Zhou et al. 2024). With every > 1 the last layer has a table and each
     every-th before it, and the others are plain. Cross-attention is plain. The cache holds mixed
-    values.
+    values. Memory tokens have no id: E is 0 there.
 
     Raises ValueError in a stack that is given no token ids.
     Shape: x (B, T, D) -> (B, T, D), with memory (B, S, D) as in MultiHeadAttention.
@@ -60,5 +62,6 @@ class ValueEmbedding(MultiHeadAttention):
             raise ValueError(
                 "attention=value_embedding needs the ids of the tokens: stack(x, ids=ids)"
             )
-        of_token = split_heads(self.table(context.ids), self.head_dim).to(own.dtype)
+        of_token = split_heads(look_up(self.table, context.ids), self.head_dim).to(own.dtype)
+        of_token = F.pad(of_token, (0, 0, own.shape[2] - of_token.shape[2], 0))
         return self.mix[0] * own + self.mix[1] * of_token

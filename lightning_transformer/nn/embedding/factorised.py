@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.embedding.base import look_up
 from lightning_transformer.nn.linear import Head
 
 
@@ -21,7 +22,7 @@ class FactorisedEmbedding(nn.Embedding):
         self.up = nn.Linear(rank, d_model, bias=False)
 
     def forward(self, ids: Tensor) -> Tensor:
-        y = self.up(super().forward(ids))
+        y = self.up(look_up(self, ids))
         assert isinstance(y, Tensor)
         return y
 
@@ -36,5 +37,5 @@ class _FactorisedHead(Head):
         super().__init__(rank, vocab_size, bias=bias, softcap=softcap)
         self.weight, self.up = table.weight, table.up
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(F.linear(x, self.up.weight.t()))
+    def inputs(self, x: Tensor) -> Tensor:
+        return super().inputs(F.linear(x, self.up.weight.t()))

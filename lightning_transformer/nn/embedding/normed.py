@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from lightning_transformer.nn.embedding.base import look_up
 from lightning_transformer.nn.norm.none import NoNorm
 from lightning_transformer.nn.types import NormFactory
 
@@ -20,6 +21,6 @@ class NormedEmbedding(nn.Embedding):
             raise ValueError("norm=none leaves embedding=normed nothing to do; use embedding=plain")
 
     def forward(self, ids: Tensor) -> Tensor:
-        y = self.norm(super().forward(ids))
+        y = self.norm(look_up(self, ids))
         assert isinstance(y, Tensor)
         return y

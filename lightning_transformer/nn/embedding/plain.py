@@ -1,6 +1,8 @@
 """Plain embedding."""
 
-from torch import nn
+from torch import Tensor, nn
+
+from lightning_transformer.nn.embedding.base import look_up
 
 
 class PlainEmbedding(nn.Embedding):
@@ -8,3 +10,6 @@ class PlainEmbedding(nn.Embedding):
 
     def __init__(self, vocab_size: int, d_model: int) -> None:
         super().__init__(vocab_size, d_model)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return look_up(self, ids)

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from lightning_transformer.nn.embedding.base import look_up
+
 
 class ScaledEmbedding(nn.Embedding):
     """One learned vector per token, times sqrt(d_model) (Vaswani et al. 2017, section 3.4).
@@ -15,4 +17,4 @@ class ScaledEmbedding(nn.Embedding):
         self.scale = d_model**0.5
 
     def forward(self, ids: Tensor) -> Tensor:
-        return super().forward(ids) * self.scale
+        return look_up(self, ids) * self.scale

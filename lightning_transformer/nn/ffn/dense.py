@@ -1,5 +1,7 @@
 """Dense feed-forward layer (Vaswani et al. 2017)."""
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
@@ -36,7 +38,15 @@ class Dense(nn.Module):
         self.down = ResidualOut(hidden, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(self.activation(*(up(x) for up in self.up)))
+        return self.output(self.inputs(x))
+
+    def inputs(self, x: Tensor) -> list[Tensor]:
+        """What the activation takes: n_inputs of shape (B, T, hidden)."""
+        return [up(x) for up in self.up]
+
+    def output(self, inputs: Iterable[Tensor]) -> Tensor:
+        """(B, T, D) of what `inputs` gave."""
+        return self.down(self.activation(*inputs))
 
 
 def hidden_width(dim: int, n_inputs: int, hidden_mult: float, round_to: int) -> int:

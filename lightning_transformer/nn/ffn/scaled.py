@@ -24,7 +24,5 @@ class ScaledDense(Dense):
         hidden = self.down.in_features
         self.scales = nn.ParameterList(torch.full((hidden,), start) for _ in self.up)
 
-    def forward(self, x: Tensor) -> Tensor:
-        inputs = (up(x) for up in self.up)
-        scaled = ((s * y).to(y.dtype) for s, y in zip(self.scales, inputs, strict=True))
-        return self.down(self.activation(*scaled))
+    def inputs(self, x: Tensor) -> list[Tensor]:
+        return [(s * y).to(y.dtype) for s, y in zip(self.scales, super().inputs(x), strict=True)]

@@ -4,8 +4,7 @@ Every tensor is drawn from a generator of its own, seeded by (seed, qualified na
 module, or drawing in another order, changes no other tensor: runs with one seed are paired.
 """
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -14,6 +13,7 @@ from torch import Generator, Tensor, nn
 
 from lightning_transformer.nn import checks
 from lightning_transformer.nn.linear import Head, QueryKey, ResidualOut
+from lightning_transformer.nn.seeds import named_generator
 from lightning_transformer.nn.stack import Stack
 
 
@@ -118,30 +118,43 @@ class NormalTables(Init):
 
 @torch.no_grad()
 def initialise(model: nn.Module, scheme: Init, seed: int) -> None:
+    """Set how modules compute, and draw all weights."""
+    scheme.configure_model(model)
+    draw_weights(model, scheme, seed)
+
+
+@torch.no_grad()
+def draw_weights(
+    model: nn.Module, scheme: Init, seed: int, only: Container[str] | None = None
+) -> None:
     """Fill the weights of every linear layer and embedding; biases become zero.
 
     Other parameters (gains, scalars) keep what their module set. Weights on the meta device are
-    skipped.
+    skipped. only: names of the weights to fill; a module that draws its own draws all of them.
     """
-    scheme.configure_model(model)
     seen: set[int] = set()  # a tied weight belongs to the module that comes first
     for name, module, info in _modules(model):
         weight = getattr(module, "weight", None)
         if isinstance(module, InitsWeights):
-            if not any(p.is_meta for p in module.parameters(recurse=False)):
-                module.init_weights(scheme, info, _generator(seed, name))
+            own = module.named_parameters(name, recurse=False)
+            asked = only is None or any(key in only for key, _ in own)
+            if asked and not any(p.is_meta for p in module.parameters(recurse=False)):
+                module.init_weights(scheme, info, named_generator(seed, name))
             continue
         if not isinstance(module, nn.Linear | nn.Embedding):
             continue
-        if isinstance(module, nn.Linear) and module.bias is not None:
+        asked = only is None or f"{name}.bias" in only
+        if isinstance(module, nn.Linear) and module.bias is not None and asked:
             module.bias.zero_()  # also of a tied layer, which shares only its weight
         assert isinstance(weight, Tensor)
         if id(weight) in seen or weight.is_meta:
             continue
         seen.add(id(weight))
+        if only is not None and f"{name}.weight" not in only:
+            continue
         # Drawn on the CPU in float32: the same numbers on any device and in any precision.
         drawn = torch.empty(weight.shape)
-        _fill(scheme, module, drawn, info, _generator(seed, f"{name}.weight"))
+        _fill(scheme, module, drawn, info, named_generator(seed, f"{name}.weight"))
         weight.copy_(drawn)
 
 
@@ -175,8 +188,3 @@ def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, StackInfo]]:
         outside = last if isinstance(module, nn.Embedding) else StackInfo()
         info = next((s for stack, s in stacks.items() if name.startswith(f"{stack}.")), outside)
         yield name, module, info
-
-
-def _generator(seed: int, name: str) -> Generator:
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    return Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

@@ -10,7 +10,7 @@ from lightning_transformer.nn import checks
 
 
 class LossSums(NamedTuple):
-    """Sums over the targets of a batch, 0-d float32, in nats.
+    """Sums over the targets of a batch, 0-d float32; in nats, or in the unit that the loss says.
 
     objective is what is minimised; nll is the plain negative log-likelihood, the number that stays
     comparable whatever the objective adds to it.

@@ -2,10 +2,10 @@
 
 import math
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.norm.base import rms_norm
 
 
 class L2Norm(nn.Module):
@@ -21,9 +21,9 @@ class L2Norm(nn.Module):
         if length is not None:
             checks.positive("length", length, 1.0)
         super().__init__()
-        self.shape, self.eps = (dim,), eps
+        self.dim, self.eps = dim, eps
         self.factor = None if length is None else length / math.sqrt(dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.rms_norm(x, self.shape, eps=self.eps)
+        y = rms_norm(x, None, self.eps)
         return y if self.factor is None else y * self.factor

@@ -1,10 +1,10 @@
 """RMSNorm (Zhang & Sennrich 2019)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.norm.base import rms_norm
 
 
 class RMSNorm(nn.RMSNorm):
@@ -23,8 +23,9 @@ class RMSNorm(nn.RMSNorm):
             nn.init.zeros_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        assert self.eps is not None
         if not self.unit_offset:
-            return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
-        wide = torch.promote_types(x.dtype, torch.float32)  # 1 + weight is not exact in bfloat16
-        gain = 1 + self.weight.to(wide)
-        return F.rms_norm(x.to(wide), self.normalized_shape, gain, self.eps).to(x.dtype)
+            return rms_norm(x, self.weight, self.eps)
+        # 1 + weight is not exact in bfloat16.
+        wide = torch.promote_types(x.dtype, torch.float32)
+        return rms_norm(x, self.weight.to(wide) + 1, self.eps)

@@ -1,10 +1,10 @@
 """L2 normalisation with a gain that learns at a rate of its own (nGPT)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.norm.base import rms_norm
 
 
 class ScaledL2Norm(nn.Module):
@@ -24,10 +24,10 @@ class ScaledL2Norm(nn.Module):
         if scale is not None:
             checks.positive("scale", scale, 0.1)
         super().__init__()
-        self.shape, self.eps = (dim,), eps
+        self.dim, self.eps = dim, eps
         # Not a module below it: torch replicates the parameters of a norm by their names in it.
         scale = dim**-0.5 if scale is None else scale
         self.weight, self.factor = nn.Parameter(torch.full((dim,), scale)), 1 / scale
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, self.shape, eps=self.eps) * (self.weight * self.factor).to(x.dtype)
+        return rms_norm(x, None, self.eps) * (self.weight * self.factor).to(x.dtype)

@@ -3,10 +3,10 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.norm.base import rms_norm
 
 
 class ScaleNorm(nn.Module):
@@ -19,9 +19,9 @@ class ScaleNorm(nn.Module):
     def __init__(self, dim: int, *, eps: float = 1e-6) -> None:
         checks.positive("eps", eps, 1e-6)
         super().__init__()
-        self.shape, self.eps = (dim,), eps
+        self.dim, self.eps = dim, eps
         self.scale = nn.Parameter(torch.full((1,), math.sqrt(dim)))  # FSDP cannot shard a 0-d one
 
     def forward(self, x: Tensor) -> Tensor:
-        per_element = (self.scale / math.sqrt(self.shape[0])).to(x.dtype)
-        return F.rms_norm(x, self.shape, eps=self.eps) * per_element
+        per_element = (self.scale / math.sqrt(self.dim)).to(x.dtype)
+        return rms_norm(x, None, self.eps) * per_element

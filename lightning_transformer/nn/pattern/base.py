@@ -28,6 +28,10 @@ class Pattern:
         """How many tokens at the start of a row see each other both ways in a causal model."""
         return 0
 
+    def reach(self) -> int | None:
+        """How many tokens back, itself included, a query of a causal model sees; None = all."""
+        return None
+
     def in_past(self) -> "Pattern":
         """The pattern as a causal model uses it."""
         return self & Causal(self.prefix())
@@ -54,6 +58,11 @@ class And(Pattern):
     def prefix(self) -> int:
         # A pattern without a prefix (0) does not limit that of the other.
         return min(filter(None, (self.a.prefix(), self.b.prefix())), default=0)
+
+    def reach(self) -> int | None:
+        # A loop over a generator or filter would break the graph of compiled code.
+        reaches = [r for r in (self.a.reach(), self.b.reach()) if r is not None]
+        return min(reaches) if reaches else None
 
 
 @dataclass(frozen=True)

@@ -22,3 +22,6 @@ class BlockPattern(Pattern):
 
     def __call__(self, queries: Tensor, keys: Tensor) -> Tensor:
         return queries // self.block_len == keys // self.block_len
+
+    def reach(self) -> int:
+        return self.block_len

@@ -30,3 +30,6 @@ class Dilated(Pattern):
     def __call__(self, queries: Tensor, keys: Tensor) -> Tensor:
         distance = (queries - keys).abs()
         return (distance < self.window) & (distance % self.dilation == 0)
+
+    def reach(self) -> int:
+        return self.window

@@ -22,3 +22,6 @@ class SlidingWindow(Pattern):
 
     def __call__(self, queries: Tensor, keys: Tensor) -> Tensor:
         return (queries - keys).abs() < self.window
+
+    def reach(self) -> int:
+        return self.window

@@ -10,6 +10,7 @@ class ClsPooling(nn.Module):
     """
 
     n_extra_tokens = 1
+    reads_first = True  # which in a causal model sees nothing of the row
 
     def forward(self, features: Tensor, padding: Tensor | None) -> Tensor:
         return features[:, 0]

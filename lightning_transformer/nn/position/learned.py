@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from lightning_transformer.nn.embedding.base import look_up
 from lightning_transformer.nn.position.base import PositionEncoding
 
 
@@ -22,4 +23,4 @@ class Learned(PositionEncoding):
                 f"{self.table.num_embeddings} positions; train with a larger data.seq_len or "
                 "use position=rope"
             )
-        return x + self.table(positions)
+        return x + look_up(self.table, positions)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
+from lightning_transformer.nn.embedding.base import look_up
 from lightning_transformer.nn.layer_info import LayerInfo
 from lightning_transformer.nn.position.base import PositionEncoding
 
@@ -48,7 +49,7 @@ class T5Bias(PositionEncoding):
         return self
 
     def bias(self, queries: Tensor, keys: Tensor) -> Tensor:
-        numbers: Tensor = self.table(self.buckets(queries[:, None] - keys[None, :]))
+        numbers: Tensor = look_up(self.table, self.buckets(queries[:, None] - keys[None, :]))
         return numbers.permute(2, 0, 1)  # (T, S, H) -> (H, T, S)
 
     def buckets(self, distance: Tensor) -> Tensor:

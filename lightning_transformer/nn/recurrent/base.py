@@ -1,6 +1,7 @@
 """The contract of recurrent layers, which carry a state along the row and have no scores."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +17,15 @@ class RecurrentCache:
     state: (B, H, N, P). tail: (B, W - 1, C), the last inputs of a convolution. None = no past.
     """
 
+    rewinds: ClassVar[bool] = False
+
     state: Tensor | None = None
     tail: Tensor | None = None
+
+    def select(self, rows: Tensor) -> None:
+        """Make row i what row rows[i], (n,) long, has been."""
+        self.state = None if self.state is None else self.state.index_select(0, rows)
+        self.tail = None if self.tail is None else self.tail.index_select(0, rows)
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class Recurrent(nn.Module):
     """
 
     has_scores = False  # patterns, rotations and biases have nothing to act on
+    reads_in_order = True  # hears a token through those after it
     option: str
     n_heads: int
     head_dim: int

@@ -1,5 +1,6 @@
 """The contract of residual connections."""
 
+import torch
 from torch import Tensor, nn
 
 from lightning_transformer.nn import checks
@@ -40,3 +41,12 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, f: Sublayer) -> Tensor:
         raise NotImplementedError
+
+
+def skip_rows(x: Tensor, y: Tensor, rate: float) -> Tensor:
+    """Stochastic depth: skip a layer for some rows and scale it up for the others.
+
+    x + keep / (1 - rate) (y - x), keep ~ Bernoulli(1 - rate) for each row (Huang et al. 2016).
+    """
+    keep = torch.rand(x.shape[0], *[1] * (x.ndim - 1), device=x.device) >= rate
+    return x + keep * (y - x) / (1 - rate)

@@ -9,9 +9,8 @@ def by_name(model: nn.Module, *, patterns: list[str]) -> None:
     """Freeze every parameter whose name matches one of the patterns, as `model.parameters()` names.
 
     In a pattern `*` stands for any characters, dots included, `?` for one. A frozen parameter keeps
-    its initial value: it has no gradient, no weight decay and no state in the optimizer. The count
-    of FLOPs per token is still that of a model that is trained as a whole. A tied head is the
-    embedding's own parameter and has its name.
+    its initial value: it has no gradient, no weight decay and no state in the optimizer. A tied
+    head is the embedding's own parameter and has its name.
 
     Raises ValueError for a pattern that matches nothing, and where nothing would be left to train.
     """

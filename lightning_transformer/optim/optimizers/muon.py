@@ -5,10 +5,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.distributed.tensor import DTensor
 
 from lightning_transformer.optim.masked_step import step_unless
-from lightning_transformer.optim.orthogonal import MuonOfShards, RowNormalisedMuon
+from lightning_transformer.optim.orthogonal import RowNormalisedMuon, StackedMuon
 from lightning_transformer.optim.param_groups import (
     MATRICES,
     by_mesh,
@@ -24,7 +23,7 @@ NEWTON_SCHULZ_EPS = 1e-7
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
-    """Update the group named ``matrices`` by ``torch.optim.Muon`` and the others by AdamW.
+    """Update the group named ``matrices`` by `StackedMuon` and the others by AdamW.
 
     A group of matrices with a ``row_beta2`` is updated by `RowNormalisedMuon`.
 
@@ -93,8 +92,8 @@ def muon(
     With ``b = momentum * b + (1 - momentum) * g``, a matrix of shape (out, in) moves by
     ``w -= muon_lr * (sqrt(max(1, out / in)) * O + muon_weight_decay * w)``, where O is
     ``(1 - momentum) * g + momentum * b`` with its singular values brought near 1 by five
-    Newton-Schulz iterations. torch runs these iterations in bfloat16 whatever the dtype of the
-    weights, so an update is exact to about three digits only.
+    Newton-Schulz iterations. These run in bfloat16 whatever the dtype of the weights, as in torch,
+    so an update is exact to about three digits only; in float32 on a processor without bfloat16.
 
     Source: Jordan et al. 2024 (Muon); Loshchilov and Hutter 2019 (AdamW).
 
@@ -148,8 +147,4 @@ def _kind(group: dict[str, Any]) -> Callable[..., torch.optim.Optimizer]:
     """Which optimizer a group is for."""
     if group.get("name") != MATRICES:
         return torch.optim.AdamW
-    if "row_beta2" in group:
-        return RowNormalisedMuon
-    if not isinstance(group["params"][0], DTensor):
-        return torch.optim.Muon
-    return MuonOfShards
+    return RowNormalisedMuon if "row_beta2" in group else StackedMuon

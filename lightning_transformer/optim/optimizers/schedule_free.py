@@ -12,6 +12,7 @@ from lightning_transformer.distributed.local_part import local
 from lightning_transformer.nn import checks
 from lightning_transformer.optim.param_groups import param_groups
 from lightning_transformer.optim.torch_optimizer import check_options, closure_loss
+from lightning_transformer.optim.trained_set import trained_parameters
 
 
 class ScheduleFreeAdamW(torch.optim.Optimizer):
@@ -142,7 +143,7 @@ def schedule_free(
         schedule_free, lr=lr, weight_decay=weight_decay, beta1=beta1, beta2=beta2, eps=eps
     )
     checks.positive("optimizer.beta1", beta1, 0.9)
-    if any(p.dtype.itemsize < 4 for p in model.parameters() if p.requires_grad):
+    if any(p.dtype.itemsize < 4 for p in trained_parameters(model)):
         raise ValueError(
             "optimizer=schedule_free needs weights of float32, because their average moves in "
             "small steps; use trainer.precision=bf16-mixed in place of bf16-true"

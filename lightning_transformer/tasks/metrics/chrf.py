@@ -44,6 +44,15 @@ class ChrF(Metric):
             score = 100 * (1 + BETA**2) * precision * recall / (BETA**2 * precision + recall)
         return torch.tensor(score, device=self.counts.device)
 
+    @staticmethod
+    def signature() -> str:
+        """How sacrebleu names this score, its options and its version."""
+        from sacrebleu.metrics import CHRF
+
+        scorer = CHRF()
+        scorer.corpus_score([""], [[""]])  # tells it the number of targets
+        return f"chrF2|{scorer.get_signature()}"
+
 
 def _count(output: str, target: str, n: int) -> tuple[int, int, int]:
     """n-grams in the output, in the target, and in both."""

@@ -6,13 +6,19 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
+from lightning.pytorch.strategies import ModelParallelStrategy
 
-from lightning_transformer.checkpoint import store
+from lightning_transformer.checkpoint import frozen, store
+from lightning_transformer.checkpoint.disk_space import check_space
 from lightning_transformer.optim.optimizers.schedule_free import averaged
+from lightning_transformer.optim.trained_set import frozen_names
 
 
 class Checkpointing(LightningCheckpoint):
     """Writes a checkpoint after every validation, every `save_every` steps, and when asked to.
+
+    Weights that the run does not train are written once, at the first save, and left out of the
+    checkpoints; where a model is cut over processes they are in each checkpoint.
 
     facts: gives what every manifest records about the run, asked at each save.
     """
@@ -30,10 +36,24 @@ class Checkpointing(LightningCheckpoint):
         self.facts = facts
         self._due = False
         self._newest: store.Checkpoint | None = None
+        self._frozen: dict[str, Any] = {}  # the entry of their file, once it is written
 
-    def resume_at(self, step: int, *, validated: bool) -> None:
-        """Before training continues from a step: validate it first if the stop prevented that."""
-        self._due = not validated and step % self.val_every == 0
+    def resume_at(self, start: store.Checkpoint, *, validated: bool) -> None:
+        """Before training continues: validate that step first if the stop prevented it."""
+        self._due = not validated and start.step % self.val_every == 0
+        self._frozen = start.frozen
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Leave out what is not trained; the last callback, so that what others put in is seen."""
+        names = frozen_names(pl_module)
+        if not names or isinstance(trainer.strategy, ModelParallelStrategy):
+            return
+        weights = frozen.take_out(checkpoint, names)
+        if trainer.is_global_zero:
+            self._frozen = self._frozen or frozen.write_frozen(self.folder, weights)
+            checkpoint[frozen.SHA256] = self._frozen["sha256"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._due:
@@ -84,7 +104,12 @@ class Checkpointing(LightningCheckpoint):
                 written = getattr(trainer.strategy.checkpoint_io, "written", {})
                 known = {p.name: entry for p, entry in written.items() if p.parent == temporary}
                 self._newest = store.commit(
-                    temporary, step, metrics=metrics, facts=self.facts(), known=known
+                    temporary,
+                    step,
+                    metrics=metrics,
+                    facts=self.facts(),
+                    known=known,
+                    frozen=self._frozen,
                 )
                 store.prune(self.folder)
         except OSError as error:
@@ -95,7 +120,7 @@ class Checkpointing(LightningCheckpoint):
     def _begin(self, step: int) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._newest is not None:
-            store.check_space(self.folder, self._newest.size)
+            check_space(self.folder, self._newest.size)
         return store.begin(self.folder, step)
 
     def _explained(self, error: OSError, step: int) -> OSError:

@@ -1,12 +1,12 @@
 """Activation checkpointing and torch.compile, block by block."""
 
-import shutil
 from typing import Any
 
 import lightning as L
 from torch import nn
 
 from lightning_transformer.errors import ConfigError
+from lightning_transformer.hardware.compiler import missing_for_cpu
 from lightning_transformer.nn.ffn.moe import MoE
 from lightning_transformer.nn.stack import Stack
 
@@ -39,18 +39,22 @@ class CompileBlocks(L.Callback):
 
 
 def _check_compiler(trainer: Any) -> None:
-    if trainer.strategy.root_device.type == "cpu" and not any(
-        map(shutil.which, ("c++", "g++", "clang++"))
-    ):
+    missing = missing_for_cpu() if trainer.strategy.root_device.type == "cpu" else None
+    if missing is not None:
         raise ConfigError(
-            "trainer.compile=true needs a C++ compiler on a CPU, and there is none (c++, g++, "
-            "clang++); install one, or use trainer.compile=false"
+            f"trainer.compile=true on a CPU needs {missing}; install it, or use "
+            "trainer.compile=false"
         )
 
 
 def _check_experts(model: nn.Module) -> None:
-    if any(isinstance(module, MoE) for module in model.modules()):
+    if has_experts(model):
         raise ConfigError(
             "trainer.compile=true with trainer.activation_checkpointing=true would leave blocks "
             "with experts uncompiled, because these write down how they route; use one of the two"
         )
+
+
+def has_experts(model: nn.Module) -> bool:
+    """Whether some layer routes tokens to experts."""
+    return any(isinstance(module, MoE) for module in model.modules())

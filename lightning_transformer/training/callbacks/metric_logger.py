@@ -65,7 +65,8 @@ class MetricLogger(L.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        self.tokens_seen += batch.n_tokens * data_ranks(trainer)[1]
+        model: Any = pl_module
+        self.tokens_seen += model.n_tokens_read * data_ranks(trainer)[1]
         step = trainer.global_step
         if step == self._step:
             return  # inside an accumulation window
@@ -88,6 +89,7 @@ class MetricLogger(L.Callback):
             values["train/loss"] = loss
         if isinstance(model.grad_norm, Tensor):
             values["optim/grad_norm"] = float(model.grad_norm)
+        values |= model.task.statistics(model)
         values |= model.expert_load.statistics(model.total)
         values["perf/tokens_per_s"] = speed
         values["perf/tokens"] = self.tokens_seen

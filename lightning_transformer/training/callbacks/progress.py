@@ -37,8 +37,9 @@ class Display:
     def show(self, table: Table) -> None:
         self.console.print(table)
 
-    def sample(self, given: str, output: str, expected: str) -> None:
-        for name, text in (("given", given), ("output", output), ("expected", expected)):
+    def sample(self, given: str, output: str, expected: str, reward: str = "") -> None:
+        parts = {"given": given, "output": output, "expected": expected, "reward": reward}
+        for name, text in parts.items():
             if text.strip():
                 self.console.print(f"[dim]{name:9}[/]", end=" ")
                 self.console.print(Text(shorten(text.strip())), soft_wrap=True)

@@ -8,6 +8,7 @@ from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn import checks
 from lightning_transformer.tasks.base import Sample
 from lightning_transformer.training.loggers.base import RunLogger
+from lightning_transformer.training.strategy import computing
 
 SAMPLES_FILE = "samples.md"
 
@@ -26,7 +27,8 @@ class Samples(L.Callback):
         assert isinstance(pl_module, Transformer)
         examples = trainer.datamodule.spread("val", self.n)  # type: ignore[attr-defined]
         # On every rank: where the model is sharded, each holds a part of it.
-        samples = pl_module.task.demonstrate(pl_module, examples)
+        with computing(trainer):
+            samples = pl_module.task.demonstrate(pl_module, examples)
         if not trainer.is_global_zero:
             return
         text = "\n\n".join(map(markdown, samples))
@@ -39,7 +41,7 @@ class Samples(L.Callback):
 
 def markdown(sample: Sample) -> str:
     """A sample as Markdown: each part under its name, indented so that nothing in it is markup."""
-    parts = [("given", sample.given), ("output", sample.output), ("expected", sample.expected)]
+    parts = zip(("given", "output", "expected", "reward"), sample, strict=True)
     return "\n\n".join(
         f"**{name}**\n\n" + "\n".join(f"    {line}" for line in text.splitlines() or [""])
         for name, text in parts

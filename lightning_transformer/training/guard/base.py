@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from lightning_transformer.distributed.ranks import data_ranks
 from lightning_transformer.models.base import Transformer
+from lightning_transformer.optim.trained_set import trained_parameters
 
 
 class Seen(NamedTuple):
@@ -157,15 +158,17 @@ class Guard(L.Callback):
         first = bad[0] if len(bad) else torch.tensor(len(norms), device=norms.device)
         if self.trainer.world_size > 1:  # each rank may hold a part of the gradient
             first = self.trainer.strategy.all_gather(first).min()
-        names = [
-            name for name, parameter in self.model.named_parameters() if parameter.requires_grad
-        ]
+        trained = {id(parameter) for parameter in trained_parameters(self.model)}
+        names = [name for name, p in self.model.named_parameters() if id(p) in trained]
         return names[int(first)] if int(first) < len(names) else None
 
 
 def gradient_norms(model: Transformer) -> Tensor:
-    """(n,) norms of the gradients of all trained parameters, or of this rank's parts of them."""
-    grads = [p.grad for p in model.parameters() if p.requires_grad and p.grad is not None]
+    """(n,) norms of the gradients of all trained parameters, or of this rank's parts of them.
+
+    0 for one that stands still.
+    """
+    grads = [p.new_zeros(1) if p.grad is None else p.grad for p in trained_parameters(model)]
     parts = [grad.to_local() if isinstance(grad, DTensor) else grad for grad in grads]
     return torch.stack(torch._foreach_norm(parts))
 

@@ -24,7 +24,8 @@ from lightning_transformer.runs.result import (
 )
 from lightning_transformer.training.callbacks.sample_writer import SAMPLES_FILE
 from lightning_transformer.training.debug.profiler import PROFILES
-from lightning_transformer.training.loggers.base import FINAL, RunLogger
+from lightning_transformer.training.loggers.base import RunLogger, final_row
+from lightning_transformer.training.loggers.tensorboard import TensorBoard
 
 # Files of the run folder that loggers keep copies of, where they are there.
 KEPT = (CONFIG, RESULT_FILE, HISTORY_FILE, SAMPLES_FILE, TRACEBACK_FILE, PROFILES)
@@ -60,24 +61,34 @@ def _takes_save_dir(entry: DictConfig) -> bool:
 
 
 def log_start(
-    loggers: Sequence[Logger], shown: Mapping[str, str], config: Mapping[str, Any]
+    loggers: Sequence[Logger],
+    shown: Mapping[str, str],
+    config: Mapping[str, Any],
+    metrics: Sequence[str] = (),
 ) -> None:
     """Tell each logger what tells this run from others, and show the whole configuration.
 
-    TensorBoard shows the first five columns, so `shown` should be short.
+    TensorBoard shows the first five columns, so `shown` should begin with what is compared. It
+    must know the columns of its final row beforehand: metrics are those that the run will have.
     """
+    columns = dict.fromkeys(final_row(metrics).values(), float("nan"))
     known = {override_key(key): _number(value) for key, value in shown.items()}
-    text = "\n".join(f"    {line}" for line in _yaml(config).splitlines())
+    readers = [logger for logger in loggers if isinstance(logger, RunLogger)]
+    text = "\n".join(f"    {line}" for line in _yaml(config).splitlines()) if readers else ""
     for logger in loggers:
-        logger.log_hyperparams(dict(known))
-        if isinstance(logger, RunLogger):
-            logger.show_text("config", text, 0)
+        if isinstance(logger, TensorBoard):
+            logger.log_hyperparams(dict(known), columns)
+        else:
+            logger.log_hyperparams(dict(known))
+    for reader in readers:
+        reader.show_text("config", text, 0)
 
 
 def log_end(loggers: Sequence[Logger], result: RunResult) -> None:
     """Give each logger the final row: what the run has reached."""
     values = result.metrics | {"perf/tokens_per_s": result.tokens_per_second}
-    found = {tag: float(v) for n, tag in FINAL.items() if (v := values.get(n)) is not None}
+    row = final_row(result.metrics).items()
+    found = {tag: float(v) for name, tag in row if (v := values.get(name)) is not None}
     for logger in loggers:
         logger.log_metrics(found, result.steps)
 

@@ -1,5 +1,6 @@
 """logger=tensorboard: event files in the run folder."""
 
+import struct
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,16 @@ class TensorBoard(TensorBoardLogger):
     def show_text(self, name: str, text: str, step: int) -> None:
         """In the Text tab."""
         self.experiment.add_text(name, text, step)
+
+    @rank_zero_only
+    def show_picture(self, name: str, png: bytes, step: int) -> None:
+        """In the Images tab, as it is."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        width, height = struct.unpack(">II", png[16:24])
+        picture = Summary.Image(encoded_image_string=png, width=width, height=height, colorspace=4)
+        summary = Summary(value=[Summary.Value(tag=name, image=picture)])
+        self.experiment._get_file_writer().add_summary(summary, step)
 
     def finish(self, status: str, files: Sequence[Path]) -> None:
         """Write what is still in memory; TensorBoard keeps no files."""

@@ -9,17 +9,24 @@ from omegaconf import DictConfig, OmegaConf
 from lightning_transformer.build import build_model, refusing
 from lightning_transformer.config.validate import nearest
 from lightning_transformer.data.base import DataModule
+from lightning_transformer.data.examples import Pair
+from lightning_transformer.data.packing.documents import Documents
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.distributed.parallelize import check_parallel
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn.position.learned import Learned
+from lightning_transformer.nn.stack import Stack
+from lightning_transformer.nn.stack_checks import check_documents
 from lightning_transformer.optim.schedule.apply import check_pair
 from lightning_transformer.runs.metric_direction import mode_of
 from lightning_transformer.runs.trusted_targets import PACKAGE
 from lightning_transformer.tasks.base import Task
+from lightning_transformer.training.preflight.adapter import check_adapter
 from lightning_transformer.training.preflight.machine import check_machine
 from lightning_transformer.training.preflight.memory import check_memory
+from lightning_transformer.training.preflight.reward import check_reward
+from lightning_transformer.training.start.reference import check_reference
 
 # What torch says, even on the meta device, of tensors that have more bytes than can be counted.
 TOO_LARGE = ("overflow", "Overflow", "too large", "invalid combination of arguments")
@@ -40,6 +47,11 @@ def check_build(cfg: DictConfig, data: DataModule, choices: dict[str, str]) -> N
             check_memory(cfg, None)
         raise
     check_pairing(model, data, choices)
+    check_adapter(cfg, model, choices)
+    check_reference(cfg, model)
+    check_reward(cfg, model)
+    with refusing(cfg, "packing"):
+        check_packing(model, data)
     with refusing(cfg, "model"):
         check_machine(cfg, model, data)
     with refusing(cfg, "trainer"):
@@ -71,16 +83,37 @@ def check_monitored(cfg: DictConfig, task: Task) -> None:
     mode_of(cfg.trainer.monitor, cfg.trainer.monitor_mode, "trainer.monitor_mode")
 
 
+def check_packing(model: Transformer, data: DataModule) -> None:
+    """Refuse packed documents for a model whose stacks cannot keep them apart; ValueError."""
+    if not isinstance(getattr(data, "packing", None), Documents):
+        return
+    if model.has_source:
+        raise ValueError(
+            "packing=documents keeps the documents of a row apart, which a model that reads a "
+            "source does not; use packing=stream"
+        )
+    for module in model.modules():
+        if isinstance(module, Stack):
+            check_documents(module)
+
+
+def _without_source(task: Task) -> str:
+    kinds = {True: "model=decoder_only", False: "model=encoder_only"}
+    return kinds.get(task.causal, "model=decoder_only or encoder_only")  # type: ignore[arg-type]
+
+
 def check_pairing(model: Transformer, data: DataModule, choices: dict[str, str]) -> None:
     """Raise ConfigError where model, task and data do not fit each other."""
     task, name = model.task, {k: choices.get(k, "?") for k in ("model", "task", "data")}
-    if task.needs_source != model.has_source:
-        better = "encoder_decoder" if task.needs_source else "decoder_only or encoder_only"
+    if task.needs_source is not None and task.needs_source != model.has_source:
+        better = "model=encoder_decoder" if task.needs_source else _without_source(task)
+        if task.example is Pair and model.causal:
+            better += ", or task=seq2seq" if model.has_source else ", or task=completion"
         what = "a model with a source" if task.needs_source else "a model without a source"
         raise ConfigError(
-            f"task={name['task']} needs {what}; model={name['model']} is not. Use model={better}."
+            f"task={name['task']} needs {what}; model={name['model']} is not. Use {better}."
         )
-    if task.causal != model.causal:
+    if task.causal is not None and task.causal != model.causal:
         kind, better = (
             ("causal", "decoder_only") if task.causal else ("bidirectional", "encoder_only")
         )
@@ -88,7 +121,7 @@ def check_pairing(model: Transformer, data: DataModule, choices: dict[str, str])
             f"task={name['task']} needs a {kind} model; model={name['model']} is not. "
             f"Use model={better}."
         )
-    if task.example is not data.example:
+    if data.example not in (task.example, task.made_from):
         raise ConfigError(
             f"task={name['task']} reads {task.example.__name__} examples, but data={name['data']} "
             f"gives {data.example.__name__}; leave data= out, or choose another task"

@@ -10,26 +10,31 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from lightning_transformer.config.auto_precision import is_wide
 from lightning_transformer.data.base import DataModule
 from lightning_transformer.data.examples import Tokens
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn.loss.cross_entropy import CrossEntropy
 from lightning_transformer.nn.stack import Stack
+from lightning_transformer.optim.trained_set import trained_parameters
 from lightning_transformer.tasks.causal_lm import CausalLM
-from lightning_transformer.training.preflight.precision import device_kind
+from lightning_transformer.tasks.reference import n_copied
+from lightning_transformer.training.preflight.precision import device_kind, resolve_precision
 
-BYTES_PER_WEIGHT = 12  # weight, gradient and one state of the optimizer, in float32: the least
+BYTES_PER_WEIGHT = 4  # in float32
+BYTES_TRAINED = 8  # gradient and one state of the optimizer: the least
+BYTES_PER_COPIED = 4  # of a value of the start, in float32
 # Options that make a model large, where they are.
 SIZES = ("model", "attention", "ffn")
 MAX_SEARCHED = 10_000  # numbers of micro-batches
 
 
-def check_memory(cfg: DictConfig, n_params: int | None) -> None:
+def check_memory(cfg: DictConfig, model: Transformer | None) -> None:
     """Refuse a model of which not even the weights in training fit; None: too many to count."""
     available = memory(str(cfg.trainer.accelerator))
-    if n_params is not None and _for_weights(cfg, n_params) <= available:
+    if model is not None and _for_weights(cfg, model) <= available:
         return
-    needed = "more" if n_params is None else f"{_for_weights(cfg, n_params) / 1e9:,.0f} GB"
+    needed = "more" if model is None else f"{_for_weights(cfg, model) / 1e9:,.0f} GB"
     key, value = largest(cfg)
     raise ValueError(
         f"{key}={value} makes a model that needs {needed} to be trained, of {available / 1e9:,.0f} "
@@ -43,15 +48,15 @@ def check_activations(
     """Refuse micro-batches whose least traces for the backward pass do not fit beside the weights.
 
     rows * T * (n_layers * D + V) numbers: what enters each block, and the scores. T is seq_len
-    where all rows are full, else 1; V counts where all tokens are predicted. vocab_size: 0 while
-    it is not known.
+    where all rows are full, else 1; V counts where all tokens are predicted, and not on a CPU.
+    vocab_size: 0 while it is not known.
     """
     per_row = _bytes_per_row(cfg, model, data, vocab_size)
     ranks = max(1, n_processes(cfg) // _parallel_size(cfg, "tensor"))
     share = max(1, data.batch_size // ranks)
     rows = max(1, share // max(1, int(cfg.trainer.accumulate)))
     available = memory(str(cfg.trainer.accelerator))
-    room = available - _for_weights(cfg, sum(p.numel() for p in model.parameters()))
+    room = available - _for_weights(cfg, model)
     if rows * per_row <= room:
         return
     raise ValueError(
@@ -64,11 +69,12 @@ def check_activations(
 def _bytes_per_row(cfg: DictConfig, model: Transformer, data: DataModule, vocab_size: int) -> int:
     length = data.seq_len if data.example is Tokens else 1
     n_layers = sum(m.n_layers for m in model.modules() if isinstance(m, Stack))
-    precision = str(cfg.trainer.precision)
-    on_gpu = device_kind(str(cfg.trainer.accelerator)) == "cuda"
-    width = 2 if "16" in precision or (precision == "auto" and on_gpu) else 4
+    asked = str(cfg.trainer.precision), str(cfg.trainer.accelerator)
+    width = 2 if "16" in resolve_precision(*asked, wide=is_wide(cfg)) else 4
     total = n_layers * int(cfg.model.d_model) * width
-    if isinstance(model.task, CausalLM) and type(model.task.loss) is CrossEntropy:
+    # On a CPU `head_loss` keeps no scores.
+    parted = device_kind(str(cfg.trainer.accelerator)) == "cpu"
+    if isinstance(model.task, CausalLM) and type(model.task.loss) is CrossEntropy and not parted:
         total += vocab_size * 4  # in float32 at least
     return length * total
 
@@ -84,10 +90,13 @@ def _way_out(share: int, fitting: int, ranks: int) -> str:
     return f"use at most data.batch_size={fitting * ranks}"
 
 
-def _for_weights(cfg: DictConfig, n_params: int) -> int:
-    """Bytes on one device."""
+def _for_weights(cfg: DictConfig, model: Transformer) -> int:
+    """Bytes on one device: of all weights, and of what training adds to those that it changes."""
+    n_params = sum(p.numel() for p in model.parameters())
+    n_trained = sum(p.numel() for p in trained_parameters(model))
     shards = _parallel_size(cfg, "data") * _parallel_size(cfg, "tensor")
-    return BYTES_PER_WEIGHT * n_params // shards
+    state = (BYTES_PER_WEIGHT * n_params + BYTES_TRAINED * n_trained) // shards
+    return state + BYTES_PER_COPIED * n_copied(model)
 
 
 def _parallel_size(cfg: DictConfig, kind: str) -> int:

@@ -2,6 +2,8 @@
 
 import torch
 
+from lightning_transformer.hardware import processor
+
 SUPPORTED = ("auto", "32-true", "bf16-mixed", "bf16-true", "16-mixed", "64-true")
 
 
@@ -27,6 +29,34 @@ def check_precision(precision: str, accelerator: str, *, shards: bool) -> None:
         _refuse(precision, "is not for this gpu", "16-mixed or 32-true")
     if device == "mps" and precision == "64-true":
         _refuse(precision, "is not for mps", "32-true or trainer.accelerator=cpu")
+
+
+def resolve_precision(precision: str, accelerator: str, *, wide: bool) -> str:
+    """What `auto` stands for on this machine: bf16-mixed where it pays, 32-true elsewhere.
+
+    It pays on a GPU that has bfloat16, and on a CPU that has it if the model is wide enough
+    (`config.auto_precision.is_wide`). Decided by what the device can do, never by a timing.
+    """
+    if precision != "auto":
+        return precision
+    kind = device_kind(accelerator)
+    pays = (kind == "cuda" and has_bf16()) or (kind == "cpu" and wide and processor.has_bf16())
+    return "bf16-mixed" if pays else "32-true"
+
+
+def check_gather(gather: str, precision: str, accelerator: str, *, wide: bool) -> None:
+    """Raise ValueError where trainer.strategy.gather=bf16 meets another precision than bf16-mixed.
+
+    wide: of the model, for `resolve_precision`.
+    """
+    taken = resolve_precision(precision, accelerator, wide=wide)
+    if gather != "bf16" or taken == "bf16-mixed":
+        return
+    given = f"{precision}, which is {taken} here" if precision == "auto" else precision
+    raise ValueError(
+        f"trainer.strategy.gather=bf16 needs trainer.precision=bf16-mixed, not {given}; use "
+        "trainer.precision=bf16-mixed or trainer.strategy.gather=float32"
+    )
 
 
 def device_kind(accelerator: str) -> str:

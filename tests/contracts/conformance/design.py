@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
 from tests.conftest import options
 from tests.helpers.refusals import parsed, refused
@@ -24,6 +25,7 @@ GROUPS = (
     "ffn",
     "block",
     "layer_sharing",
+    "memory_tokens",
     "embedding",
     "init",
 )
@@ -35,6 +37,7 @@ def every_option() -> dict[str, list[str]]:
     return {group: options(group) for group in GROUPS}
 
 
+@cache
 def designed(kind: str) -> list[dict[str, str]]:
     """The rows for one architecture: group to option."""
     return list(rows(every_option(), [parsed(key) for key in refused()[kind]]))

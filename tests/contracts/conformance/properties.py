@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn.attention.kernels.base import LimitedTraining
+from lightning_transformer.nn.stack_checks import check_documents, reads_in_order
 from tests.conftest import noise, options
 from tests.contracts.conformance.models import (
     IDS,
@@ -28,12 +30,11 @@ from tests.helpers.assembly import MAX_LEN, WORDS
 PROMPT = 7
 
 
-def no_leak(model: Any) -> None:
+def no_leak(model: Any, full: Tensor) -> None:
     """A token changes nothing before it, to the bit, and changes itself.
 
     Tokens of a prefix, which are no targets, change each other.
     """
-    full = features(model, IDS)
     for place in (MAX_LEN - 1, 5, 1):
         changed = IDS.clone()
         changed[:, place] = (changed[:, place] + 1) % 256
@@ -46,8 +47,7 @@ def no_leak(model: Any) -> None:
         assert (other[:, place] != full[:, place]).any(), f"token {place} does not see itself"
 
 
-def sees_both_sides(model: Transformer) -> None:
-    full = features(model, IDS)
+def sees_both_sides(model: Transformer, full: Tensor) -> None:
     changed = IDS.clone()
     changed[:, 4] = (changed[:, 4] + 1) % 256
     differs = features(model, changed) != full
@@ -55,7 +55,7 @@ def sees_both_sides(model: Transformer) -> None:
     assert differs[:, 5:].any(), "no token after it sees token 4"
 
 
-def padding_changes_nothing(model: Transformer) -> None:
+def padding_changes_nothing(model: Transformer, full: Tensor) -> None:
     """A padded row is as if alone; what the pads hold is of no importance."""
     padded = IDS.masked_fill(PADDING, WORDS.pad_id)
     both = features(model, padded, padding=PADDING)
@@ -63,19 +63,17 @@ def padding_changes_nothing(model: Transformer) -> None:
     for row, n in enumerate(LENGTHS):
         mine = slice(row, row + 1)
         assert torch.equal(other[row, :n], both[row, :n]), "what pads hold is heard"
-        alone = features(model, padded[mine, :n], mine)
+        alone = full[mine] if n == MAX_LEN else features(model, padded[mine, :n], mine)
         assert near(both[mine, :n], alone), "padding or a neighbour changes a row"
 
 
-def row_is_alone(model: Transformer) -> None:
-    full = features(model, IDS)
+def row_is_alone(model: Transformer, full: Tensor) -> None:
     for row in range(2):
         mine = slice(row, row + 1)
         assert near(features(model, IDS[mine], mine), full[mine]), "a row depends on its neighbour"
 
 
-def source_is_read(model: Transformer) -> None:
-    full = features(model, IDS)
+def source_is_read(model: Transformer, full: Tensor) -> None:
     hidden = features(model, IDS, source_ids=SOURCE.masked_fill(PADDING, 7))
     assert torch.equal(hidden, full), "what pads of the source hold is heard"
     changed = SOURCE.clone()
@@ -84,9 +82,8 @@ def source_is_read(model: Transformer) -> None:
     assert (other != full).flatten(1).any(dim=1).all(), "the source is not read"
 
 
-def cache_is_exact(model: Any) -> None:
+def cache_is_exact(model: Any, full: Tensor) -> None:
     """Decoding equals the whole pass; prompts of two lengths stand side by side, padded left."""
-    full = features(model, IDS)
     prompts = list(IDS[:, :PROMPT])
     assert near(decoded(model, prompts, IDS[:, PROMPT:]), full), "with a cache differs"
     first = max(1, model.decoder.n_prefix)
@@ -103,7 +100,17 @@ def cache_is_exact(model: Any) -> None:
 DOCUMENTS = torch.tensor([[0, 0, 0, 0, 1, 1, 1, 2, 2], [5, 6, 6, 6, 6, 6, 6, 6, 6]])
 
 
-def documents_are_alone(model: Transformer) -> None:
+def documents_are_alone(model: Any, _full: Tensor) -> None:
+    """Or refused, where memory tokens, which go before a whole row, would join them."""
+    stack = model.decoder if model.causal else model.encoder
+    try:
+        check_documents(stack)
+    except ValueError:
+        assert stack.memory_tokens.n_tokens, "nothing joins documents but memory tokens"
+        assert not model.causal or reads_in_order(stack), "a causal mask keeps memory from text"
+        with pytest.raises(ValueError, match=r"^memory_tokens=\w+ goes before a whole row"):
+            features(model, IDS, documents=DOCUMENTS)
+        return
     packed = features(model, IDS, documents=DOCUMENTS)
     for row in range(2):
         for number in DOCUMENTS[row].unique():
@@ -112,9 +119,8 @@ def documents_are_alone(model: Transformer) -> None:
             assert near(packed[row, mine], alone[0]), "a document depends on another"
 
 
-def kernels_agree(model: Transformer, choices: Mapping[str, str], kind: str) -> None:
+def kernels_agree(kind: str, choices: Mapping[str, str], full: Tensor) -> None:
     """Every kernel that the model may be built with gives the same."""
-    full = features(model, IDS)
     for kernel in options("kernel"):
         if kernel == choices.get("kernel"):
             continue
@@ -144,27 +150,24 @@ def gradients_reach_all(model: Transformer) -> None:
     model.zero_grad()
 
 
-def lower_precision_is_near(kind: str, choices: Mapping[str, str]) -> None:
+def lower_precision_is_near(model: Transformer, exact: Tensor, experts: list[Tensor]) -> None:
     """float32 within 1e-4 of float64; bfloat16 (autocast) within a tenth.
 
     Or, where that is more, within four times of what rounding the weights alone changes, as inputs,
     products and attended values are rounded too: what magnifies one rounding magnifies each. Tokens
     take the experts of the exact model: a score that is rounded may choose others.
     """
-    choices_of_experts: list[Tensor] = []
-    with Routes(choices_of_experts, replay=False):
-        exact = features(made(kind, choices), IDS)
-    with Routes(choices_of_experts, replay=True):
-        single = made(kind, choices).float()
+    with Routes(experts, replay=True):
+        single = copy.deepcopy(model).float()
         assert near(features(single, IDS).double(), exact, 1e-4), "float32 is off"
-    with Routes(choices_of_experts, replay=True), torch.autocast("cpu", dtype=torch.bfloat16):
+    with Routes(experts, replay=True), torch.autocast("cpu", dtype=torch.bfloat16):
         half = features(single, IDS).double()
     error = off(half, exact)
     if error >= 0.1:
-        rounded = made(kind, choices)
+        rounded = copy.deepcopy(model)
         for parameter in rounded.parameters():
             parameter.copy_(parameter.bfloat16())
-        with Routes(choices_of_experts, replay=True):
+        with Routes(experts, replay=True):
             allowed = 4 * off(features(rounded, IDS), exact)
         assert error < allowed, f"bfloat16 is off by {error:.3f}, more than {allowed:.3f}"
 
@@ -193,9 +196,10 @@ class Routes(TorchFunctionMode):
         return y
 
 
-def weights_follow_the_seed(kind: str, choices: Mapping[str, str], model: Any) -> None:
+def weights_follow_the_seed(
+    kind: str, choices: Mapping[str, str], model: Any, full: Tensor
+) -> None:
     """The state is all of a model, and depends on no global random numbers."""
-    full = features(model, IDS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(99)
         twin = made(kind, choices)
@@ -207,8 +211,11 @@ def weights_follow_the_seed(kind: str, choices: Mapping[str, str], model: Any) -
     assert torch.equal(features(twin, IDS), features(model, IDS)), "state dict is not all of it"
 
 
-def promises(model: Transformer) -> list[Callable[[Transformer], None]]:
-    """What a model keeps, by whether it is causal and whether it reads a source."""
+def promises(model: Transformer) -> list[Callable[[Transformer, Tensor], None]]:
+    """What a model keeps, by whether it is causal and whether it reads a source.
+
+    Each takes the model and its features of IDS.
+    """
     of_direction = [no_leak, cache_is_exact] if model.causal else [sees_both_sides]
     of_source = [source_is_read] if model.has_source else [documents_are_alone]
     return [*of_direction, row_is_alone, padding_changes_nothing, *of_source]
@@ -225,12 +232,14 @@ def check(kind: str, choices: Mapping[str, str]) -> None:
             f"`make docs` if that is meant to be ({error})"
         )
     with torch.no_grad():
-        full: Tensor = features(model, IDS)
+        experts: list[Tensor] = []
+        with Routes(experts, replay=False):
+            full = features(model, IDS)
         assert full.isfinite().all(), "features are not finite"
         for holds in promises(model):
-            holds(model)
-        kernels_agree(model, choices, kind)
-        lower_precision_is_near(kind, choices)
+            holds(model, full)
+        kernels_agree(kind, choices, full)
+        lower_precision_is_near(model, full, experts)
     gradients_reach_all(model)
     with torch.no_grad():
-        weights_follow_the_seed(kind, choices, model)
+        weights_follow_the_seed(kind, choices, model, full)

@@ -70,7 +70,8 @@ def test_a_compiled_preset_gives_the_same_gradients(preset: str) -> None:
         model.task(model.features(batch), batch).objective.backward()
         return [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
-    model = tiny(f"preset={preset}")
+    # Blocks of one kind are compiled alike, and mamba2's are slow to compile.
+    model = tiny(f"preset={preset}", *(["model.n_layers=1"] if preset == "mamba2" else []))
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0  # its random numbers are drawn elsewhere when compiled

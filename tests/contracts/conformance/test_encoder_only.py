@@ -9,6 +9,7 @@ from tests.contracts.conformance.properties import check
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untraced_flex")
 @pytest.mark.parametrize("choices", designed("encoder_only"), ids=name_of)
 def test_keeps_what_a_transformer_promises(choices: dict[str, str]) -> None:
     check("encoder_only", choices)

@@ -14,6 +14,7 @@ from torch import Tensor
 from lightning_transformer.decoding.decode import generate_tokens
 from lightning_transformer.decoding.sampler import choose, make_sampler
 from lightning_transformer.decoding.sampling import Sampling
+from lightning_transformer.nn.recurrent.base import RecurrentCache
 from tests.conftest import noise, options, tiny
 from tests.contracts.invariants.setting import EXACT
 from tests.helpers.assembly import MAX_LEN, WORDS, assemble
@@ -32,7 +33,7 @@ def covering(number: int) -> set[tuple[str, str]]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("position", options("position"))
 def test_invariant_17_cache_of_every_pair(position: str) -> None:
     decodes_as_the_full_pass(position, itertools.product(options("attention"), options("pattern")))
@@ -144,3 +145,60 @@ def test_invariant_36_cuts_keep_the_likeliest_and_at_least_one(
 def test_invariant_36_flat_scores_keep_one() -> None:
     assert len(share(torch.zeros(7), Sampling(1.0, top_p=1e-6))) == 1
     assert share(100 * noise(7).float(), Sampling(1e-3)) == {int(noise(7).argmax())}
+
+
+def beams_keep_their_pasts(position: str, pairs: Iterable[tuple[str, str]]) -> None:
+    """Rows that are repeated, exchanged and taken back decode as their own full pass."""
+    for attention, pattern in pairs:
+        choices = {"position": position, "attention": attention, "pattern": pattern}
+        if is_refused("decoder_only", **choices):
+            continue
+        alone = is_refused("decoder_only", attention=attention, kernel="sdpa")
+        model: Any = assemble(**choices, kernel="eager" if alone else "sdpa")
+        past = [ids[:n].tolist() for ids, n in zip(IDS, LENGTHS, strict=True)]
+        with torch.no_grad():
+            state, ids, padding = model.begin([np.array(row) for row in past])
+            model.decode(ids, state, padding)
+            for order, move in (
+                ([0, 0, 1, 1, 2, 2], state.expand),
+                ([1, 0, 3, 3, 5, 4], state.cache.reorder),
+                ([0, 0, 2, 3, 4, 4], state.cache.reorder),
+            ):
+                move(torch.tensor(order))
+                new = IDS[0, : len(order)] + state.cache.length
+                past = [[*past[i], int(token)] for i, token in zip(order, new, strict=True)]
+                decoded = model.decode(new[:, None], state)[:, -1]
+            recurrent = any(isinstance(c.own, RecurrentCache) for c in state.cache.layers)
+            if recurrent:
+                with pytest.raises(ValueError, match="takes tokens back"):
+                    state.cache.check_rewind()
+            for row, found in zip(past, decoded, strict=True):
+                whole = torch.tensor([row])
+                wanted = model.decoder(model.embedding(whole), ids=whole)[0, -1]
+                torch.testing.assert_close(found, wanted, rtol=0, atol=EXACT)
+            if recurrent:
+                continue
+            state.cache.rewind(2)
+            past = [[*row[:-2], 70, 71, 72] for row in past]  # read together, as drafts are
+            read = model.decode(torch.tensor([[70, 71, 72]] * len(past)), state)
+            for row, found in zip(past, read, strict=True):
+                whole = torch.tensor([row])
+                wanted = model.decoder(model.embedding(whole), ids=whole)[0, -3:]
+                torch.testing.assert_close(found, wanted, rtol=0, atol=EXACT)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("position", options("position"))
+def test_beams_and_drafts_of_every_pair(position: str) -> None:
+    beams_keep_their_pasts(position, itertools.product(options("attention"), options("pattern")))
+
+
+def test_beams_and_drafts() -> None:
+    """Each attention once, with another position and pattern each where these go together."""
+    patterns, positions = options("pattern"), options("position")
+    for i, attention in enumerate(options("attention")):
+        pattern, position = patterns[i % len(patterns)], positions[i % len(positions)]
+        choices = {"position": position, "attention": attention, "pattern": pattern}
+        if is_refused("decoder_only", **choices):
+            pattern, position = "full", "none"
+        beams_keep_their_pasts(position, [(attention, pattern)])

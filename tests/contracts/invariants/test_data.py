@@ -22,7 +22,7 @@ from lightning_transformer.data.tokenizers.base import Vocabulary
 from lightning_transformer.data.tokenizers.bpe import BPE
 from lightning_transformer.data.tokenizers.bytes import Bytes
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.tasks import seq2seq
+from lightning_transformer.tasks import continuations
 from lightning_transformer.tasks.base import IGNORE
 from lightning_transformer.tasks.masked_lm import MaskTokens
 from lightning_transformer.tasks.metrics.exact_sum import exact_sum
@@ -59,7 +59,7 @@ def test_invariant_26_uneven_split_over_two_ranks() -> None:
         totals = dict.fromkeys(model.task.metrics(), 0.0)
         counts = dict.fromkeys(totals, 0)
         for rank in range(world_size):
-            model._fresh_metrics()
+            model._fresh_metrics("val")
             given = {
                 "seed": 1,
                 "batch_size": batch_size,
@@ -68,7 +68,7 @@ def test_invariant_26_uneven_split_over_two_ranks() -> None:
             }
             for batch in EvaluationLoader(split, collate, **given):
                 with torch.no_grad():
-                    model._evaluate(batch)
+                    model._evaluate(batch, "val")
             for name, metric in model.evaluation.items():
                 totals[name] += exact_sum(metric.totals)
                 counts[name] += int(metric.count)
@@ -167,7 +167,7 @@ def test_invariant_33_scores_of_text_are_sacrebleus_and_on_text(
             return [words.encode(text) for text in said]
 
         metrics = nn.ModuleDict(task.metrics())
-        monkeypatch.setattr(seq2seq, "generate_tokens", generate_tokens)
+        monkeypatch.setattr(continuations, "generate_tokens", generate_tokens)
         task.generate_metrics(model, batch, metrics)
         scores.append({k: float(metrics[k].compute()) for k in ("chrf", "chrf_of_source")})
     assert scores[0] == scores[1]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_transformer.data.examples import Pair
+from lightning_transformer.data.examples import Pair, Tokens
 from lightning_transformer.data.packing.documents import Documents
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
 from lightning_transformer.models.encoder_decoder import EncoderDecoder
@@ -169,23 +169,66 @@ def test_invariant_28_packed_documents(kind: str, position: str) -> None:
                 assert not back.any()
 
 
+@pytest.mark.parametrize("position", ["rope", "learned", "none"])
+def test_invariant_28_a_packed_row_is_its_documents_each_behind_its_start(position: str) -> None:
+    """Scores, loss and the gradient of every weight, from the texts on."""
+    model: Any = assemble(KINDS["decoder_only"], position=position)
+    words, texts = model.task.vocabulary, ["ab", "c", "def"]
+    ids = [words.encode(text) for text in texts]
+    packed = Documents().pack(ids, seq_len=MAX_LEN, eos_id=words.eos_id, training=True).get(0, 0)
+    ends = [words.eos_id]
+    alone = [Tokens(np.concatenate([ends, document, ends])) for document in ids]
+    collate = NextToken(words.pad_id)
+
+    def passed(rows: list[Tokens]) -> tuple[Tensor, list[Tensor]]:
+        parts, loss = [], torch.zeros((), dtype=torch.float64)
+        for row in rows:
+            batch = collate([row], [0])
+            scores, labels = model.task.scores(model(batch), batch)
+            loss = loss + F.cross_entropy(scores, labels, reduction="sum")
+            parts.append(scores)
+        used = [p for p in model.parameters() if p.requires_grad]
+        return torch.cat(parts), list(torch.autograd.grad(loss, used, materialize_grads=True))
+
+    scores, gradients = passed([packed])
+    wanted, each = passed(alone)
+    assert len(scores) == sum(len(text) + 1 for text in texts)  # the first token of each, too
+    torch.testing.assert_close(scores, wanted, rtol=0, atol=EXACT)
+    torch.testing.assert_close(gradients, each, rtol=0, atol=EXACT)
+    assert any(gradient.any() for gradient in gradients)
+
+
 def test_invariant_29_no_target_across_a_document_boundary() -> None:
-    """The end-of-text token is a target of its own document; what follows it is no target of it."""
+    """End-of-document is the target of the document before it, and the input of that behind it."""
     words = ByteVocabulary()
     texts = ["ab", "c", "defg"]
     rows = Documents().pack(
         [words.encode(text) for text in texts],
-        seq_len=9,
+        seq_len=10,
         eos_id=words.eos_id,
         training=True,
     )
     batch = NextToken(words.pad_id)([rows.get(0, 0)], [0])
     said = [
-        (words.decode([i]) or "$", words.decode([t]) or "$")
-        for i, t in zip(batch.input_ids[0].tolist(), batch.labels[0].tolist(), strict=True)
+        (words.decode([i]) or "$", words.decode([t]) or "$", number)
+        for i, t, number in zip(
+            *(x[0].tolist() for x in (batch.input_ids, batch.labels, batch.documents)), strict=True
+        )
         if t != IGNORE
     ]
-    assert ["".join(two) for two in said] == ["ab", "b$", "c$", "de", "ef", "fg", "g$"]
+    assert ["".join(two) for *two, _ in said] == [
+        "$a",
+        "ab",
+        "b$",
+        "$c",
+        "c$",
+        "$d",
+        "de",
+        "ef",
+        "fg",
+        "g$",
+    ]
+    assert [number for *_, number in said] == [0, 0, 0, 1, 1, 2, 2, 2, 2, 2]
     assert int(batch.n_targets) == len(said)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import lightning_transformer as lt
 from lightning_transformer.runs.result import RESULT_FILE
+from tests.unit.compare.across.made_parts import made_ladder, made_tasks, power_law, scaled
 from tests.unit.compare.report.made_runs import made_sweep, make_run
 
 
@@ -69,3 +70,26 @@ def test_a_metric_of_unknown_direction_needs_better(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="metric test/score needs the option `better`"):
         lt.compare(tmp_path, metric="test/score")
     assert lt.compare(tmp_path, metric="test/score", better="higher").better == "higher"
+
+
+def test_a_ladder_and_several_tasks_have_one_report_each(tmp_path: Path) -> None:
+    laws = {"a": power_law(), "grower": scaled(power_law(), (0, -1, -2))}
+    made_ladder(tmp_path / "lad", laws)
+    report = lt.compare(tmp_path / "lad")
+    table = report.to_pandas()
+    assert table.index.names == ["variant", "size"]
+    grower = report.variants[1]
+    effects = table.loc[grower.variant, "effect"]
+    assert effects.tolist() == [one.effect for one in grower.sizes]
+    assert effects.iloc[-1] == pytest.approx(-2, abs=0.2)
+    shown = report._repr_html_()
+    assert shown.count("<svg") == 2
+    assert "grows" in shown
+
+    means = {"x": {"a": 2.0, "b": 1.9}, "y": {"a": 1.0, "b": 0.9}}
+    made_tasks(tmp_path / "tasks", means, noise=0.002)
+    report = lt.compare(tmp_path / "tasks")
+    table = report.to_pandas()
+    assert table.index.names == ["variant", "task"]
+    assert table.loc[(report.variants[1].variant, "y"), "effect"] == pytest.approx(10, abs=0.5)
+    assert "P(better)" in report._repr_html_()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lightning_transformer.checkpoint import store
+from lightning_transformer.checkpoint.disk_space import check_space
 from tests.helpers.crashes import Crash, DiskCalls
 
 # What a save changes on the disk, in this order; a crash can come before each, and at the end.
@@ -234,9 +235,9 @@ def test_what_is_newer_than_the_start_is_set_aside(tmp_path):
 def test_a_full_disk_is_named_before_anything_is_written(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 9, 1_000_000))
-    store.check_space(tmp_path, 1_000_000)
+    check_space(tmp_path, 1_000_000)
     with pytest.raises(OSError, match=r"needs 2 MB and 1 MB are free") as caught:
-        store.check_space(tmp_path, 2_000_000)
+        check_space(tmp_path, 2_000_000)
     assert caught.value.errno == errno.ENOSPC
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lightning_transformer.compare import watch
+from lightning_transformer.compare.across.parts import Part, Several
 from lightning_transformer.compare.report.comparison import (
     Comparison,
     EarlyStop,
@@ -62,19 +63,29 @@ def test_comparison_json_adds_rates_stops_and_failures(sweep, capsys):
     Comparison(
         by=["norm"],
         seeds=[1, 2],
-        lr=RateSearch(chosen={"norm=a": 0.1}, screening={"norm=a": {}, "norm=c": {}}),
+        lr=RateSearch(
+            chosen={"norm=a": 0.1},
+            screening={"norm=a": {}, "norm=c": {}},
+            runs={"norm=a": {"0.2": [2.5, None], "0.1": [2.25, 2.5]}, "norm=c": {}},
+            rule={"norm=a": "the best"},
+        ),
         placebo="placebo",
         stopped={"norm=b": EarlyStop(30, "worse")},
         failures=[FailedJob("norm=b,seed=2", "out of memory", 2)],
         stage="runs",
     ).write(sweep.folder)
     assert watch.main(["try", "--once"]) == 0
-    found = {row[0]: row for row in rows(capsys) if row}
+    shown = rows(capsys)
+    found = {row[0]: row for row in shown if row}
     assert found["norm=a"][1:] == ["1/2", "80", "2.0000", "3.0000", "0.1"]
     assert found["placebo"][1] == "1/2"
     assert " ".join(found["norm=b"][-4:]) == "stopped at step 30"
     assert found["norm=c"][1:] == ["0/2", "-", "-", "-", "-"]
     assert " ".join(found["failed"]) == "failed norm=b,seed=2: out of memory"
+    output = [" ".join(row) for row in shown]
+    tried = "0.1 2.2500/2.5000, 0.2 2.5000/diverged"
+    assert f"lr norm=a: {tried}; chosen 0.1, the best" in output
+    assert "lr norm=c: none tried yet" in output
     end = "stage runs, 2 of 3 started runs finished, 1 screening runs started"
     assert " ".join(found["stage"]) == end
 
@@ -90,7 +101,9 @@ def test_a_comparison_of_another_shape_is_one_line(sweep, capsys):
     sweep("norm=a,seed=1", "finished", 2.0)
     (sweep.folder / "comparison.json").write_text('{"schema": 1, "name": 3}')
     assert watch.main(["try", "--once"]) == 2
-    error = "error: outputs/sweeps/try/comparison.json: by is missing; run the comparison again\n"
+    error = (
+        "error: outputs/sweeps/try/comparison.json: name=3 must be text; run the comparison again\n"
+    )
     assert capsys.readouterr().err == error
 
 
@@ -99,3 +112,23 @@ def test_a_name_that_is_not_there_is_one_line(sweep, capsys):
     assert watch.main(["other", "--once"]) == 2
     error = "error: outputs/sweeps/other does not exist; there are try\n"
     assert capsys.readouterr().err == error
+
+
+def test_of_several_comparisons_each_that_has_begun_is_shown(sweep, capsys):
+    parts = [Part(f"rung{i}", []) for i in (1, 2, 3)]
+    for i, loss in ((1, 3.0), (2, 2.0)):
+        sweep(f"rung{i}/norm=a,seed=1", "finished", loss, 80)
+        Comparison(by=["norm"], seeds=[1], stage="done").write(sweep.folder / f"rung{i}")
+    Several("ladder", "try", parts).write(sweep.folder)
+    assert watch.main(["try", "--once"]) == 0
+    found = rows(capsys)
+    assert [row[0] for row in found if row and row[0].startswith("rung")] == ["rung1", "rung2"]
+    assert [row[3] for row in found if row and row[0] == "norm=a"] == ["3.0000", "2.0000"]
+    assert not watch._is_done(sweep.folder)
+    Comparison(by=["norm"], seeds=[1], stage="done").write(_made(sweep.folder / "rung3"))
+    assert watch._is_done(sweep.folder)
+
+
+def _made(folder):
+    folder.mkdir()
+    return folder

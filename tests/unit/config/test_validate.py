@@ -53,6 +53,21 @@ def test_the_wanted_type_is_named_in_words(annotation, words):
         check_type(OmegaConf.create({"x": [1]}), "x", "a.x", annotation)
 
 
+@pytest.mark.parametrize(
+    ("annotation", "value", "advice"),
+    [
+        ("float", 10**30, "write 1e+30"),
+        ("float", 10**400, "for example 1"),
+        ("int | None", -(2**63), "for example 1"),
+    ],
+)
+def test_a_number_that_no_tensor_holds_is_refused(annotation, value, advice):
+    with pytest.raises(ConfigError) as caught:
+        check_type(OmegaConf.create({"x": value}), "x", "a.x", annotation)
+    assert str(caught.value) == f"a.x={value} must be below 2**63; {advice}"
+    check_type(OmegaConf.create({"x": 2**63 - 1}), "x", "a.x", annotation)
+
+
 def test_keys_are_held_against_the_signature():
     check(OmegaConf.create({"norm": {"_target_": RMSNORM, "_partial_": True, "eps": 1}}), {})
     with pytest.raises(ConfigError) as caught:

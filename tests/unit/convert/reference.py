@@ -19,7 +19,7 @@ SEQ_LEN = 16
 IDS = torch.randint(0, 256, (2, SEQ_LEN), generator=torch.Generator().manual_seed(0))
 SOURCE = torch.randint(0, 256, (2, 11), generator=torch.Generator().manual_seed(1))
 
-Convert = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+Convert = Callable[[Mapping[str, Tensor], Mapping[str, Any]], dict[str, Tensor]]
 
 
 def randomised(theirs: Any, std: float = 0.3) -> Any:
@@ -38,7 +38,7 @@ def randomised(theirs: Any, std: float = 0.3) -> Any:
 def ours(preset: str, theirs: Any, convert: Convert, *overrides: str) -> Transformer:
     """The preset's model with tiny sizes and their weights, none missing and none left over."""
     model = tiny(f"preset={preset}", *overrides)
-    weights = convert(theirs.state_dict())
+    weights = convert(theirs.state_dict(), theirs.config.to_dict())
     if "task.head.weight" not in weights:
         weights["task.head.weight"] = weights["embedding.weight"]
     missing, unexpected = model.load_state_dict(weights, strict=False)

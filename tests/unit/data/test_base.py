@@ -179,6 +179,18 @@ def test_test_examples_that_were_trained_on_are_counted(caplog):
     assert "2 of 3 test examples are also in the training split" in caplog.text
 
 
+def test_equal_texts_of_all_pairs_of_splits_are_counted(caplog):
+    a, b, c = (Record((text,), "0") for text in "abc")
+    with caplog.at_level(logging.WARNING):
+        Tiny({"train": [a], "val": [a, b, c], "test": [c, b, a, c]}).prepare()
+    said = [line.split(": ", 1)[1] for line in caplog.messages]
+    assert said == [
+        "1 of 4 test examples are also in the training split",
+        "4 of 4 test examples are also in the validation split",
+        "1 of 3 validation examples are also in the training split",
+    ]
+
+
 def test_no_warning_without_duplicates(caplog):
     Tiny().prepare()
     assert "also in the training split" not in caplog.text

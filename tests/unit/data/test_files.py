@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
-from lightning_transformer.data.files import matching_files, read_rows, read_text
-
-KEYS = ("text", "label")
-
-
-@pytest.fixture
-def write(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def writer(name: str, content: str | bytes) -> str:
-        data = content.encode() if isinstance(content, str) else content
-        (tmp_path / name).write_bytes(data)
-        return name
-
-    return writer
+from lightning_transformer.data.files import lines, matching_files, pieces, read_text
+from lightning_transformer.data.formats import compression
 
 
 def refused(call, *args, match: str, **options) -> None:
@@ -68,47 +57,35 @@ def test_a_file_whose_name_looks_like_a_pattern(write):
     assert [p.name for p in matching_files("[a].txt", key="k")] == ["[a].txt"]
 
 
-ROWS = [("a, b", "1"), ('say "é"', "two")]
+def test_the_text_does_not_depend_on_where_a_file_is_cut_into_chunks(write, monkeypatch):
+    content = "aé\r\n\r\n€b\r\ufeffc\n".encode() * 5
+    path = write("f", content)
+    whole = content.decode().replace("\r\n", "\n").replace("\ufeff", "")
+    for size in range(1, 12):
+        monkeypatch.setattr(compression, "CHUNK", size)
+        assert "".join(pieces(path, key="k")) == whole
+        assert list(lines(path, key="k")) == whole.removesuffix("\n").split("\n")
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("f.jsonl", '{"text": "a, b", "label": 1}\n\n{"label": "two", "text": "say \\"é\\""}'),
-        ("f.json", '[{"text": "a, b", "label": 1},\n {"label": "two", "text": "say \\"é\\""}]'),
-        ("f.csv", 'label,text\r\n1,"a, b"\r\ntwo,"say ""é"""\r\n'),
-        ("F.TSV", 'text\tother\tlabel\na, b\tx\t1\n"say ""é"""\ty\ttwo\n'),
-    ],
-)
-def test_rows_of_every_kind_of_file(write, name, content):
-    assert read_rows(write(name, content), KEYS, key="k") == ROWS
+def test_marks_within_a_file_put_together_from_others_are_dropped(write):
+    assert read_text(write("f", b"\xef\xbb\xbfa\n" * 2), key="k") == "a\na\n"
 
 
-def test_line_breaks_inside_fields(write):
-    path = write("f.csv", 'text,label\n"a\nb\u2028c",1\nd\u2028e,2\n')
-    assert read_rows(path, KEYS, key="k") == [("a\nb\u2028c", "1"), ("d\u2028e", "2")]
+def test_the_byte_that_is_not_utf8_is_counted_from_the_start(write, monkeypatch):
+    monkeypatch.setattr(compression, "CHUNK", 4)
+    refused(read_text, write("f", b"abc\xc3\xa9abc\xff"), key="k", match=r"byte 8 \(0xff\)")
+    refused(read_text, write("f", b"abc\xe2\x82"), key="k", match=r"byte 3 \(0xe2\)")
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "match"),
-    [
-        ("f.jsonl", '{"text": "a", "label": 1}\n{"text" "b"}', r"f.jsonl:2: Expecting ':' delim"),
-        ("f.json", '[{"text": "a", "label": 1},\n}]', r"f.json:2: Expecting value"),
-        ("f.jsonl", '{"txt": "a", "label": 1}', r"f.jsonl:1: no key 'text'; found: label, txt"),
-        ("f.jsonl", '"text"', r"f.jsonl:1: no key 'text'; found: no keys"),
-        ("f.jsonl", '{"text": ["a"], "label": 1}', r"key 'text' must hold text; got list"),
-        ("f.csv", "txt,label\na,1\n", r"f.csv:1: no column 'text'; found: txt, label"),
-        ("f.csv", "", r"f.csv:1: no column 'text'; found: no columns"),
-        ("f.csv", "text,label\na,1\nb\n", r"f.csv:3: expected 2 fields"),
-        ("f.csv", "text,label\na,1,2\n", r"f.csv:2: expected 2 fields"),
-        ("f.csv", 'text,label\n"a,1\n', r"f.csv:\d+: unexpected end of data"),
-        ("f.xml", "x", r"unknown kind of file '.xml'; use .jsonl, .json, .csv or .tsv"),
-    ],
-)
-def test_malformed_rows_are_named_with_file_and_line(write, name, content, match):
-    refused(read_rows, write(name, content), KEYS, key="data.path", match=match)
+def test_an_empty_file_and_its_lines(write):
+    assert read_text(write("f", b""), key="k") == ""
+    assert list(lines(write("f", b""), key="k")) == []
+    assert list(lines(write("f", b"a\n\nb"), key="k")) == ["a", "", "b"]
+    assert list(lines(write("f", b"\n\n"), key="k")) == ["", ""]
 
 
-def test_long_fields_are_read(write):
-    text = "x" * 200_000
-    assert read_rows(write("f.csv", f"text,label\n{text},1\n"), KEYS, key="k") == [(text, "1")]
+def test_a_compressed_file_without_its_suffix_is_told_by_its_content(write):
+    path = write("f.txt", gzip.compress(b"a" * 100))
+    refused(read_text, path, key="k", match=r"no text but a .gz file .* rename it to f.txt.gz")
+    path = write("g.txt", b"PAR1\xff")
+    refused(read_text, path, key="k", match=r"a .parquet file .* rename it to g.txt.parquet")

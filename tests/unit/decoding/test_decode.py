@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_transformer.decoding.decode import generate_tokens, greedy, stream_tokens
+from lightning_transformer.decoding.decode import generate, generate_tokens, greedy, stream_tokens
 from lightning_transformer.decoding.sampler import make_sampler
 from lightning_transformer.decoding.sampling import Sampling
 from lightning_transformer.tasks.base import Batch
@@ -100,6 +100,29 @@ def test_a_source_does_not_depend_on_its_batch() -> None:
     together = generate_tokens(model, rows, max_new_tokens=30)
     assert together == [generate_tokens(model, [row], max_new_tokens=30)[0] for row in rows]
     assert together == [answer_by_hand(model, row, 17) for row in rows]
+
+
+@pytest.mark.parametrize("chosen", [(), ("attention=linear", "position=none"), ("block=canon",)])
+def test_rows_with_limits_of_their_own_are_cut_there(chosen: tuple[str, ...]) -> None:
+    """Most end early and are left out of the batch; the model slides with those that go on."""
+    model, rows = tiny(*chosen, *LOUD), prompts(3, 10, 15, 16, 40, 7)
+    limits = [1, 30, 4, 2, 25, 3]
+    alone = [generate_tokens(model, [row], max_new_tokens=30)[0] for row in rows]
+    wanted = [text[:n] for text, n in zip(alone, limits, strict=True)]
+    assert sum(len(text) == n for text, n in zip(wanted, limits, strict=True)) >= 4
+    assert generate_tokens(model, rows, max_new_tokens=limits) == wanted
+
+
+def test_sources_with_limits_of_their_own_are_cut_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny("model=encoder_decoder", "task=seq2seq", *LOUD)
+    rows, limits, sizes = prompts(3, 9, 5, 14), [2, 3, 14, 1], []
+    alone = [generate_tokens(model, [row], max_new_tokens=14)[0] for row in rows]
+    decode = type(model).decode
+    monkeypatch.setattr(type(model), "decode", lambda *a: sizes.append(len(a[1])) or decode(*a))
+    written = generate(model, rows, max_new_tokens=limits, logprobs=True)
+    assert [w.ids for w in written] == [t[:n] for t, n in zip(alone, limits, strict=True)]
+    assert [len(w.logprobs or []) for w in written] == list(map(len, (w.ids for w in written)))
+    assert sizes[:4] == [4, 4, 2, 1]
 
 
 def test_greedy_is_deterministic_and_equals_temperature_zero() -> None:

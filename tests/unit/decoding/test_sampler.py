@@ -12,6 +12,7 @@ from lightning_transformer.decoding.sampler import (
     draw,
     keep_top_p,
     make_sampler,
+    probabilities,
     row_seed,
     top_k,
 )
@@ -51,6 +52,12 @@ def frequencies(sampling: Sampling) -> list[float]:
         # Temperature comes first: squared, the likeliest has 0.685 of the whole.
         (Sampling(0.5, top_p=0.6), [0, 1, 0, 0]),
         (Sampling(0.001), [0, 1, 0, 0]),
+        (Sampling(1.0, min_p=0.5), [0, 0.625, 0, 0.375]),
+        (Sampling(1.0, min_p=0.61), [0, 1, 0, 0]),
+        (Sampling(1.0, min_p=0.2), [0, 0.5 / 0.95, 0.15 / 0.95, 0.3 / 0.95]),
+        # After the temperature: squared, 0.3 is 0.36 of the likeliest.
+        (Sampling(0.5, min_p=0.4), [0, 1, 0, 0]),
+        (Sampling(1.0, top_k=1, min_p=0.01), [0, 1, 0, 0]),
     ],
 )
 def test_tokens_are_drawn_from_the_right_set_as_often_as_is_right(
@@ -58,6 +65,7 @@ def test_tokens_are_drawn_from_the_right_set_as_often_as_is_right(
 ) -> None:
     # The grid has 1000 points, so a share is exact to 1/1000.
     assert frequencies(sampling) == pytest.approx(expected, abs=1.01e-3)
+    assert probabilities(scores(), sampling)[0].tolist() == pytest.approx(expected, abs=1e-6)
 
 
 def test_top_k_keeps_exactly_k_even_of_equals() -> None:

@@ -94,7 +94,7 @@ def test_an_environment_of_ones_own_is_kept(allocation: Any, tmp_path: Path) -> 
     allocation(BATCH)
     own = LightningEnvironment()
     options = TrainerOptions(accelerator="cpu", plugins=[own])
-    trainer = options.to_lightning(folder=tmp_path, logger=[], callbacks=[])
+    trainer = options.to_lightning(folder=tmp_path, logger=[], callbacks=[], wide=False)
     assert trainer._accelerator_connector.cluster_environment is own
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_transformer.decoding.sampling import Sampling
+from lightning_transformer.decoding.sampling import Beams, Sampling
 from lightning_transformer.generate.arguments import make_parser, parse, with_piped
 from lightning_transformer.tasks.predict import split_lines
 
@@ -33,6 +33,10 @@ def test_defaults() -> None:
         1.5, 3
     )
     assert parse(["RUN", "--greedy"]).options.sampling(0.8) == Sampling(0.0)
+    assert options.beams is None
+    beams = parse(["RUN", "--n-beams", "3", "--greedy", "--n-best", "2"]).options
+    assert beams.beams == Beams(3, 1.0, 2)
+    assert beams.sampling(0.8) == Sampling(0.0)
 
 
 def test_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +72,8 @@ def test_what_is_piped_in(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RUN --batch-size 0", "--batch-size"),
         ("RUN --n-samples 0", "--n-samples"),
         ("RUN --seed -1", "--seed"),
+        ("RUN --n-beams 1", "'1' must be a whole number, at least 2, e.g. 4"),
+        ("RUN --n-draft 0 --draft B", "--n-draft"),
         ("RUN --top-k x", "--top-k"),
         ("RUN --checkpoint newest", "best"),
         ("RUN --device tpu", "cuda"),
@@ -98,6 +104,20 @@ def test_wrong_words_exit_with_one_line(
         ("--greedy --top-k 5", "top_k=5 has no effect"),
         ("--temperature 0 --top-p 0.5", "top_p=0.5 has no effect"),
         ("--greedy --seed 3", "seed=3 has no effect"),
+        ("--min-p 0", "min_p=0.0 must be in (0, 1], for example 0.05"),
+        ("--greedy --min-p 0.1", "min_p=0.1 has no effect on greedy decoding"),
+        ("--repetition-penalty 0.5", "repetition_penalty=0.5 must be a number of at least 1"),
+        ("--stop=", "stop='' would end every text at once"),
+        ("--n-best 2", "--n-best=2 has no effect without --n-beams"),
+        ("--length-penalty 1", "--length-penalty=1.0 has no effect without --n-beams"),
+        ("--n-draft 2", "--n-draft=2 has no effect without --draft"),
+        ("--n-beams 2 --n-best 3", "n_best=3 must be at most n_beams=2"),
+        ("--n-beams 4 --top-k 3", "top_k=3 has no effect on beam search"),
+        ("--n-beams 4 --temperature 1", "temperature=1.0 has no effect on beam search"),
+        ("--n-beams 4 --n-samples 2", "n_samples=2 are drawn, and beam search draws nothing"),
+        ("--n-beams 4 --draft B", "--draft drafts one text, not the beams of --n-beams"),
+        ("--file a --format csv --n-beams 2 --n-best 2", "--format adds one prediction to each"),
+        ("--file a --format csv --scores", "--scores: --format adds predictions alone"),
         ("--file no_such_file", "--file=no_such_file: no such file"),
     ],
 )

@@ -143,11 +143,11 @@ def test_an_encoder_does_not_generate() -> None:
 
 def test_evaluation_goes_through_the_metrics_of_the_task() -> None:
     model: Any = tiny()
-    model._fresh_metrics()
+    model._fresh_metrics("val")
     batches = [drawn_batch(model.task, n, seed=n) for n in (4, 1)]
     with torch.no_grad():
         for batch in batches:
-            model._evaluate(batch)
+            model._evaluate(batch, "val")
         values = model.task.compute(model.evaluation)
         nll = sum(model.task(model.features(batch), batch).nll for batch in batches)
     assert float(values["loss"]) == pytest.approx(float(nll) / (5 * 15), rel=1e-9)
@@ -156,4 +156,4 @@ def test_evaluation_goes_through_the_metrics_of_the_task() -> None:
 
 def test_a_batch_says_what_is_optional() -> None:
     ids = torch.tensor([[1]])
-    assert Batch(ids, ids, ids.sum(), 1)[4:] == (None,) * 5
+    assert Batch(ids, ids, ids.sum(), 1)[4:] == (None,) * 16

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import pytest
 import torch
 from omegaconf import DictConfig
 
 from lightning_transformer.models.base import Transformer
-from lightning_transformer.tasks.base import Batch
+from lightning_transformer.tasks.base import IGNORE, Batch
 from tests.conftest import (
     TINY,
     build_tiny,
@@ -84,12 +87,16 @@ def test_every_architecture_has_a_task() -> None:
 
 @pytest.mark.parametrize("task", PAIRINGS)
 def test_an_untrained_model_guesses_evenly(task: str) -> None:
+    """Over all classes, or 0 where it gives a number."""
     model = tiny(f"model={PAIRINGS[task]}", f"task={task}")
-    n_classes = model.task.head.out_features
     batch = drawn_batch(model.task, 32)
     with torch.no_grad():
         loss = float(model.task(model.features(batch), batch).nll / batch.n_targets)
-    assert abs(loss - math.log(n_classes)) < 0.1
+    chance = model.task.chance()
+    n_classes = model.task.head.out_features
+    without = math.log(n_classes) if n_classes > 1 else float(batch.labels.double().square().mean())
+    guessing = chance.get("loss", without)
+    assert abs(loss - guessing) < 0.1
 
 
 @pytest.mark.parametrize("task", PAIRINGS)
@@ -98,6 +105,8 @@ def test_one_batch_is_learned_by_heart(task: str, tmp_path: Path) -> None:
         f"model={PAIRINGS[task]}",
         f"task={task}",
         *small("task", task, tmp_path),
+        # A run keeps a reference; without one the others go on from where they are.
+        *(["preference=chosen"] if task == "preference" else []),
         "optimizer=adamw",
         "optimizer.lr=0.01",
         "optimizer.weight_decay=0.0",
@@ -107,7 +116,20 @@ def test_one_batch_is_learned_by_heart(task: str, tmp_path: Path) -> None:
     ).train()
     batch = drawn_batch(model.task, 4)
     losses = optimizer_steps(model, [batch] * 200, 200)
-    assert losses[-1] < 0.01
+    assert losses[-1] < 0.01 + left_open(model, batch)
+
+
+def left_open(model: Transformer, batch: Batch) -> float:
+    """Nats per target that the batch leaves open: rows that begin alike and go on differently."""
+    if not model.causal or batch.labels.shape != batch.input_ids.shape or model.has_source:
+        return 0.0
+    targets: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
+    for row, labels in zip(batch.input_ids.tolist(), batch.labels.tolist(), strict=True):
+        for place, label in enumerate(labels):
+            if label != IGNORE:
+                targets[tuple(row[: place + 1])][label] += 1
+    nats = -sum(n * math.log(n / each.total()) for each in targets.values() for n in each.values())
+    return nats / int(batch.n_targets)
 
 
 def cases() -> list[Any]:
@@ -199,3 +221,31 @@ def test_dropout_draws_from_the_global_generator_and_stops_in_evaluation() -> No
     assert not torch.equal(model.features(batch), first)
     torch.manual_seed(0)
     assert torch.equal(model.features(batch), first)
+
+
+def test_what_lightning_asks_in_each_step_costs_no_search() -> None:
+    """The name that it sets, and the signature that it reads; everything else is as in torch."""
+    assert "_current_fx_name" in vars(L.LightningModule())  # or the short way is of no use
+    model: Any = tiny()
+    model._current_fx_name = "training_step"
+    assert vars(model)["_current_fx_name"] == "training_step"
+    model.gain = torch.nn.Parameter(torch.ones(1))
+    assert dict(model.named_parameters())["gain"] is model.gain
+    args = inspect.getfullargspec(model.training_step).args
+    assert args == ["self", "batch", "batch_idx"]
+    assert inspect.signature(Transformer.training_step) is Transformer.training_step.__signature__
+
+
+def test_an_update_leaves_no_gradient_to_add_to_the_next_forward_pass() -> None:
+    model = tiny()
+    optimizer = model.make_optimizer(model)
+    before = model.embedding.weight.detach().clone()
+
+    def closure() -> torch.Tensor:
+        loss = loss_of(model, drawn_batch(model.task))
+        loss.backward()
+        return loss
+
+    model.optimizer_step(0, 0, optimizer, closure)
+    assert not torch.equal(model.embedding.weight, before)
+    assert all(p.grad is None for p in model.parameters())

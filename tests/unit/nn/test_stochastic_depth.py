@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_transformer.nn.stack import _dropped
+from lightning_transformer.nn.residual.base import skip_rows
 from tests.conftest import TINY, build_tiny, compose_config, exchanged, noise
 from tests.helpers.short_runs import difference, short_run
 
@@ -24,7 +24,7 @@ def dropping(n_layers: int = 2, rate: float = 0.6, **choices: str) -> Any:
 def test_a_row_has_the_layer_or_not() -> None:
     torch.manual_seed(0)
     x, y = noise(4000, 2, 3), noise(4000, 2, 3, seed=1)
-    out = _dropped(x, y, 0.25)
+    out = skip_rows(x, y, 0.25)
     left = (out == x).flatten(1).all(dim=1)
     torch.testing.assert_close(out[~left], (x + (y - x) / 0.75)[~left], rtol=0, atol=1e-12)
     assert abs(float(left.double().mean()) - 0.25) < 4 * (0.25 * 0.75 / 4000) ** 0.5
@@ -33,7 +33,7 @@ def test_a_row_has_the_layer_or_not() -> None:
 def test_the_mean_is_the_whole_layer() -> None:
     torch.manual_seed(0)
     x, y = torch.zeros(1, 1, 4).double(), noise(1, 1, 4)
-    draws = _dropped(x.expand(40_000, 1, 4), y.expand(40_000, 1, 4), 0.5)
+    draws = skip_rows(x.expand(40_000, 1, 4), y.expand(40_000, 1, 4), 0.5)
     # An entry is 0 or 2 y: its deviation is y, and 4 of those of the mean y / 50.
     assert bool(((draws.mean(dim=0) - y[0]).abs() < y[0].abs() / 50).all())
 

@@ -17,6 +17,7 @@ from lightning_transformer.runs.result import (
 
 KEYS = [
     *("schema", "status", "error", "choices", "overrides", "seed", "metrics", "chance"),
+    *("baseline", "floor", "signatures"),
     *(
         "last_train_loss",
         "test_targets",
@@ -24,11 +25,13 @@ KEYS = [
         "n_params",
         "n_params_non_embedding",
         "n_params_frozen",
+        "n_params_trained",
         "n_params_active",
     ),
-    *("flops_per_token", "tokens_seen", "steps", "seconds"),
-    *("tokens_per_second", "peak_memory_bytes", "device", "precision", "stopped_early", "guard"),
-    "data",
+    *("flops_per_token", "tokens_seen", "tokens_generated", "steps", "seconds", "ended"),
+    *("tokens_per_second", "peak_memory_bytes", "device", "precision", "compiled"),
+    *("stopped_early", "guard"),
+    *("init_from", "fresh", "reference", "data"),
     *("samples_sha256", "commit", "versions", "config_sha256"),
 ]
 
@@ -48,10 +51,12 @@ def full() -> RunResult:
         n_params_non_embedding=8,
         n_params_active=6,
         n_params_frozen=2,
+        n_params_trained=8,
         flops_per_token=60.0,
         tokens_seen=1000,
         steps=10,
         seconds=1.5,
+        ended="2026-01-31T12:00:00+00:00",
         tokens_per_second=666.0,
         peak_memory_bytes=2**40,
         device="cpu",
@@ -166,6 +171,10 @@ def test_a_folder_without_result_is_named(tmp_path):
         read(tmp_path / "nowhere")
 
 
+def files(paths):
+    return [one.file for one in find_results(paths)]
+
+
 def test_find_results_is_sorted_and_takes_each_file_once(tmp_path):
     for name in ("b/x", "a", "b/a", "c/d/e"):
         (tmp_path / name).mkdir(parents=True)
@@ -173,11 +182,11 @@ def test_find_results_is_sorted_and_takes_each_file_once(tmp_path):
     (tmp_path / "c" / "other.json").write_text("{}")
     (tmp_path / "latest").symlink_to(tmp_path / "a")
     expected = [tmp_path / name / "result.json" for name in ("a", "b/a", "b/x", "c/d/e")]
-    assert list(find_results([tmp_path])) == expected
-    assert list(find_results([tmp_path / "b", tmp_path, expected[0]])) == expected
+    assert files([tmp_path]) == expected
+    assert files([tmp_path / "b", tmp_path, expected[0]]) == expected
     assert len(list(find_results([tmp_path / "latest", tmp_path / "a"]))) == 1  # one file, two ways
-    assert list(find_results([str(tmp_path / "b")])) == expected[1:3]
-    assert list(find_results([tmp_path / "c" / "d"])) == expected[3:]
+    assert files([str(tmp_path / "b")]) == expected[1:3]
+    assert files([tmp_path / "c" / "d"]) == expected[3:]
     with pytest.raises(ValueError, match=r"nowhere does not exist; name a folder of runs"):
         list(find_results([tmp_path / "nowhere"]))
 
@@ -186,7 +195,23 @@ def test_copies_that_mlflow_keeps_are_no_runs(tmp_path):
     for place in ("a", "mlruns/0/1f/artifacts"):
         (tmp_path / place).mkdir(parents=True)
         RunResult().write(tmp_path / place)
-    assert list(find_results([tmp_path])) == [tmp_path / "a" / "result.json"]
+    assert files([tmp_path]) == [tmp_path / "a" / "result.json"]
+
+
+def test_what_is_no_result_is_marked(tmp_path):
+    places = {"a": "finished", "b": "failed", "c": "stopped", "d": "running"}
+    places |= {"screening/e": "finished", "logs/f": "failed"}
+    for place, status in places.items():
+        (tmp_path / place).mkdir(parents=True)
+        RunResult(status=status).write(tmp_path / place)
+    (tmp_path / "g").mkdir()
+    (tmp_path / "g" / "result.json").write_text("{")
+    marks = {one.file.parent.name: one.mark for one in find_results([tmp_path])}
+    statuses = {"a": "", "b": "failed", "c": "stopped", "d": "running", "g": "unreadable"}
+    assert marks == statuses | {"e": "", "f": "failed"}  # a folder of that name is nothing special
+    (tmp_path / "comparison.json").write_text("{}")
+    marks = {one.file.parent.name: one.mark for one in find_results([tmp_path])}
+    assert marks == statuses | {"e": "screening", "f": "screening"}
 
 
 def test_config_sha256_depends_on_values_and_not_on_order():

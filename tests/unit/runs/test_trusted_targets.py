@@ -18,7 +18,7 @@ def option_file(tmp_path, monkeypatch):
     """Writes the only option file that there is, norm/mine.yaml."""
     file = tmp_path / "norm" / "mine.yaml"
     file.parent.mkdir()
-    monkeypatch.setattr(trusted_targets, "_folders", lambda: [tmp_path])
+    monkeypatch.setattr(trusted_targets, "option_folders", lambda: [tmp_path])
     trusted_targets._all_offered.cache_clear()
     yield file.write_text
     trusted_targets._all_offered.cache_clear()

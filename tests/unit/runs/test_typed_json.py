@@ -72,3 +72,23 @@ def test_another_shape_is_refused_in_one_line(
         read(tmp_path, content)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@dataclass
+class Optional:
+    inner: Inner | None
+
+
+def test_a_dataclass_or_null(tmp_path: Path) -> None:
+    file = tmp_path / "file.json"
+
+    def of(inner: object) -> Optional:
+        file.write_text(json.dumps({"schema": 3, "inner": inner}))
+        return read_typed(Optional, file, 3)
+
+    assert of(None).inner is None
+    assert of({"step": 1, "loss": None}).inner == Inner(1, None)
+    with pytest.raises(ValueError, match=r"inner\.step='x' must be a whole number"):
+        of({"step": "x", "loss": None})
+    with pytest.raises(ValueError, match="inner=3 must be an object or null"):
+        of(3)

@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from lightning_transformer.data.examples import Labelled, Pair, Tagged, Tokens
+from lightning_transformer.data.examples import (
+    Labelled,
+    MultiLabelled,
+    Pair,
+    Preference,
+    Rated,
+    Tagged,
+    Tokens,
+)
 from lightning_transformer.tasks.base import IGNORE, Batch, Task
 
 
@@ -24,8 +32,14 @@ def examples(kind: type, n: int, *, equal: bool = False, seed: int = 0) -> list[
             drawn.append(Tokens(row(size + 1)))
         elif kind is Pair:
             drawn.append(Pair(row(size), row(max(1, size - 2))))
+        elif kind is Preference:
+            drawn.append(Preference(row(max(1, size - 6)), row(min(size, 6)), row(min(size, 5))))
         elif kind is Labelled:
             drawn.append(Labelled(row(size), int(random.integers(0, 3))))
+        elif kind is MultiLabelled:
+            drawn.append(MultiLabelled(row(size), np.flatnonzero(random.integers(0, 2, 3))))
+        elif kind is Rated:
+            drawn.append(Rated(row(size), float(random.normal())))
         else:
             tags = random.integers(0, 3, size)
             tags[1::2] = IGNORE

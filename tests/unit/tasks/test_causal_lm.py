@@ -11,12 +11,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lightning_transformer.data.encode import documents
 from lightning_transformer.data.examples import Tokens
+from lightning_transformer.data.packing.documents import Documents
+from lightning_transformer.data.packing.stream import Stream
+from lightning_transformer.data.split import Record
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
+from lightning_transformer.data.tokenizers.characters import Characters
 from lightning_transformer.nn.loss.cross_entropy import CrossEntropy
 from lightning_transformer.tasks import causal_lm
 from lightning_transformer.tasks.base import Batch
-from lightning_transformer.tasks.causal_lm import CausalLM, NextToken
+from lightning_transformer.tasks.causal_lm import CausalLM, NextToken, first_half
 from tests.conftest import noise, tiny
 
 
@@ -51,19 +56,19 @@ def test_a_short_last_row_has_no_targets_in_its_pads() -> None:
     assert (int(batch.n_targets), batch.n_tokens) == (4, 4)
 
 
-def test_no_target_across_the_end_of_a_document() -> None:
-    rows = [Tokens(np.arange(6), np.array([0, 0, 1, 1, 1, 2]))]
-    batch = NextToken(pad_id=9)(rows, [0])
-    assert batch.labels.tolist() == [[1, -100, 3, 4, -100]]
+def test_the_start_token_of_a_document_is_the_end_of_the_one_before() -> None:
+    rows = [Tokens(np.array([9, 1, 9, 3, 4, 9]), np.array([0, 0, 1, 1, 1, 2]))]
+    batch = NextToken(pad_id=8)(rows, [0])
+    assert batch.labels.tolist() == [[1, 9, 3, 4, 9]]
     assert batch.documents.tolist() == [[0, 0, 1, 1, 1]]
-    assert int(batch.n_targets) == 3
+    assert int(batch.n_targets) == 5
 
 
 def test_documents_of_a_short_last_row() -> None:
     rows = [Tokens(np.arange(4), np.zeros(4)), Tokens(np.arange(3), np.array([0, 1, 1]))]
     batch = NextToken(pad_id=9)(rows, [0, 0])
     assert batch.documents.tolist() == [[0, 0, 0], [0, 1, 1]]
-    assert batch.labels.tolist() == [[1, 2, 3], [-100, 2, -100]]
+    assert batch.labels.tolist() == [[1, 2, 3], [1, 2, -100]]
 
 
 @pytest.mark.parametrize(("shift", "loss"), [(0, 50), (1, 0), (2, 50)])
@@ -127,6 +132,25 @@ def test_end_of_text_is_a_target_without_bytes() -> None:
     assert values["bits_per_byte"] == pytest.approx(2 * values["loss"] / math.log(2), rel=1e-9)
 
 
+def test_unknown_targets_count_the_bytes_of_the_text_they_stand_for() -> None:
+    """Three letters, of which training has not seen é and 日 (2 and 3 bytes)."""
+    words = Characters().train(["ab"])
+    task = make(words)
+    records = [Record(("aébaé日",))]
+    rows = documents("test", records, words, Stream(), seq_len=8)
+    assert rows.unknown_bytes == pytest.approx((2 + 2 + 3) / 3)
+    task.learn_splits({"test": rows})
+    batch = task.collator("test")([rows.get(0, 0)], [0])
+    values = evaluated(task, [(noise(1, batch.labels.shape[1], 8), batch)])
+    n_targets, n_bytes = int(batch.n_targets), len("aébaé日".encode())
+    assert values["bits_per_byte"] == pytest.approx(
+        values["loss"] * n_targets / math.log(2) / n_bytes, rel=1e-9
+    )
+    nobody_tells = task.collator("val")([rows.get(0, 0)], [0])
+    values = evaluated(task, [(noise(1, batch.labels.shape[1], 8), nobody_tells)])
+    assert math.isnan(values["bits_per_byte"])
+
+
 def test_ignored_targets_have_no_bytes() -> None:
     task = make()
     row = Tokens(np.array([65, 66, 67, 68]), np.array([0, 0, 1, 1]))
@@ -171,3 +195,43 @@ def test_the_bias_of_the_output_layer_starts_at_zero(tied: bool) -> None:
     model = tiny("model=decoder_only", "task.bias=true", f"tie_embeddings={str(tied).lower()}")
     assert model.task.head.bias.shape == (model.task.vocabulary.size,)
     assert not model.task.head.bias.any()
+
+
+def test_losses_of_packed_and_separate_documents_are_over_the_same_targets() -> None:
+    """Logits and gradients are equal too, and the first token of each document is trained."""
+    model: Any = tiny("task=causal_lm").double()
+    words = ByteVocabulary()
+    texts = [words.encode(text) for text in ("Zab", "Z", "Zcdef")]
+    size = sum(len(text) + 1 for text in texts)
+    packed, stream = (
+        kind().pack(texts, seq_len=size, eos_id=words.eos_id, training=True).get(0, 0)
+        for kind in (Documents, Stream)
+    )
+    alone = [
+        Stream().pack([text], seq_len=len(text) + 1, eos_id=words.eos_id, training=True).get(0, 0)
+        for text in texts
+    ]
+    collate = model.task.collator("train")
+
+    def scores_and_gradients(rows: list[Tokens]) -> tuple[Tensor, Tensor, Tensor]:
+        model.zero_grad()
+        batches = [collate([row], [0]) for row in rows]
+        features = [model.features(batch) for batch in batches]
+        sum(model.task(f, b).objective for f, b in zip(features, batches, strict=True)).backward()
+        found = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        scores = torch.cat([model.task.head(f[0]) for f in features])
+        return scores.detach(), torch.cat([b.labels[0] for b in batches]), torch.cat(found)
+
+    together, separate = scores_and_gradients([packed]), scores_and_gradients(alone)
+    for a, b in zip(together, separate, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
+    assert collate([stream], [0]).labels.tolist() == [together[1].tolist()]
+    assert together[1].tolist().count(ord("Z")) == 3
+
+
+def test_a_sample_goes_on_from_the_last_document_of_its_half() -> None:
+    numbers = np.array([0, 0, 1, 1, 1, 2])
+    row = Tokens(np.array([9, 1, 9, 3, 4, 9]), numbers)
+    assert first_half(row, 1).tolist() == [9]
+    assert first_half(row, 4).tolist() == [9, 3]
+    assert first_half(Tokens(row.ids), 1).tolist() == [9, 1, 9]

@@ -11,7 +11,7 @@ from torch import nn
 
 from lightning_transformer.data.examples import Labelled
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
-from lightning_transformer.tasks.classification import LabelRows
+from lightning_transformer.tasks.pooled import LabelRows
 from tests.conftest import noise, tiny
 
 CHOICE = ("model=encoder_only", "task=classification")
@@ -63,6 +63,28 @@ def test_accuracy_and_f1_by_hand() -> None:
     assert float(metrics["accuracy"].compute()) == pytest.approx(3 / 5)
     # Class 0: 1 right, 1 wrong, 1 missed. Class 1: 2 right, 1 wrong, 1 missed. Class 2: absent.
     assert float(metrics["f1"].compute()) == pytest.approx((1 / 2 + 2 / 3) / 2)
+
+
+def test_metrics_of_the_field_by_hand() -> None:
+    task: Any = tiny(*CHOICE).task
+    chances = torch.tensor([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.5, 0.4, 0.1]]).double()
+    labels = torch.tensor([0, 1, 1])
+    metrics = nn.ModuleDict(task.metrics())
+    task.update_own(metrics, chances.log(), labels, torch.zeros(()))
+    found = {name: metrics[name].compute() for name in ("brier", "auroc", "mcc", "f1_weighted")}
+    brier = (0.3**2 + 0.2**2 + 0.1**2) + (0.3**2 + 0.4**2 + 0.1**2) + (0.5**2 + 0.6**2 + 0.1**2)
+    assert float(found["brier"]) == pytest.approx(brier / 3, abs=1e-6)
+    assert float(found["auroc"]) == pytest.approx(1)  # both classes are in order
+    # guesses 0, 1, 0: of the true 0 one, of the true 1 one of two.
+    assert float(found["mcc"]) == pytest.approx((2 * 3 - (2 * 1 + 1 * 2)) / (4 * 4) ** 0.5)
+    assert float(found["f1_weighted"]) == pytest.approx((1 * 2 / 3 + 2 * 2 / 3) / 3)
+    assert metrics["confusion"].compute().tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
+
+
+def test_the_confusion_matrix_is_no_number() -> None:
+    task: Any = tiny(*CHOICE).task
+    assert "confusion" in task.metrics()
+    assert "confusion" not in task.metric_names()
 
 
 def test_samples_name_the_class() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 
 from lightning_transformer.data.examples import Tokens
@@ -14,9 +16,11 @@ from lightning_transformer.data.loading.eval_loader import EvaluationLoader
 from lightning_transformer.data.loading.train_loader import StepLoader
 from lightning_transformer.data.split import ExampleList
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
+from lightning_transformer.data.tokenizers.subword import SubwordVocabulary
 from lightning_transformer.nn.loss.cross_entropy import CrossEntropy
-from lightning_transformer.tasks.masked_lm import MaskedLM, MaskTokens
-from tests.conftest import tiny
+from lightning_transformer.tasks.masked_lm import MaskedLM, MaskTokens, text_ids
+from lightning_transformer.tasks.masking.token import TokenMasking
+from tests.conftest import options, tiny
 from tests.unit.tasks.drawn import examples
 
 N_TEXT, MASK, PAD, EOS = 50_000, 50_003, 50_000, 50_002
@@ -118,7 +122,7 @@ def test_pads_change_neither_loss_nor_gradients() -> None:
 
 
 def test_accuracy_counts_hidden_tokens() -> None:
-    task = MaskedLM(loss=CrossEntropy())
+    task = MaskedLM(loss=CrossEntropy(), masking=TokenMasking())
     words = ByteVocabulary()
     task.build(
         d_model=words.size, vocabulary=words, labels=(), embedding=torch.nn.Embedding(262, 262)
@@ -153,7 +157,77 @@ def test_samples_hide_and_restore() -> None:
     assert sample.expected == "a" * 12
 
 
+def test_samples_do_not_hide_the_end_of_a_document() -> None:
+    model: Any = tiny("model=encoder_only", "task=masked_lm", "task.mask_rate=0.9")
+    eos = model.task.vocabulary.eos_id
+    (sample,) = model.task.demonstrate(model, [Tokens(np.full(12, eos))])
+    assert sample.given == sample.output == sample.expected == ""
+
+
+def own_special_tokens() -> SubwordVocabulary:
+    """A word-level vocabulary as of a file, in which most tokens are special ones of its own."""
+    words = {f"[{name}]": i for i, name in enumerate(("PAD", "CLS", "SEP", "UNK", "X", "Y"))}
+    words |= {"a": 6, "b": 7}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.add_special_tokens([name for name in words if name.startswith("[")])
+    return SubwordVocabulary(tokenizer)
+
+
+def test_special_tokens_of_a_file_are_neither_random_replacements_nor_guesses() -> None:
+    words = own_special_tokens()
+    assert text_ids(words).tolist() == [6, 7]
+    task = MaskedLM(loss=CrossEntropy(), masking=TokenMasking(), mask_rate=0.9)
+    task.build(d_model=8, vocabulary=words, labels=(), embedding=torch.nn.Embedding(words.size, 8))
+    masks = task.collator("train")
+    rows = [Tokens(np.full(65, 6)) for _ in range(20)]
+    batch = masks(rows, range(20))
+    assert set(batch.input_ids.unique().tolist()) == {6, 7, words.mask_id}
+    special = [Tokens(np.array([0, 1, 2, 6, words.eos_id, 6]))]
+    assert (masks(special, [3]).labels[0, [0, 1, 2, 4]] == -100).all()
+    model = SimpleNamespace(features=lambda batch: torch.randn(*batch.input_ids.shape, 8))
+    filled = task.fill(model, torch.full((4, 50), words.mask_id))
+    assert set(filled.unique().tolist()) <= {6, 7}
+
+
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.1])
 def test_refuses(rate: float) -> None:
     with pytest.raises(ValueError, match=r"^mask_rate=.* must be .*for example 0.15$"):
-        MaskedLM(loss=CrossEntropy(), mask_rate=rate)
+        MaskedLM(loss=CrossEntropy(), masking=TokenMasking(), mask_rate=rate)
+
+
+@pytest.mark.parametrize("name", options("masking"))
+def test_every_masking_hides_the_rate_in_the_shares_of_bert(name: str) -> None:
+    """Over a text of words of three letters: 15 % hidden; of those 80 % [MASK], 10 % random."""
+    task: Any = tiny("model=encoder_only", "task=masked_lm", f"masking={name}").task
+    text = task.vocabulary.encode("abc def, " * 400)
+    batch = task.collator("train")([Tokens(text)] * 100, [*range(100)])
+    ids = torch.from_numpy(text.astype(np.int64))[:-1].expand(100, -1)
+    chosen, n = batch.labels != -100, ids.numel()
+    assert torch.equal(torch.where(chosen, batch.labels, ids), ids)
+    assert torch.equal(batch.input_ids[~chosen], ids[~chosen])
+    # Spans of up to ten words are drawn together: fewer draws than tokens.
+    n_chosen, together = int(chosen.sum()), 20
+    assert abs(n_chosen / n - 0.15) < 3 * math.sqrt(0.15 * 0.85 * together / n)
+    masked = float((batch.input_ids[chosen] == task.vocabulary.mask_id).double().mean())
+    same = float((batch.input_ids[chosen] == ids[chosen]).double().mean())
+    assert abs(masked - 0.8) < 3 * math.sqrt(0.16 * together / n_chosen)
+    assert abs(same - 0.1) < 3 * math.sqrt(0.09 * together / n_chosen) + 1 / 256
+
+
+def test_a_span_shares_one_fate() -> None:
+    task: Any = tiny("model=encoder_only", "task=masked_lm", "masking=span").task
+    text = task.vocabulary.encode("abcdef " * 200)
+    collate = task.collator("train")
+    kinds = set()
+    for draw in range(20):
+        groups = collate.groups(text[:-1], np.random.default_rng(draw))
+        batch = collate([Tokens(text)], [draw])
+        for group in np.unique(groups[groups >= 0]):
+            ids = batch.input_ids[0][torch.from_numpy(groups == group)]
+            real = torch.from_numpy(text[:-1][groups == group].astype(np.int64))
+            is_mask, stays = ids == task.vocabulary.mask_id, ids == real
+            assert is_mask.all() or not is_mask.any()
+            assert stays.all() or stays.float().mean() < 0.5  # by chance
+            kinds |= {"mask" if is_mask.all() else "same" if stays.all() else "random"}
+    assert kinds == {"mask", "same", "random"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,10 +15,12 @@ from torch import nn
 
 from lightning_transformer.data.examples import Pair
 from lightning_transformer.data.tokenizers.bytes import ByteVocabulary
-from lightning_transformer.tasks import seq2seq
+from lightning_transformer.tasks import continuations
+from lightning_transformer.tasks.base import Sample
 from lightning_transformer.tasks.seq2seq import Seq2Seq, TeacherForcing
 from tests.conftest import tiny
 from tests.unit.tasks.drawn import examples
+from tests.unit.tasks.metrics.texts import command_line
 
 WORDS = ByteVocabulary()
 BOS, EOS, PAD = WORDS.bos_id, WORDS.eos_id, WORDS.pad_id
@@ -44,6 +47,23 @@ def test_an_empty_side_still_has_its_end() -> None:
     assert (batch.input_ids.tolist(), batch.labels.tolist()) == ([[BOS]], [[EOS]])
 
 
+def test_texts_are_compared_with_whole_targets() -> None:
+    """Also what is too long for the model to read, and cut within a character."""
+    whole = "the target é and what is too long for a row"
+    ids = WORDS.encode(whole)
+    at = len(b"the target ") + 1  # within é
+    cut = Pair(WORDS.encode("x"), ids[:at], rest=ids[at:])
+    model: Any = tiny("model=encoder_decoder")
+    batch = model.task.collator("test")([cut, pair("y", "short")], [0, 0])
+    plain = model.task.collator("test")([cut._replace(rest=None), pair("y", "short")], [0, 0])
+    assert plain.rests is None
+    for field in ("input_ids", "labels", "source_ids", "n_targets"):
+        assert torch.equal(getattr(batch, field), getattr(plain, field))
+    metrics = nn.ModuleDict(model.task.metrics())
+    _, targets = model.task._to_score(batch, metrics, "test", (0, 1))
+    assert [model.task.vocabulary.decode(row) for row in targets] == [whole, "short"]
+
+
 def test_pads_change_neither_loss_nor_gradients() -> None:
     model: Any = tiny("model=encoder_decoder")
     batch = model.task.collator("train")(examples(Pair, 4), [0] * 4)
@@ -63,15 +83,15 @@ def test_pads_change_neither_loss_nor_gradients() -> None:
 
 
 class Scripted:
-    """Says what it was told to, and counts how often it was asked."""
+    """Says what it was told to, up to each row's limit, and counts how often it was asked."""
 
     def __init__(self, outputs: list[str]) -> None:
         self.outputs, self.asked, self.lengths = list(outputs), [], []
 
     def __call__(self, _: Any, rows: Any, *, max_new_tokens: int, **_options: Any) -> Any:
         self.asked.append([row.tolist() for row in rows])
-        self.lengths.append(max_new_tokens)
-        return [WORDS.encode(self.outputs.pop(0)).tolist() for _ in rows]
+        self.lengths += max_new_tokens
+        return [WORDS.encode(self.outputs.pop(0)).tolist()[:n] for n in max_new_tokens]
 
 
 def evaluated(
@@ -80,6 +100,7 @@ def evaluated(
     n: int,
     cuts: list[int],
     ranks: tuple[int, int] = (0, 1),
+    split: str = "val",
 ) -> tuple[Any, Any]:
     task: Any = tiny("model=encoder_decoder", f"task.n_generated={n}").task
     metrics, generate_tokens = nn.ModuleDict(task.metrics()), Scripted(outputs)
@@ -88,8 +109,8 @@ def evaluated(
         features = torch.zeros(*batch.input_ids.shape, 32, dtype=torch.float64)
         task.update(metrics, features, batch)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(seq2seq, "generate_tokens", generate_tokens)
-            task.generate_metrics(SimpleNamespace(data_ranks=ranks), batch, metrics)
+            patch.setattr(continuations, "generate_tokens", generate_tokens)
+            task.generate_metrics(SimpleNamespace(data_ranks=ranks), batch, metrics, split)
     return {name: float(v) for name, v in task.compute(metrics).items()}, generate_tokens
 
 
@@ -106,10 +127,10 @@ def test_chrf_is_that_of_sacrebleu(seed: int) -> None:
     sources, targets, outputs = words(9, seed), words(9, seed + 10), words(9, seed + 20)
     pairs = [pair(s, t) for s, t in zip(sources, targets, strict=True)]
     values, _ = evaluated(pairs, outputs, 64, [0, 4, 8, 9])
-    # The end token counts as one of the target's.
+    # The end token counts as one of the source's.
     cut = [
-        output[: (n := len(target) + 1) + n // 4 + 8]
-        for output, target in zip(outputs, targets, strict=True)
+        output[: 2 * (len(source) + 1) + 32]
+        for output, source in zip(outputs, sources, strict=True)
     ]
     wanted = chrf.corpus_score(cut, [targets]).score
     of_source = chrf.corpus_score(sources, [targets]).score
@@ -126,6 +147,32 @@ def test_only_the_first_examples_are_generated() -> None:
     assert values["exact_match"] == pytest.approx(3 / 5)
 
 
+def test_all_examples_of_a_test_are_generated() -> None:
+    pairs = [Pair(np.arange(i + 1), WORDS.encode(f"t{i}")) for i in range(8)]
+    _, generate_tokens = evaluated(pairs, ["x"] * 8, 5, [0, 3, 6, 8], split="test")
+    assert sum(map(len, generate_tokens.asked)) == 8
+    values, generate_tokens = evaluated(pairs, [], 0, [0, 8], split="test")
+    assert (list(values), generate_tokens.asked) == (["loss"], [])
+
+
+def test_line_breaks_count_as_spaces_as_in_a_file_of_lines(tmp_path: Path) -> None:
+    sources, targets = ["x"] * 2, ["one two\nthree four", "five six, seven eight nine"]
+    outputs = ["one two\nthree.", "five six seven\neight nine"]
+    pairs = [pair(s, t) for s, t in zip(sources, targets, strict=True)]
+    values, _ = evaluated(pairs, outputs, 64, [0, 2])
+    lines = [[" ".join(text.split("\n")) for text in texts] for texts in (outputs, targets)]
+    for name in ("bleu", "chrf", "ter"):
+        theirs = command_line(*lines, name, tmp_path)
+        assert values[name] == pytest.approx(theirs["score"], abs=1e-4)
+
+
+def test_signatures_name_each_score_of_text() -> None:
+    task: Any = tiny("model=encoder_decoder").task
+    assert list(task.signatures()) == ["bleu", "chrf", "ter", "rouge1", "rouge2", "rougel"]
+    assert set(task.signatures()) < set(task.metrics())
+    assert tiny("model=encoder_decoder", "task.n_generated=0").task.signatures() == {}
+
+
 @pytest.mark.parametrize(("rank", "n_own"), [(0, 3), (1, 2)])
 def test_processes_together_generate_as_many_as_one(rank: int, n_own: int) -> None:
     pairs = [Pair(np.arange(i + 1), WORDS.encode(f"t{i}")) for i in range(8)][rank::2]
@@ -135,15 +182,16 @@ def test_processes_together_generate_as_many_as_one(rank: int, n_own: int) -> No
 
 def test_an_output_without_an_end_is_cut_whatever_shares_its_batch() -> None:
     """As many processes as there are examples put each into a batch of its own."""
-    pairs = [pair("ab", "cd"), pair("ab", "c" * 40)]
+    pairs = [pair("ab", "cd"), pair("a" * 40, "c" * 40)]
     together, _ = evaluated(pairs, ["c" * 100, "c" * 100], 5, [0, 2])
     apart, _ = evaluated(pairs, ["c" * 100, "c" * 100], 5, [0, 1, 2])
     assert together == apart
 
 
-def test_room_to_say_more_than_the_target() -> None:
-    _, generate_tokens = evaluated([pair("ab", "c" * 20)], ["x"], 5, [0, 1])
-    assert generate_tokens.lengths == [21 + 5 + 8]
+def test_an_output_is_cut_by_its_source_whatever_its_target() -> None:
+    for target in ("c", "c" * 20):
+        _, generate_tokens = evaluated([pair("ab", target)], ["x"], 5, [0, 1])
+        assert generate_tokens.lengths == [2 * 3 + 32]
 
 
 def test_nothing_is_generated_if_not_wanted() -> None:
@@ -154,9 +202,9 @@ def test_nothing_is_generated_if_not_wanted() -> None:
 
 def test_samples_show_source_output_and_target(monkeypatch: pytest.MonkeyPatch) -> None:
     task: Any = tiny("model=encoder_decoder").task
-    monkeypatch.setattr(seq2seq, "generate_tokens", Scripted(["Two"]))
+    monkeypatch.setattr(continuations, "generate_tokens", Scripted(["Two"]))
     samples = task.demonstrate(None, [pair("one", "One.")])
-    assert samples == [("one", "Two", "One.")]
+    assert samples == [Sample("one", "Two", "One.")]
 
 
 def test_refuses() -> None:

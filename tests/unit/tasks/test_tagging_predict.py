@@ -31,14 +31,15 @@ def test_the_tag_is_read_at_the_first_byte_of_a_word(folder: Path) -> None:
     model = load_run(make_run(folder / "bytes", "tagging"))
     text = "é über,f(x) 日 ."
     said, remarks = written(model, (text, "", "a"))
-    tags = tags_of_tokens(model, list(text.encode()[:16]))
+    ids = list(text.encode())
+    # It reads 16 of the 19 bytes: two windows, which meet in the middle of what both have.
+    tags = tags_of_tokens(model, ids[:16])[:9] + tags_of_tokens(model, ids[3:])[9 - 3 :]
     places = [(w, text.index(w)) for w in ("é", "über", "f", "x", "日", ".")]
     bytes_before = [(w, len(text[:at].encode())) for w, at in places]
-    expected = [f"{w}\t{tags[at]}" for w, at in bytes_before if at < 16]
-    assert len(expected) == 5
+    expected = [f"{w}\t{tags[at]}" for w, at in bytes_before]
     assert len(set(tags)) > 1
     assert said == "\n".join(expected) + f"\n\n\na\t{tags_of_tokens(model, [97])[0]}\n\n"
-    assert remarks == "text 1: 19 tokens; the model reads only the first 16\n"
+    assert remarks == ""
 
 
 def test_a_token_that_starts_with_a_space_counts_for_its_word(folder: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -99,6 +100,23 @@ def test_the_peak_of_memory_is_that_since_the_reset():
     assert environment.peak_memory(cpu) == pytest.approx(high, abs=10e6)  # Linux counts lazily
     environment.reset_peak_memory()
     assert environment.peak_memory(cpu) < high - 150e6
+
+
+def test_the_peak_does_not_depend_on_what_ran_before_and_was_kept():
+    """glibc keeps freed memory after the first run of a process; the next one starts without."""
+    code = """
+import numpy as np, torch
+from lightning_transformer.hardware.allocator import keep_freed_memory
+from lightning_transformer.training.environment import peak_memory, reset_peak_memory
+keep_freed_memory()
+reset_peak_memory()
+before = peak_memory(torch.device("cpu"))
+np.ones(25_000_000)
+reset_peak_memory()
+print(peak_memory(torch.device("cpu")) - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert int(done.stdout) < 50e6  # of 200 MB
 
 
 def test_where_the_peak_is_not_known_nothing_is_said(monkeypatch):

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import errno
+import faulthandler
+import os
+import resource
+import signal
 
 import pytest
 import torch
 
+from lightning_transformer.data.sources.text import Text
 from lightning_transformer.errors import TrainingError
 from lightning_transformer.runs.result import read
 from lightning_transformer.training.explain_errors import explain_errors, remedy
 from tests.conftest import compose_config
-from tests.helpers.short_runs import At, short, type_in
+from tests.helpers.short_runs import At, short, short_run, type_in
 
 CPU = "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: x"
 CUDA = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of ..."
@@ -50,6 +55,37 @@ def test_only_ways_that_are_left_are_named():
 )
 def test_other_failures_of_machines(error, words):
     assert words in remedy(error, compose_config("data.num_workers=2"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_process_that_is_ended_while_it_reads_leaves_a_line(tmp_path, monkeypatch):
+    """As by an allocation in Rust, which aborts."""
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(Text, "prepare", lambda self: os.abort())
+        faulthandler.disable()
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        short_run(tmp_path / "run")
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGABRT
+    left = read(tmp_path / "run")
+    assert left.status == "running"
+    assert left.error.startswith(f"reading and encoding data.path={tmp_path / 'text.txt'}; if")
+    assert short_run(tmp_path / "other").error is None
+
+
+def test_out_of_memory_while_reading_is_told_apart_from_that_of_training(tmp_path, monkeypatch):
+    def full(self):
+        raise MemoryError
+
+    monkeypatch.setattr(Text, "read", full)
+    (tmp_path / "f.txt").write_text("text " * 1000)
+    with pytest.raises(TrainingError, match=r"^out of memory while data.path=.*f.txt was read"):
+        short_run(tmp_path / "run", "data=text", f"data.path={tmp_path / 'f.txt'}")
+    result = read(tmp_path / "run")
+    assert result is not None
+    assert result.status == "failed"
+    assert "accumulate" not in str(result.error)
 
 
 def test_what_is_not_known_here_stays_what_it_is():

@@ -61,16 +61,3 @@ def test_rope_in_all_layers_is_noticed():
         "below 2 is not"
     )
     assert said("position=rope_nope", "position.n_rope=1") == []
-
-
-def test_splits_in_which_the_task_finds_no_target_are_noticed(tmp_path, capsys):
-    typed = ("model=encoder_only", "task=masked_lm", "trainer.max_steps=3")
-    short_run(tmp_path / "run", *typed, "task.mask_rate=1e-9")
-    lines = [x for x in capsys.readouterr().out.splitlines() if x.startswith("none of the first")]
-    assert [line.split("examples of ")[1] for line in lines] == [
-        "data.train has a target: nothing is learned",
-        "data.val has a target: its metrics are nan",
-        "data.test has a target: its metrics are nan",
-    ]
-    short_run(tmp_path / "sound", *typed)
-    assert "has a target" not in capsys.readouterr().out

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from lightning_transformer.checkpoint.store import Checkpoint
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.runs.result import RunResult
-from lightning_transformer.training.resume import check_same, resumed_arguments, saved_config
+from lightning_transformer.training.resume import (
+    check_same,
+    check_same_precision,
+    resumed_arguments,
+    saved_config,
+)
 
 
 @pytest.fixture
@@ -103,3 +111,16 @@ def test_the_saved_configuration(tmp_path):
     assert saved_config(tmp_path) == {"a": {"b": 1e-5}}
     with pytest.raises(ConfigError, match=r"failed before its first step; start it anew$"):
         saved_config(tmp_path / "nope")
+
+
+def checkpoint_of(facts: dict[str, str]) -> Checkpoint:
+    return Checkpoint(Path("step-1"), 1, {}, facts, {})
+
+
+def test_what_auto_stood_for_must_be_known_and_the_same() -> None:
+    check_same_precision(None, "32-true")
+    check_same_precision(checkpoint_of({"precision": "bf16-mixed"}), "bf16-mixed")
+    with pytest.raises(ValueError, match=r"was 32-true where the run began; add trainer.precision"):
+        check_same_precision(checkpoint_of({"precision": "32-true"}), "bf16-mixed")
+    with pytest.raises(ValueError, match=r"does not say what it was .*; add trainer.precision=32"):
+        check_same_precision(checkpoint_of({}), "bf16-mixed")

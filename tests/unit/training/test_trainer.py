@@ -6,7 +6,6 @@ from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from lightning.pytorch.strategies import DDPStrategy
 
 from lightning_transformer.checkpoint.io import SafeCheckpointIO
-from lightning_transformer.training import trainer as module
 from lightning_transformer.training.callbacks.checkpointing import Checkpointing
 from lightning_transformer.training.callbacks.graceful_stop import GracefulStop
 from lightning_transformer.training.trainer import TrainerOptions
@@ -15,7 +14,7 @@ from lightning_transformer.training.trainer import TrainerOptions
 def make(folder, **options):
     callbacks = options.pop("callbacks", [])
     options = TrainerOptions(**{"accelerator": "cpu", **options})
-    return options.to_lightning(folder=folder, logger=[], callbacks=callbacks)
+    return options.to_lightning(folder=folder, logger=[], callbacks=callbacks, wide=False)
 
 
 def test_the_names_of_this_project_become_those_of_lightning(tmp_path):
@@ -69,6 +68,7 @@ def test_checkpoints_come_last_and_our_callbacks_after_the_time_limit(tmp_path):
         ({"limit_val_batches": 0}, "trainer.limit_val_batches=0 must be at least 1"),
         ({"limit_test_batches": -1}, "trainer.limit_test_batches=-1 must be at least 1"),
         ({"devices": 0}, "trainer.devices=0 must be at least 1"),
+        ({"compile": "maybe"}, "trainer.compile=maybe must be true, false or auto"),
         ({"precision": "half"}, "Precision 'half' is invalid"),
         ({"strategy": "nope"}, "invalid strategy name"),
         ({"accelerator": "nope"}, "invalid accelerator name"),
@@ -85,24 +85,6 @@ def test_no_gpu(tmp_path, monkeypatch, accelerator):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=f"accelerator={accelerator} but torch sees no GPU; use"):
         make(tmp_path, accelerator=accelerator)
-
-
-@pytest.mark.parametrize(
-    ("precision", "accelerator", "gpu", "bf16", "expected"),
-    [
-        ("auto", "auto", True, True, "bf16-mixed"),
-        ("auto", "gpu", True, True, "bf16-mixed"),
-        ("auto", "auto", True, False, "32-true"),
-        ("auto", "auto", False, False, "32-true"),
-        ("auto", "cpu", True, True, "32-true"),
-        ("auto", "mps", False, False, "32-true"),
-        ("64-true", "auto", True, True, "64-true"),
-    ],
-)
-def test_precision(monkeypatch, precision, accelerator, gpu, bf16, expected):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
-    assert module.resolve_precision(precision, accelerator) == expected
 
 
 def test_several_devices_share_no_sampler_of_lightning(tmp_path):

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lightning_transformer.compare.report.comparison import COMPARISON_FILE, Comparison
+from lightning_transformer.compare.report.comparison import Comparison
 from lightning_transformer.compare.report.load import Loaded, Omitted, Run, comparison_in
+from lightning_transformer.runs.result import COMPARISON_FILE
 
 SWEEP_FILE = "multirun.yaml"  # Hydra's, of a sweep
 

@@ -1,7 +1,8 @@
-"""What must be equal in compared runs, whatever is swept: data, code, test set, tokens, precision.
+"""What must be equal in compared runs: data, code, test set, tokens, precision, start, compilation.
 
 A difference that a swept key makes by itself (``data=pydocs,text``) is what was asked for: it is
-said, and where it leaves two test sets there is no verdict. Any other one is refused.
+said, and where it leaves two test sets there is no verdict. Any other one is refused, and so are
+two states of one folder that runs start from.
 """
 
 from collections import Counter, defaultdict
@@ -23,8 +24,11 @@ WHOLE = ("data", "data.", "task", "model", "experiment")
 CHANGED_BY = {
     "data": WHOLE,
     "commit": (),
+    "start": ("init_from", "experiment"),
     "test set": (*WHOLE, "trainer", "trainer.limit_test_batches"),
     "precision": ("experiment", "trainer", "trainer.precision", "trainer.accelerator"),
+    # By sizes and steps, which nearly every key of these may change; its effect is rounding alone.
+    "compilation": (*WHOLE, "model.", "preset", "trainer", "trainer.", "match"),
     "tokens": (
         *WHOLE, "trainer", "trainer.max_steps", "tokenizer", "tokenizer.", "packing", "packing.",
         "match",
@@ -69,6 +73,8 @@ def identity(run: Run) -> dict[str, str]:
         "commit": result.commit or "unknown",
         "test set": ",".join(plain(run.config.get(key)) for key in TEST_KEYS),
         "precision": result.precision or "unknown",
+        "compilation": _compilation(result.compiled),
+        "start": str(result.init_from.get("sha256") or "random weights")[:14],
     }
 
 
@@ -83,7 +89,7 @@ def differing(
     runs = [run for row in finished.values() for run in row.values()]
     known = [identity(run) for run in runs]
     found = {}
-    for name in ("data", "commit", "test set", "precision"):
+    for name in known[0] if known else ():
         values = Counter(one[name] for one in known)
         if len(values) > 1:
             found[name] = [f"{v} ({n} runs)" for v, n in sorted(values.items())]
@@ -92,10 +98,17 @@ def differing(
         found["tokens"] = tokens
     swept = [key for key in by if len({run.value(key) for run in runs if run.has(key)}) > 1]
     accepted = {name for name in found if any(_changes(key, name) for key in swept)}
+    if changed := _changed_starts(runs):
+        found["start"] = changed
+        accepted.discard("start")
     return Differences(
         {name: values for name, values in found.items() if name not in accepted},
         {name: values for name, values in found.items() if name in accepted},
     )
+
+
+def _compilation(compiled: bool | None) -> str:
+    return {True: "compiled", False: "not compiled", None: "unknown"}[compiled]
 
 
 def _changes(key: str, name: str) -> bool:
@@ -103,6 +116,19 @@ def _changes(key: str, name: str) -> bool:
     return any(
         key == one or (one.endswith(".") and key.startswith(one)) for one in CHANGED_BY[name]
     )
+
+
+def _changed_starts(runs: Iterable[Run]) -> list[str]:
+    """The states of a folder that runs start from, where it was not always the same."""
+    states: dict[str, Counter[str]] = defaultdict(Counter)
+    for run in runs:
+        start = run.result.init_from
+        if start.get("path"):
+            states[start["path"]][str(start.get("sha256"))[:14]] += 1
+    for path, values in sorted(states.items()):
+        if len(values) > 1:
+            return [f"{v} of {path} ({n} runs)" for v, n in sorted(values.items())]
+    return []
 
 
 def _tokens(cells: Mapping[str, Mapping[int, Run]]) -> list[str]:

@@ -1,13 +1,18 @@
 """Whether two runs measured the same thing: losses of one test set, per one kind of token."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from lightning_transformer.compare.report.fairness.identity import OTHER_TEXT, identity
 from lightning_transformer.compare.report.load import Run
 
 # Do not depend on how text is cut into tokens.
-OF_TEXT = ("bits_per_byte", "chrf", "chrf_of_source", "exact_match", "bleu")
+OF_TEXT = (
+    "bits_per_byte", "chrf", "chrf_of_source", "exact_match", "bleu", "ter", "rouge1", "rouge2",
+    "rougel",
+)  # fmt: skip
 BITS = "test/bits_per_byte"
+THREADS = re.compile(r", \d+ threads?$")
 
 
 def tokenizer_of(run: Run) -> tuple[str, ...]:
@@ -23,6 +28,22 @@ def per_byte(runs: Iterable[Run]) -> bool:
     finished = [run for run in runs if run.result.status == "finished"]
     several = len({tokenizer_of(run) for run in finished}) > 1
     return several and all(BITS in run.result.metrics for run in finished)
+
+
+def device_kind(run: Run) -> str:
+    """The name of a run's GPU or processor, without the number of threads."""
+    return THREADS.sub("", run.result.device or "unknown")
+
+
+def mixed_devices(runs: Iterable[Run]) -> str | None:
+    """Why runs of several kinds of devices are not compared; None where there is one kind.
+
+    Their sums differ in the last bits, and a queue gives them to variants in no fair order.
+    """
+    kinds = {device_kind(run) for run in runs if run.result.status == "finished"}
+    if len(kinds) < 2:
+        return None
+    return f"runs of {' and '.join(sorted(kinds))}; mixed_devices=true compares them"
 
 
 def incomparable(metric: str, baseline: Mapping[int, Run], row: Mapping[int, Run]) -> str | None:

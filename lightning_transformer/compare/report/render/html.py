@@ -25,15 +25,20 @@ def page(report: Contents, plots: dict[str, Specification], javascript: str) -> 
     plots: name to specification. javascript: Vega, Vega-Lite and Vega-Embed.
     """
     return _template("report.html.j2").render(
-        report=report,
-        plots=plots,
-        light=variables(LIGHT),
-        dark=variables(DARK),
-        plots_json=_script(json.dumps(plots, ensure_ascii=False, allow_nan=False)),
-        dark_json=_script(json.dumps(dark_for_light())),
-        javascript=_script(javascript),
-        heat=_heat(report),
+        report=report, heat=_heat(report), **surroundings(plots, javascript)
     )
+
+
+def surroundings(plots: dict[str, Specification], javascript: str) -> dict[str, Any]:
+    """What the template of a page needs besides its report: colours, plots, scripts."""
+    return {
+        "plots": plots,
+        "light": variables(LIGHT),
+        "dark": variables(DARK),
+        "plots_json": script(json.dumps(plots, ensure_ascii=False, allow_nan=False)),
+        "dark_json": script(json.dumps(dark_for_light())),
+        "javascript": script(javascript),
+    }
 
 
 def notebook(report: Contents, pictures: Sequence[str]) -> str:
@@ -72,6 +77,6 @@ def _heat(report: Contents) -> Callable[[float], str]:
     return background
 
 
-def _script(text: str) -> Markup:
+def script(text: str) -> Markup:
     """Text inside <script>, which only `</script` or `<!--` would end."""
     return Markup(text.replace("</script", "<\\/script").replace("<!--", "<\\!--"))

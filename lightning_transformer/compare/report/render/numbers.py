@@ -7,10 +7,15 @@ from lightning_transformer.compare.report.contents import (
     VariantEffect,
     VariantRow,
 )
-from lightning_transformer.compare.report.statistics import ALPHA
+from lightning_transformer.compare.report.further.effects import FurtherEffect
+from lightning_transformer.compare.report.inference.statistics import ALPHA
 
 NOTHING = "–"
 NOT_TESTED = "not tested (needs at least 3 seeds)"
+BETTER_SEED = (
+    "the probability that with one more seed the variant's run is better than the baseline's, on "
+    "this test text, if differences are normal."
+)
 VERDICTS = {  # where the text is not the value
     "unchanged": "changed nothing, bit by bit",
     "no spread": "not tested (the same difference in all seeds)",
@@ -67,12 +72,33 @@ def short(value: float | None) -> str:
     return f"{value:.3g}"
 
 
+def flops(value: float | None) -> str:
+    """1.7e12"""
+    if value is None:
+        return NOTHING
+    digits, _, power = f"{value:.1e}".partition("e")
+    return f"{digits}e{int(power)}"
+
+
 def p_value(value: float | None) -> str:
     """Four digits, or <0.0001."""
     return NOTHING if value is None else "<0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
-def interval(effect: VariantEffect | Interaction | None) -> str:
+def probability(value: float | None) -> str:
+    """Two digits, or >0.99."""
+    if value is None:
+        return NOTHING
+    return "<0.01" if value < 0.01 else ">0.99" if value > 0.99 else f"{value:.2f}"
+
+
+def noise(effect: VariantEffect | None) -> str:
+    """seeds 0.0040, documents 0.0110: the standard error from each source."""
+    found = {} if effect is None else effect.noise
+    return ", ".join(f"{name} {number(se)}" for name, se in found.items()) or NOTHING
+
+
+def interval(effect: VariantEffect | Interaction | FurtherEffect | None) -> str:
     """−0.0123 … +0.0045"""
     if effect is None or effect.low is None:
         return NOTHING
@@ -162,12 +188,24 @@ def sentences(report: Contents) -> list[str]:
     return found + _unreachable(report)
 
 
+def marked(report: Contents) -> list[str]:
+    """Runs that are no result, and why: those that failed, diverged or have not ended."""
+    known = {failure.run for failure in report.failures}  # these are shown with their error
+    found = []
+    for run in report.runs:
+        if run["state"] in ("ok", "missing") or run["folder"] in known:
+            continue
+        error = f": {run['error']}" if run["error"] else ""
+        found.append(f"{run['variant']} seed={run['seed']} {run['state']}{error}")
+    return found
+
+
 def _filled(text: str, rows: list[VariantRow]) -> str:
     """A sentence about variants: their names, seeds, and what would have been seen."""
     effects = [row.effect for row in rows if row.effect]
     n = sorted({effect.n for effect in effects}) or [0]
     seeds = f"{n[0]} seed{'s' * (n[0] != 1)}" if len(n) == 1 else f"{n[0]} to {n[-1]} seeds"
-    text = text.replace("{}", _listed([row.short for row in rows])).replace("{n}", seeds)
+    text = text.replace("{}", listed([row.short for row in rows])).replace("{n}", seeds)
     if "{seen}" in text:
         seen = max(effects, key=lambda effect: effect.detectable or 0.0)
         text = text.replace("{seen}", _seen(seen))
@@ -194,7 +232,7 @@ def equality(one: Equality) -> str:
     return f"equal (max. deviation {percent} %)" if one.equal else f"differs by up to {percent} %"
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
     """a, b and c; with semicolons where a name has a comma."""
     if len(names) == 1:
         return names[0]

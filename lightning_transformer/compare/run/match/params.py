@@ -1,114 +1,43 @@
 """match=params: numbers of parameters are equal."""
 
-import math
+from omegaconf import DictConfig
 
-from omegaconf import DictConfig, OmegaConf
-
-from lightning_transformer.compare.run.match.base import check_tolerance, size_of
+from lightning_transformer.compare.run.match.base import size_of
+from lightning_transformer.compare.run.match.size_solver import SizeSolver
 from lightning_transformer.compare.run.variants import Matched
-from lightning_transformer.errors import ConfigError
 from lightning_transformer.nn import checks
-
-WIDEST = 64.0  # times the configured value, and as many times less
-FINE = 1e-4  # relative width of the interval in which the search for a fraction ends
-ROUNDING = 0.25  # a larger mismatch is not that of rounded widths
-MORE = 64  # whole numbers that are tried where a model refuses some, such as odd widths
 
 
 class Params:
     """Equal numbers of active parameters without embeddings: solves for one size of the variant.
 
-    Active are those that one token uses: of experts, as many as it is sent to. A variant that is
-    within the tolerance is left as it is, so that its initial weights stay those of the baseline.
-    Otherwise the value v of the key with the smallest |N(v) / N_baseline - 1| is found by
-    bisection, for N grows with v; v is a whole number if the configured one is.
-
-    Raises ValueError where no value comes within the tolerance, with what would.
+    Active are those that one token uses: of experts, as many as it is sent to; those of an adapter
+    are among them. See `SizeSolver` for the search and its errors. Raises ValueError where the
+    weights that a variant starts from fix the size to be changed.
     """
 
     def __init__(self, *, key: str = "ffn.hidden_mult", tolerance: float = 0.01) -> None:
         checks.positive("tolerance", tolerance, 0.01)
         self.key, self.tolerance = key, tolerance
+        self._solver = SizeSolver(
+            key,
+            tolerance,
+            _active,
+            "parameters without embeddings",
+            "try match.key=model.d_model",
+        )
 
     def __call__(self, variant: DictConfig, baseline: DictConfig) -> Matched:
-        found = self._solve(variant, baseline)
-        if abs(found.residual) > self.tolerance:
-            value = found.changes[self.key]
-            check_tolerance(
-                found.residual,
-                self.tolerance,
-                f"parameters without embeddings (at best, with {self.key}={value:g})",
-                f"try {', '.join(self._advice(variant, baseline, found.residual))}",
-            )
-        return found
-
-    def _solve(self, variant: DictConfig, baseline: DictConfig) -> Matched:
-        """The nearest that the key comes, within the tolerance or not."""
-        target = size_of(baseline).n_params_active
-        residual = size_of(variant).n_params_active / target - 1
-        if abs(residual) <= self.tolerance:
-            return Matched({}, residual)
-        start = OmegaConf.select(variant, self.key)
-        if type(start) not in (int, float) or not start > 0:
+        if variant.init_from is not None and not self.key.startswith("adapter."):
+            residual = _active(variant) / _active(baseline) - 1
+            if abs(residual) <= self.tolerance:
+                return Matched({}, residual)
             raise ValueError(
-                f"match.key={self.key} is {start} here and has to be a number above 0; try "
-                "match.key=model.d_model"
+                f"match=params would change {self.key}, which the weights of init_from have fixed; "
+                "use match=trained, match=flops, or match.key=adapter.rank"
             )
-        value, residual = self._nearest(variant, target, start)
-        return Matched({self.key: value}, residual)
+        return self._solver(variant, baseline)
 
-    def _advice(self, variant: DictConfig, baseline: DictConfig, residual: float) -> list[str]:
-        """What would be accepted instead, each tried here; a wider tolerance always is."""
-        found = []
-        round_to = OmegaConf.select(variant, "ffn.round_to")
-        if isinstance(round_to, int) and round_to > 1 and abs(residual) < ROUNDING:
-            both = variant.copy(), baseline.copy()
-            for cfg in both:  # a key without several values is every variant's
-                OmegaConf.update(cfg, "ffn.round_to", 1)
-            if self._fits(*both):
-                found.append("ffn.round_to=1")
-        return [*found, f"match.tolerance={math.ceil(1000 * abs(residual)) / 1000:g}"]
 
-    def _fits(self, variant: DictConfig, baseline: DictConfig) -> bool:
-        """Whether a match is found."""
-        try:
-            return abs(self._solve(variant, baseline).residual) <= self.tolerance
-        except (ConfigError, ValueError):
-            return False
-
-    def _nearest(self, cfg: DictConfig, target: int, start: float) -> tuple[float, float]:
-        """The value whose model is nearest to the target, and the difference that is left."""
-        tried: dict[float, float] = {}  # by the value that was built
-
-        def off(value: float) -> float:
-            built, residual = self._off(cfg, value, target)
-            tried[built] = residual
-            return residual
-
-        integer = type(start) is int
-        low = high = start
-        while off(low) > 0 and low * WIDEST > start and not (integer and low == 1):
-            low = max(1, low // 2) if integer else low / 2
-        while off(high) < 0 and high < start * WIDEST:
-            high *= 2
-        while high - low > (1 if integer else FINE * start):
-            middle = (low + high) // 2 if integer else (low + high) / 2
-            low, high = (low, middle) if off(middle) > 0 else (middle, high)
-        # Of equally near ones the nearest to what was configured.
-        best = min(tried, key=lambda value: (abs(tried[value]), abs(value - start)))
-        residual = tried[best]
-        if not integer:  # rounded widths leave a range of values: the shortest to read
-            texts = (f"{best:.{digits}g}" for digits in range(1, 9))
-            best = next((float(t) for t in texts if off(float(t)) == residual), best)
-        return best, residual
-
-    def _off(self, cfg: DictConfig, value: float, target: int) -> tuple[float, float]:
-        """The value, or the next whole one that builds, and its surplus over the target."""
-        cfg, refused = cfg.copy(), ""
-        for candidate in [value] if type(value) is float else range(int(value), int(value) + MORE):
-            OmegaConf.update(cfg, self.key, candidate)
-            try:
-                return candidate, size_of(cfg).n_params_active / target - 1
-            except (ConfigError, ValueError) as error:
-                refused = str(error)
-        raise ValueError(f"match.key={self.key}: {refused}")
+def _active(cfg: DictConfig) -> int:
+    return size_of(cfg).n_params_active

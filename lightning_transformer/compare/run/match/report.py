@@ -15,7 +15,7 @@ def matched(plan: Plan, folder: Path, outcomes: Outcomes) -> MatchResult:
         return MatchResult()
     for variant in plan.variants:
         for seed in plan.request.seeds:
-            job = plan.job(variant, seed, -1, 1.0)
+            job = plan.job(variant, seed, ())
             outcome = outcomes.get(job.key)
             if outcome is not None and outcome.state == "finished":
                 amounts[variant.label] = _amount(axis, read(folder / job.folder))
@@ -33,6 +33,8 @@ def _amount(axis: str, result: RunResult) -> float | None:
     """A run's amount of what is made equal."""
     if axis == "params":
         return result.n_params_active or result.n_params_non_embedding
+    if axis == "trained":  # of new parts the number is not recorded
+        return None if result.fresh else result.n_params_trained
     if axis == "flops" and result.flops_per_token and result.tokens_seen:
         return result.flops_per_token * result.tokens_seen
     return result.seconds if axis == "time" else None

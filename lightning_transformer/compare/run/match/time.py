@@ -11,8 +11,13 @@ import lightning as L
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_transformer.build import build, build_model
-from lightning_transformer.compare.run.match.base import equal_cost, rebudgeted
+from lightning_transformer.compare.run.match.base import (
+    add_planned_adapter,
+    equal_cost,
+    rebudgeted,
+)
 from lightning_transformer.compare.run.variants import Matched
+from lightning_transformer.config.auto_precision import is_wide
 from lightning_transformer.models.base import Transformer
 from lightning_transformer.nn import checks
 from lightning_transformer.training.lightning_warnings import quiet_lightning
@@ -57,9 +62,10 @@ def step_seconds(cfg: DictConfig, n_steps: int) -> float:
     labels = data.labels or []
     seeds = {"seed": cfg.init_seed, "dropout_seed": cfg.seed}
     model = build_model(cfg, vocabulary=data.vocabulary, labels=labels, **seeds)
+    add_planned_adapter(cfg, model)
     with tempfile.TemporaryDirectory() as folder, quiet_lightning():
         trainer = build(cfg, "trainer").to_lightning(
-            folder=Path(folder), logger=[], callbacks=[clock]
+            folder=Path(folder), logger=[], callbacks=[clock], wide=is_wide(cfg)
         )
         collators = {split: model.task.collator(split) for split in data.splits}
         data.connect(collators, seed=cfg.seed, accumulate=trainer.accumulate_grad_batches)

@@ -20,6 +20,7 @@ class Auto:
     """
 
     supports = Eager.supports
+    takes_windows = SDPA.takes_windows
 
     def __init__(self) -> None:
         self._sdpa, self._eager = SDPA(), Eager()

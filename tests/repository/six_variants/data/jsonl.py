@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lightning_transformer.data import encode
 from lightning_transformer.data.examples import Tokens
-from lightning_transformer.data.files import read_rows
+from lightning_transformer.data.formats.row_options import RowOptions
 from lightning_transformer.data.holdout import by_first_text
 from lightning_transformer.data.packing.base import Packing
 from lightning_transformer.data.packing.rows import Rows
@@ -27,13 +27,14 @@ class JsonLines(OwnFiles):
     name = "jsonl"
     example = Tokens
 
+    cache_gb: float = 100.0
     packing: Packing
     text_key: str = "text"
     batch_size: int = 16
 
     def _records(self, path: str, key: str) -> list[Record]:
-        rows = read_rows(path, (self.text_key,), key=key)
-        return [Record((text,)) for (text,) in rows if text]
+        rows = RowOptions().read(path, (self.text_key,), key=key)
+        return [Record((text,)) for _, (text,) in rows if text]
 
     def read(self) -> dict[str, list[Record]]:
         """Return the documents of each split in the order of the lines."""

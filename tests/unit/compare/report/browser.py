@@ -16,23 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.helpers.debian import install
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--remote-debugging-port=0",
 )  # fmt: skip
-
-
-def installed(program: str, package: str, *others: str) -> str:
-    """The path of a program; of a Debian package where the machine lacks it."""
-    found = next(filter(None, map(shutil.which, (program, *others))), None)
-    if found is None:
-        for words in (["update"], ["install", "-y", package]):
-            subprocess.run(["apt-get", *words], check=True, capture_output=True)
-        found = shutil.which(program)
-    assert found, f"{program} is missing; install it with: apt-get install {package}"
-    return found
 
 
 class Page:
@@ -121,7 +112,9 @@ class Page:
 @contextmanager
 def browser() -> Iterator[Page]:
     """One tab of a Chromium of its own, with an empty profile."""
-    program = installed("chromium", "chromium", *NAMES[1:])
+    if not any(map(shutil.which, NAMES)):
+        install({"chromium": "chromium fonts-liberation"})
+    program = next(filter(None, map(shutil.which, NAMES)))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
             [program, *QUIET, f"--user-data-dir={profile}", "about:blank"],

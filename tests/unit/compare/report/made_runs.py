@@ -18,7 +18,8 @@ def make_run(folder: Path, *, seed: int, loss: float | None, **changed: Any) -> 
     """One run of a sweep over norm; loss None = it stopped with values that are not finite.
 
     changed: values of the result, or config: further keys of the configuration (None: it has no
-    configuration), training: logged training losses, losses: (loss, count) of each test row.
+    configuration), training: logged training losses, losses: (loss, count, document) of each test
+    row, or (loss, count) as older versions wrote it.
     """
     norm = changed.pop("norm", "rmsnorm")
     further, training = changed.pop("config", {}), changed.pop("training", None)
@@ -55,7 +56,8 @@ def make_run(folder: Path, *, seed: int, loss: float | None, **changed: Any) -> 
         config = {"norm": {"_target_": f"x.{norm}.Norm", "eps": 1e-6}, "seed": seed, **further}
         (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     if losses is not None:
-        rows_of = np.array(losses, dtype=[("loss", "f4"), ("count", "i4")])
+        fields = [("loss", "f4"), ("count", "i4"), ("document", "i4")][: len(losses[0])]
+        rows_of = np.array(losses, dtype=fields)
         np.save(folder / "document_losses.npy", rows_of)
     end = 5.0 if loss is None else loss
     curve = training or [5 - (5 - end) * s / STEPS[-1] for s in STEPS]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lightning_transformer.compare.report.statistics import Effect, effects
+from lightning_transformer.compare.report.inference.statistics import Effect, effects
 
 REPEATS = 2000
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lightning_transformer.compare.__main__ import main
-from tests.unit.compare.report.browser import Page, browser, installed
+from tests.helpers.debian import install
+from tests.unit.compare.report.browser import Page, browser
 from tests.unit.compare.report.made_runs import made_sweep
 
 pytestmark = pytest.mark.slow
@@ -121,10 +122,11 @@ def test_the_table_fits_a_wide_window(report: Path, page: Page) -> None:
 def test_a_plain_viewer_shows_points_whiskers_and_axis(report: Path, tmp_path: Path) -> None:
     from PIL import Image
 
-    program = installed("rsvg-convert", "librsvg2-bin")
+    install({"rsvg-convert": "librsvg2-bin"})
     picture = tmp_path / "forest.png"
     subprocess.run(
-        [program, "--output", str(picture), str(report / "report" / "forest.svg")], check=True
+        ["rsvg-convert", "--output", str(picture), str(report / "report" / "forest.svg")],
+        check=True,
     )
     image = Image.open(picture).convert("RGB")
     counts = {colour: n for n, colour in image.getcolors(1 << 24) or []}

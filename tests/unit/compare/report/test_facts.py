@@ -9,7 +9,7 @@ import pytest
 from lightning_transformer.compare.report.comparison import Comparison, MatchResult
 from lightning_transformer.compare.report.render.markdown import markdown
 from lightning_transformer.compare.report.report import Report
-from lightning_transformer.compare.report.write import build_report
+from lightning_transformer.compare.report.write import Wanted, build_report
 from tests.unit.compare.report.made_runs import make_run
 
 
@@ -63,3 +63,20 @@ def test_of_experts_all_and_active_parameters_are_shown(tmp_path):
     assert found["active parameters without embeddings"] == (True, True)
     assert found["parameters without embeddings"] == (False, False)
     assert "4,000 (1,000 active)" in markdown(report)
+
+
+def test_a_report_says_at_which_compute_it_was_found(tmp_path):
+    """4000 tokens of 6000 FLOPs; the second variant has half as many tokens."""
+    for norm, tokens in (("a", 4000), ("b", 2000)):
+        make_run(tmp_path / norm, seed=1, loss=2.0, norm=norm, tokens_seen=tokens)
+    report = build_report([tmp_path], Wanted(mixing="force"))
+    fact = next(fact.value for fact in report.facts if fact.name == "compute")
+    assert fact == "found at 1.2e7 to 2.4e7 training FLOPs a run; larger models may differ"
+    assert f"| compute | {fact} |" in markdown(report)
+
+
+def test_unknown_compute_is_said(tmp_path):
+    for norm in ("a", "b"):
+        make_run(tmp_path / norm, seed=1, loss=2.0, norm=norm, flops_per_token=None)
+    fact = next(f.value for f in build_report([tmp_path]).facts if f.name == "compute")
+    assert fact == "unknown; the runs do not record their FLOPs"

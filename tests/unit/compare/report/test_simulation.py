@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from lightning_transformer.compare.report.statistics import paired_effects
+from lightning_transformer.compare.report.inference.statistics import paired_effects
 from tests.unit.compare.report.simulation import REPEATS, Case, simulate
 
 GRID = list(itertools.product((2, 3, 6), (3, 5, 8), (0.0, 0.5, 0.9)))

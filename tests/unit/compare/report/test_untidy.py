@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lightning_transformer.compare.report.statistics import paired_effects
+from lightning_transformer.compare.report.inference.statistics import paired_effects
 from lightning_transformer.compare.report.write import Wanted, build_report
 from tests.unit.compare.report.made_runs import make_run
 

@@ -18,7 +18,7 @@ from scipy import stats
 
 from lightning_transformer.compare.__main__ import main
 from lightning_transformer.compare.report.contents import Equality
-from lightning_transformer.compare.report.render.numbers import equality, sentences
+from lightning_transformer.compare.report.render.numbers import equality, number, sentences
 from lightning_transformer.compare.report.render.palette import LIGHT, dark_for_light
 from lightning_transformer.compare.report.write import Wanted, build_report
 from tests.unit.compare.report.made_runs import made_sweep, make_run
@@ -219,7 +219,8 @@ def test_markdown_has_the_numbers_of_report_json(tmp_path: Path) -> None:
             assert close(cells[7], row["effect"]["delta"])
             assert close(low, row["effect"]["low"])
             assert close(high, row["effect"]["high"])
-            assert close(cells[9], row["effect"]["p_holm"])
+            assert cells[9] == f"seeds {number(row['effect']['noise']['seeds'])}"
+            assert close(cells[10], row["effect"]["p_holm"])
 
 
 def test_build_report_writes_nothing_and_says_the_same(tmp_path: Path) -> None:

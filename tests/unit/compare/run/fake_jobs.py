@@ -24,6 +24,7 @@ def request(**changes) -> Request:
         "shared": (),
         "swept": {"norm": ("a", "b")},
         "seeds": (1, 2),
+        "budget": None,
         "baseline": {"norm": "a"},
         "lr": "sweep3",
         "placebo": False,
@@ -33,7 +34,8 @@ def request(**changes) -> Request:
         "dry_run": False,
         "config_dirs": (),
     }
-    return Request(**(asked | changes))
+    asked |= changes
+    return Request(**({"first": len(asked["seeds"])} | asked))
 
 
 def plan(*labels: str, steps: int = 80, val_every: int = 10, **changes) -> Plan:
@@ -79,6 +81,7 @@ class Process:
 
     status: int = 0
     line: str = ""
+    left: bool = False
 
     def code(self) -> int | None:
         return self.status

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ import pytest
 
 from tests.helpers.short_runs import environment, history, short
 
-KILLS = 10
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 LONGEST = 2.0  # seconds of work before a kill
 COMMAND = (
@@ -23,20 +23,21 @@ COMMAND = (
     "sys.exit(main(sys.argv[1:]))"
 )
 TYPED = (
-    *("norm=layernorm,rmsnorm,none", "seeds=2", "lr=sweep3", "halving=3", "qk_norm=none"),
-    *("optimizer.lr=0.03", "optimizer.muon_lr=0.2", "workers=2"),
+    *("qk_norm=none", "optimizer.lr=0.03", "optimizer.muon_lr=0.2", "workers=2"),
+    *("trainer.max_steps=18", "trainer.val_every=2", "name=try"),
 )
+# Three variants with 22 runs of 18 steps at most.
+HALVED = ("norm=layernorm,rmsnorm,none", "seeds=2", "lr=sweep3", "halving=3")
+# Two, and then a third one and seeds until they are settled.
+SMALL = ("norm=layernorm,rmsnorm", "seeds=3", "lr=fixed")
+EXTENDED = ("norm=layernorm,rmsnorm,none", "seeds=3..5", "lr=fixed")
 
 
-def typed(folder: Path) -> list[str]:
-    """A comparison of three variants with 22 runs of 18 steps at most."""
-    kept = [text for text in short(folder) if "max_steps" not in text and "val_every" not in text]
-    return [*TYPED, *kept, "trainer.max_steps=18", "trainer.val_every=2", "name=try"]
-
-
-def begin(folder: Path) -> subprocess.Popen[str]:
+def begin(folder: Path, words: Sequence[str]) -> subprocess.Popen[str]:
     folder.mkdir(exist_ok=True)
-    call = [sys.executable, "-c", COMMAND, *typed(folder.parent)]
+    kept = [text for text in short(folder.parent) if "max_steps" not in text]
+    kept = [text for text in kept if "val_every" not in text]
+    call = [sys.executable, "-c", COMMAND, *words, *TYPED, *kept]
     return subprocess.Popen(
         call,
         cwd=folder,
@@ -53,9 +54,9 @@ def n_begun(folder: Path) -> int:
     return sum(path.stat().st_size for path in [*logs, *folder.rglob("metrics.csv")])
 
 
-def kill_at_random(folder: Path, draw: random.Random) -> tuple[int, int]:
+def kill_at_random(folder: Path, words: Sequence[str], draw: random.Random) -> tuple[int, int]:
     """Begin it, let it work a little, send a signal; the signal and the exit code."""
-    process, before = begin(folder), n_begun(folder)
+    process, before = begin(folder, words), n_begun(folder)
     while n_begun(folder) <= before and process.poll() is None:
         time.sleep(0.02)
     time.sleep(draw.uniform(0, LONGEST))
@@ -66,14 +67,14 @@ def kill_at_random(folder: Path, draw: random.Random) -> tuple[int, int]:
     return number, process.returncode
 
 
-def finish(folder: Path) -> Path:
-    process = begin(folder)
+def finish(folder: Path, words: Sequence[str]) -> Path:
+    process = begin(folder, words)
     output, _ = process.communicate()
     assert process.returncode == 0, output
     return folder / "outputs" / "sweeps" / "try"
 
 
-TIMES = ("seconds", "memory", "tokens_per_second", "facts")
+TIMES = ("seconds", "memory", "tokens_per_second", "facts", "head")
 
 
 def timeless(content: Any) -> Any:
@@ -99,24 +100,55 @@ def numbers(sweep: Path) -> dict[str, object]:
             continue
         content = json.loads(path.read_text())
         # Someone may commit while this runs.
-        for key in ("seconds", "tokens_per_second", "peak_memory_bytes", "commit"):
+        for key in ("seconds", "tokens_per_second", "peak_memory_bytes", "commit", "ended"):
             content.pop(key)
         content["overrides"] = [o for o in content["overrides"] if not o.startswith("resume=")]
         run = str(path.parent.relative_to(sweep))
         found[run] = content
         found[f"{run} history"] = history(path.parent)
-    return found
+    return {name: content for name, content in found.items() if not begun_beside(name, found)}
 
 
-@pytest.mark.slow
-def test_ten_kills_change_nothing(tmp_path):
-    calm = numbers(finish(tmp_path / "calm"))
-    draw = random.Random(5)
-    ends = [kill_at_random(tmp_path / "killed", draw) for _ in range(KILLS)]
+def begun_beside(name: str, found: dict[str, Any]) -> bool:
+    """Whether it is a screening run at a rate at which a seed before it has diverged.
+
+    Whether it had begun beside that one is a matter of time, and no result depends on it.
+    """
+    rate, _, seed = name.removesuffix(" history").rpartition(",seed=")
+    if not name.startswith("screening/"):
+        return False
+    earlier = (found.get(f"{rate},seed={n}") for n in range(9001, int(seed)))
+    return any(content is not None and diverged(content) for content in earlier)
+
+
+def diverged(content: dict[str, Any]) -> bool:
+    loss = content["metrics"].get("val/loss")
+    return content["status"] == "failed" or loss is None or loss > content["chance"]["val/loss"]
+
+
+def killed(folder: Path, words: Sequence[str], n: int, draw: random.Random) -> None:
+    ends = [kill_at_random(folder, words, draw) for _ in range(n)]
     # A signal that can be answered is.
     assert {code for number, code in ends if number == signal.SIGTERM} <= {143, 0}
     assert {code for number, code in ends if number == signal.SIGINT} <= {130, 0}
-    killed = numbers(finish(tmp_path / "killed"))
-    assert list(killed) == list(calm)
+
+
+@pytest.mark.parametrize(
+    ("parts", "n_kills"),
+    [
+        pytest.param((HALVED,), 2, marks=pytest.mark.slow, id="halved"),
+        pytest.param((HALVED,), 5, marks=pytest.mark.thorough, id="halved, five"),
+        pytest.param((SMALL, EXTENDED), 5, marks=pytest.mark.thorough, id="extended, five"),
+    ],
+)
+def test_kills_change_nothing(tmp_path, parts, n_kills):
+    """The second comparison is extended, before it has finished, where it was killed."""
+    draw = random.Random(5)
+    for words in parts:
+        calm_folder = finish(tmp_path / "calm", words)
+        killed(tmp_path / "killed", words, n_kills // len(parts), draw)
+    killed(tmp_path / "killed", parts[-1], n_kills % len(parts), draw)
+    calm, shaken = numbers(calm_folder), numbers(finish(tmp_path / "killed", parts[-1]))
+    assert list(shaken) == list(calm)
     for name in calm:
-        assert killed[name] == calm[name], name
+        assert shaken[name] == calm[name], name

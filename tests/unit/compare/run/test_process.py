@@ -32,6 +32,7 @@ def cores(monkeypatch):
     def has(n, *gpus):
         monkeypatch.setattr(machine, "physical_cores", lambda: n)
         monkeypatch.setattr(machine, "visible_gpus", lambda: list(gpus))
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
     return has
 
@@ -58,6 +59,28 @@ def test_threads_stay_those_of_the_start(cores):
     assert (found.n_workers, found.threads) == (2, 4)
     found = machine.machine_for([variant()], 100, 2, threads=1)
     assert (found.n_workers, found.threads) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked", "n_workers", "threads"),
+    [("1", None, 8, 1), ("1", 2, 2, 1), ("4", None, 2, 4), ("2,1", 2, 2, 2), ("", 2, 2, 4)],
+)
+def test_the_threads_that_the_environment_asks_for(
+    cores, monkeypatch, typed, asked, n_workers, threads
+):
+    cores(8)
+    monkeypatch.setenv("OMP_NUM_THREADS", typed)
+    found = machine.machine_for([variant()], 100, asked)
+    assert (found.n_workers, found.threads) == (n_workers, threads)
+    assert found.environment(0)["MKL_NUM_THREADS"] == str(threads)
+
+
+@pytest.mark.parametrize(("typed", "says"), [("two", "must be at least 1"), ("2", "have 4 each")])
+def test_threads_that_cannot_be_had_are_refused(cores, monkeypatch, typed, says):
+    cores(8)
+    monkeypatch.setenv("OMP_NUM_THREADS", typed)
+    with pytest.raises(ValueError, match=f"^OMP_NUM_THREADS={typed}.* {says}"):
+        machine.machine_for([variant()], 100, None, threads=4)
 
 
 def test_each_job_has_a_gpu_of_its_own(cores, monkeypatch):
@@ -118,7 +141,7 @@ def arguments(tmp_path, folder, *more):
 def test_a_job_gives_the_numbers_of_a_plain_run(tmp_path, lock, preload):
     """Two after each other and one beside them: none can see the others."""
     expected = {seed: short_run(tmp_path / f"plain{seed}", f"seed={seed}") for seed in (1, 2)}
-    starter, env = process.Launcher(lock, preload=preload), environment()
+    starter, env = process.ProcessStarter(lock, preload=preload), environment()
     for round_ in (1, 2):
         jobs = {}
         for seed in (1, 2):
@@ -139,11 +162,12 @@ def test_a_job_gives_the_numbers_of_a_plain_run(tmp_path, lock, preload):
 PARENT = """
     import os, sys, time
     from pathlib import Path
-    from lightning_transformer.compare.run.process import Launcher
+    from lightning_transformer.compare.run.process import ProcessStarter
     lock = os.open({lock!r}, os.O_RDWR | os.O_CREAT)
     import fcntl
     fcntl.flock(lock, fcntl.LOCK_EX)
-    job = Launcher(lock, preload={preload}).start({arguments!r}, dict(os.environ), Path({log!r}))
+    starter = ProcessStarter(lock, preload={preload})
+    job = starter.start({arguments!r}, dict(os.environ), Path({log!r}))
     time.sleep(600)
 """
 
@@ -174,7 +198,7 @@ def test_a_job_ends_when_its_parent_is_killed_and_keeps_its_steps(tmp_path, prel
 
 @pytest.mark.slow
 def test_a_job_whose_fork_server_dies_goes_on_and_ends_only_with_its_process(tmp_path, lock):
-    starter = process.Launcher(lock, preload=True)
+    starter = process.ProcessStarter(lock, preload=True)
     folder = tmp_path / "run"
     typed = arguments(tmp_path, folder, "trainer.max_steps=100000", "trainer.val_every=100000")
     job = starter.start(typed, environment(), tmp_path / "log.txt")
@@ -207,7 +231,7 @@ def test_a_job_has_a_session_of_its_own_and_its_exit_code_comes_through(tmp_path
     """A Ctrl-C in the terminal reaches our group alone; SIGTERM to the job is 143."""
     typed = arguments(tmp_path, tmp_path / "run", "trainer.max_steps=100000")
     log = tmp_path / "log.txt"
-    job = process.Launcher(lock, preload=preload).start(typed, environment(), log)
+    job = process.ProcessStarter(lock, preload=preload).start(typed, environment(), log)
     try:
         history = tmp_path / "run" / "metrics.csv"
         wait_for(lambda: history.exists() and history.stat().st_size > 500, "training")

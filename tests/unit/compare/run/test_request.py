@@ -8,7 +8,7 @@ from rich.console import Console
 from lightning_transformer.compare.report.comparison import Comparison
 from lightning_transformer.compare.run import command
 from lightning_transformer.compare.run.outcome import Price
-from lightning_transformer.compare.run.request import SCREENING_SEED
+from lightning_transformer.compare.run.request import RANKING_SEEDS, SCREENING_SEEDS
 from lightning_transformer.compare.run.variants import read_variants
 from lightning_transformer.errors import ConfigError
 from tests.unit.compare.report.made_runs import make_run
@@ -36,7 +36,8 @@ def test_what_has_several_values_is_compared():
     assert asked.swept == {"norm": ("layernorm", "rmsnorm"), "activation": ("gelu", "relu")}
     assert asked.baseline == {"norm": "layernorm", "activation": "gelu"}
     assert (asked.shared, asked.lr) == (("model.n_layers=1",), "sweep3")
-    assert asked.seeds == (1, 2, 3, 4, 5)
+    assert (asked.seeds, asked.first) == (tuple(range(1, 21)), 3)
+    assert command.read(["norm=layernorm,rmsnorm,none", "halving=2"]).seeds == (1, 2, 3, 4, 5)
 
 
 @pytest.mark.parametrize(
@@ -44,13 +45,21 @@ def test_what_has_several_values_is_compared():
     [("5", (1, 2, 3, 4, 5)), ("3,7", (3, 7)), ("[4]", (4,)), ("1", (1,))],
 )
 def test_seeds_are_a_number_or_a_list(typed, seeds):
-    assert command.read(["norm=layernorm,rmsnorm", f"seeds={typed}"]).seeds == seeds
+    asked = command.read(["norm=layernorm,rmsnorm", f"seeds={typed}"])
+    assert (asked.seeds, asked.is_adaptive) == (seeds, False)
+
+
+def test_a_range_of_seeds_begins_with_few_and_may_have_a_budget():
+    asked = command.read(["norm=layernorm,rmsnorm", "seeds=3..20", "budget=1.5h"])
+    assert (asked.seeds, asked.first, asked.is_adaptive) == (tuple(range(1, 21)), 3, True)
+    assert asked.budget == 5400.0
+    assert "budget" not in asked.identity  # with a longer one it is the same comparison
 
 
 def test_the_name_is_that_of_the_command():
     names = {
         command.read(["norm=layernorm,rmsnorm", *more]).name
-        for more in (["seeds=5"], ["seeds=5", "workers=1"], [])
+        for more in (["seeds=3..20"], ["seeds=3..20", "workers=1"], [])
     }
     (name,) = names  # how it is run is no part of it
     assert name.startswith("norm-")
@@ -67,12 +76,19 @@ def test_the_name_is_that_of_the_command():
         (["nrm=layernorm,rmsnorm"], "unknown key nrm"),
         (["norm=layernorm,rmsnorm", "seeds=x"], "seeds=x must be how many"),
         (["norm=layernorm,rmsnorm", "seeds=0"], "seeds=0 must be at least 1"),
+        (["norm=layernorm,rmsnorm", "seeds=2..9"], "such as seeds=3..20"),
+        (["norm=layernorm,rmsnorm", "seeds=5..5"], "such as seeds=3..20"),
+        (["norm=layernorm,rmsnorm", "seeds=3..9", "budget=30"], "such as 90s, 30min or 2h"),
+        (["norm=layernorm,rmsnorm", "seeds=3..9", "budget=0s"], "such as 90s, 30min or 2h"),
+        (["norm=layernorm,rmsnorm", "budget=1h", "seeds=4"], "or leave seeds=4 out"),
+        (["norm=none,rmsnorm,crmsnorm", "halving=2", "seeds=3..9"], "such as seeds=5, not"),
         (["norm=layernorm,rmsnorm", "seeds=1,1"], "one is given twice"),
-        (["norm=layernorm,rmsnorm", f"seeds=1,{SCREENING_SEED}"], "chosen with"),
+        (["norm=layernorm,rmsnorm", f"seeds=1,{SCREENING_SEEDS[1]}"], "chosen with"),
+        (["norm=layernorm,rmsnorm", f"seeds=1,{RANKING_SEEDS[0]}"], "chosen with"),
         (["norm=layernorm,rmsnorm", "seed=1"], "write seeds=5"),
         (["norm=layernorm,rmsnorm", "sweep=x"], "write name="),
         (["norm=layernorm,rmsnorm", "hydra.run.dir=x"], "set by compare run"),
-        (["norm=layernorm,rmsnorm", "lr=sweep5"], "lr=sweep5 must be sweep3 or fixed"),
+        (["norm=layernorm,rmsnorm", "lr=sweep5"], "lr=sweep5 must be sweep3 or fixed, a range"),
         (["norm=layernorm,rmsnorm", "placebo=yes"], "placebo=yes must be true or false"),
         (["norm=layernorm,rmsnorm", "workers=0"], "workers=0 must be a whole number"),
         (["norm=layernorm,rmsnorm", "baseline=none"], "must name what is compared"),
@@ -116,7 +132,7 @@ def typed(tmp_path, monkeypatch, capsys):
     prices = {"norm=layernorm": Price(0.5, 1.0, 2.0)}  # of the first variant alone
 
     def compare(argv, console):
-        return real(argv, _wide(), jobs.start, lambda plan, env: prices)
+        return real(argv, _wide(), jobs.start, lambda plan, env, known: prices)
 
     monkeypatch.setattr(command, "compare", compare)
 
@@ -137,10 +153,11 @@ def test_a_dry_run_shows_the_plan_and_starts_nothing(typed):
     assert (code, err, typed.jobs.begun) == (0, "", [])
     assert not typed.folder.exists()
     assert "norm=layernorm (baseline)" in out
-    assert "10 jobs of 440 steps" in out
+    assert "28 jobs of 800 steps" in out
+    assert "12 runs per variant" in out
     assert "1 worker, " in out
-    # 6 screening runs of 20 steps, 4 of 80 with a test, a validation and 3 s to start for each
-    assert "about 4 min (from a few steps of 1 of 2 variants, timed now)" in out
+    # 24 screening runs of 20 steps, 4 of 80 with a test, a validation and 3 s to start for each
+    assert "about 9 min (from a few steps of 1 of 2 variants, timed now)" in out
 
 
 def test_a_typo_in_one_variant_is_one_line_before_anything_starts(typed):
@@ -165,8 +182,10 @@ def test_the_command_runs_all_and_writes_the_report(typed):
     assert [str(path) for path in typed.reports] == ["outputs/sweeps/try"]
     code, out, err = typed(*words)
     assert (code, len(typed.jobs.begun), "4 done before" in out) == (0, 4, True)
+    code, out, err = typed("norm=layernorm,rmsnorm", "seeds=1", "lr=fixed")
+    assert (code, "seeds: 1,2 then, 1 now" in err) == (2, True)
     code, out, err = typed("norm=layernorm,rmsnorm", "seeds=3", "lr=fixed")
-    assert (code, "seeds: 1,2 then, 1,2,3 now" in err) == (2, True)
+    assert (code, typed.jobs.begun[4:]) == (0, ["norm=layernorm,seed=3", "norm=rmsnorm,seed=3"])
 
 
 def test_a_job_given_up_is_printed_at_the_end_and_in_the_exit_code(typed):

@@ -47,6 +47,17 @@ def test_places_are_those_that_are_not_left_out():
         assert flat == sorted(set(flat))  # ascending and apart
 
 
+def test_spans_are_the_places_of_the_first_steps():
+    draw = random.Random(1)
+    for _ in range(100):
+        left_out = LeftOut()
+        for _ in range(draw.randint(0, 4)):
+            left_out.leave_out(draw.randint(0, 30), draw.randint(1, 12))
+        n = draw.randint(0, 50)
+        spans = [step for first, end in left_out.spans(n) for step in range(first, end)]
+        assert spans == [left_out.place(step) for step in range(n)]
+
+
 def test_merging_is_the_union():
     left_out = LeftOut()
     left_out.merge([(5, 8), (1, 2)])

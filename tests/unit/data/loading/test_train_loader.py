@@ -13,12 +13,8 @@ from torch import Tensor
 
 from lightning_transformer.data.examples import Tokens
 from lightning_transformer.data.loading.eval_loader import EvaluationLoader
-from lightning_transformer.data.loading.train_loader import (
-    StepLoader,
-    bucketed,
-    example_seeds,
-    order,
-)
+from lightning_transformer.data.loading.permutation import visited
+from lightning_transformer.data.loading.train_loader import StepLoader, example_seeds
 from lightning_transformer.data.split import ExampleList
 
 
@@ -62,31 +58,7 @@ def take(source, n: int) -> list[Batch]:
 def stream(n: int, length: int, seed: int = 7) -> list[int]:
     """The endless stream of shuffled epochs, written out."""
     epochs = -(-length // n)
-    return [int(i) for e in range(epochs) for i in order(seed, e, n)][:length]
-
-
-@pytest.mark.parametrize(("n", "batch_size"), [(1000, 16), (1003, 8), (7, 4), (64, 64)])
-def test_bucketed_steps_visit_every_example_once_per_epoch(n, batch_size):
-    lengths = np.random.default_rng(0).integers(1, 200, n)
-    for epoch in (0, 1, 5):
-        visits = bucketed(order(3, epoch, n), lengths, batch_size, seed=3, epoch=epoch)
-        assert sorted(visits) == list(range(n))
-        again = bucketed(order(3, epoch, n), lengths, batch_size, seed=3, epoch=epoch)
-        assert np.array_equal(visits, again)
-
-
-def test_bucketed_steps_have_similar_lengths_also_where_steps_span_epochs():
-    n, batch_size = 1003, 8  # epochs do not start where steps do
-    lengths = np.random.default_rng(0).integers(1, 200, n)
-    stream = np.concatenate(
-        [bucketed(order(3, e, n), lengths, batch_size, seed=3, epoch=e) for e in range(4)]
-    )
-    steps = lengths[stream[: len(stream) // batch_size * batch_size]].reshape(-1, batch_size)
-    used = steps.sum() / (steps.max(axis=1) * batch_size).sum()
-    assert used > 0.9  # shuffled: about 0.56
-    # and steps of all lengths come in random order, not from short to long
-    means = steps.mean(axis=1)
-    assert abs(np.corrcoef(np.arange(len(means)), means)[0, 1]) < 0.2
+    return [int(i) for e in range(epochs) for i in visited(np.arange(n), seed, e, n)][:length]
 
 
 def test_the_loader_regroups_by_length_where_lengths_differ():
@@ -95,15 +67,6 @@ def test_the_loader_regroups_by_length_where_lengths_differ():
     spread = [np.ptp([len(examples[i].ids) for i in loader.sample_ids(s)]) for s in range(50)]
     assert np.mean(spread) < 8  # shuffled: about 40
     assert sorted(np.concatenate([loader.sample_ids(s) for s in range(50)])) == list(range(400))
-
-
-def test_order_is_a_permutation_that_depends_on_seed_and_epoch():
-    assert sorted(order(1, 0, 100)) == list(range(100))
-    assert np.array_equal(order(1, 3, 100), order(1, 3, 100))
-    assert not np.array_equal(order(1, 0, 100), order(1, 1, 100))
-    assert not np.array_equal(order(1, 0, 100), order(2, 0, 100))
-    # (seed, epoch) must not be folded into their sum
-    assert not np.array_equal(order(1, 2, 100), order(2, 1, 100))
 
 
 def test_steps_follow_the_stream_across_epochs():
@@ -194,10 +157,16 @@ def test_resume_with_other_micro_batches_continues_at_the_same_step():
         loader(accumulate=4).load_state_dict(first.state_dict())
 
 
-@pytest.mark.parametrize("other", [{"seed": 8}, {"batch_size": 2}])
+@pytest.mark.parametrize(
+    "other", [{"seed": 8}, {"batch_size": 2}, {"bucket_steps": 8}, {"data_sha256": "b"}, {"n": 11}]
+)
 def test_resume_refuses_another_order(other):
-    with pytest.raises(ValueError, match="differs from"):
-        loader(**other).load_state_dict(loader().state_dict())
+    state = loader(data_sha256="a").state_dict()
+    with pytest.raises(ValueError, match=f"{ {'n': 'n_examples'}.get(*other, *other) }=.* differs"):
+        loader(**{"data_sha256": "a", **other}).load_state_dict(state)
+    del state["data_sha256"]
+    with pytest.raises(ValueError, match="earlier version"):
+        loader().load_state_dict(state)
 
 
 def test_random_integers_are_pure_and_differ():

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from lightning_transformer.data.packing.rows import Rows, join, phase
 
 
-def test_join_puts_end_of_document_behind_each():
-    tokens, ends = join([np.array([1, 2]), np.array([], dtype=int), np.array([3])], eos_id=9)
-    assert tokens.tolist() == [1, 2, 9, 9, 3, 9]
+def test_join_puts_end_of_document_around_each():
+    tokens, ends, _ = join([np.array([1, 2]), np.array([], dtype=int), np.array([3])], eos_id=9)
+    assert tokens.tolist() == [9, 1, 2, 9, 9, 3, 9]
     assert ends.tolist() == [3, 4, 6]
 
 
 @pytest.mark.parametrize(("eos_id", "kind"), [(258, np.uint16), (70_000, np.int32)])
 def test_join_uses_the_small_type_where_ids_fit(eos_id, kind):
-    tokens, _ = join([np.array([eos_id - 3])], eos_id)
+    tokens, _, _ = join([np.array([eos_id - 3])], eos_id)
     assert tokens.dtype == kind
-    assert tokens.tolist() == [eos_id - 3, eos_id]
+    assert tokens.tolist() == [eos_id, eos_id - 3, eos_id]
 
 
 def test_evaluation_rows_by_hand():
@@ -69,9 +69,13 @@ def test_rows_are_views_of_one_array():
 
 @given(lengths=st.lists(st.integers(0, 9), min_size=1, max_size=8), seq_len=st.integers(1, 12))
 def test_document_numbers_count_the_ends_before(lengths, seq_len):
-    tokens, ends = join([np.ones(n, dtype=int) for n in lengths], eos_id=5)
+    tokens, ends, _ = join([np.ones(n, dtype=int) for n in lengths], eos_id=5)
     rows = Rows(tokens, seq_len=seq_len, training=False, ends=ends)
     numbers = [number for number, n in enumerate(lengths) for _ in range(n + 1)]
     for i in range(len(rows)):
         row = rows.get(i, 0)
-        assert row.documents.tolist() == numbers[i * seq_len : i * seq_len + seq_len + 1]
+        inputs = numbers[i * seq_len : i * seq_len + seq_len]
+        assert row.documents[:-1].tolist() == inputs
+        assert rows.documents[i].tolist() == [inputs[0], inputs[-1]]
+        # Ends lie between inputs of two documents.
+        assert row.ends.tolist() == [k for k in range(1, len(inputs)) if inputs[k] != inputs[k - 1]]

@@ -11,7 +11,11 @@ def test_rows_run_across_documents_without_telling():
     documents = [np.array([1, 2]), np.array([3, 4, 5])]
     rows = Stream().pack(documents, seq_len=3, eos_id=9, training=False)
     assert rows.n_tokens == 7
-    assert [rows.get(i, 0).ids.tolist() for i in range(len(rows))] == [[1, 2, 9, 3], [3, 4, 5, 9]]
+    assert [rows.get(i, 0).ids.tolist() for i in range(len(rows))] == [
+        [9, 1, 2, 9],
+        [9, 3, 4, 5],
+        [5, 9],
+    ]
     assert rows.get(0, 0).documents is None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lightning_transformer.data.encode import NO_TAG
 from lightning_transformer.data.sources.conll import CoNLL, sentence
 from lightning_transformer.data.split import Record
 from lightning_transformer.data.tokenizers.bpe import BPE
@@ -116,3 +117,31 @@ def test_a_tag_that_training_lacks_is_refused(write):
     data = make(write("a X\n"), val_path=write("b NEW\n", "val"))
     with pytest.raises(ValueError, match="tag 'NEW' in the val split is not among the known: X"):
         data.prepare()
+
+
+def test_sentences_are_of_the_document_that_is_announced(write):
+    first, second = make(write(CONTENT)).read()["train"]
+    assert first.document != second.document
+    (alone,) = make(write("Yes UH O\n", "g")).read()["train"]
+    assert alone.document is None
+
+
+def test_several_files_are_one_corpus(write, tmp_path):
+    write("a X\n", "1.conll")
+    write("b X\n", "2.conll")
+    records = make(str(tmp_path / "*.conll")).read()["train"]
+    assert [record.texts for record in records] == [("a",), ("b",)]
+
+
+def test_no_word_of_a_test_is_lost_and_none_counts_twice(tmp_path: Path) -> None:
+    long = "".join(f"word{i} {'B-X' if i % 5 == 0 else 'O'}\n" for i in range(40))
+    file, test = tmp_path / "train.conll", tmp_path / "test.conll"
+    file.write_text(long + "\nshort O\n")
+    test.write_text(long + "\nshort O\n\n" + long)
+    data = CoNLL(tokenizer=Bytes(), path=str(file), test_path=str(test), val_fraction=0, seq_len=30)
+    data.prepare()
+    split = data.splits["test"]
+    assert max(split.lengths) == 30
+    tags = [int(t) for i in range(len(split)) for t in split.get(i, 0).tags if t != NO_TAG]
+    assert len(tags) == 81
+    assert sum(data.labels[t] == "B-X" for t in tags) == 16

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lightning_transformer.data.sources.labelled import LabelledText
+from lightning_transformer.data.sources.labelled import LabelledText, check_classes
 from lightning_transformer.data.tokenizers.bytes import Bytes
 from tests.helpers.examples import first_examples
 
@@ -70,7 +70,7 @@ def test_rows_without_text_are_dropped_and_counted(write, caplog):
         data = make(path, val_fraction=0.0, test_fraction=0.0)
         data.prepare()
     assert data.labels == ["x"]
-    assert "2 rows without text dropped" in caplog.text
+    assert caplog.text.count("2 rows without text or label dropped") == 1
 
 
 def test_a_label_that_training_lacks_is_refused(write):
@@ -84,3 +84,71 @@ def test_a_missing_key_is_refused_with_the_keys_found(write):
     path = write(ROWS[:2], keys=("txt", "label"))
     with pytest.raises(ValueError, match=r"f.jsonl:1: no key 'text'; found: label, txt"):
         make(path).prepare()
+
+
+def test_texts_may_name_the_document_that_they_are_cut_out_of(write):
+    rows = [(f"t{i}", "a", f"p{i % 3}") for i in range(40)]
+    data = make(write(rows, keys=("text", "label", "page")), document_key="page")
+    records = [record for found in data.read().values() for record in found]
+    assert {r.texts[0]: r.document for r in records} == {text: page for text, _, page in rows}
+
+
+def test_white_space_around_labels_is_no_part_of_them(write):
+    data = make(write([("x", " a"), ("y", "a "), ("z", "b")]), val_fraction=0.0, test_fraction=0.0)
+    data.prepare()
+    assert data.labels == ["a", "b"]
+
+
+def test_an_empty_label_is_refused_and_the_advice_is_taken(write):
+    path = write([("x", "a"), ("y", " "), ("z", "")])
+    options = {"val_fraction": 0.0, "test_fraction": 0.0}
+    with pytest.raises(
+        ValueError, match=r"f.jsonl:2: label is empty; .* \"data.null_values=\[''\]\""
+    ):
+        make(path, **options).prepare()
+    path = write([("x", "a"), ("z", "")])
+    data = make(path, null_values=[""], **options)
+    data.prepare()
+    assert len(data.splits["train"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "match"),
+    [
+        (
+            [f"{i / 8:.2f}" for i in range(200)],
+            "holds 200 numbers such as 0.12, which are no class",
+        ),
+        (
+            ["0.5", "1.5", "2.5", "3"],
+            "holds 4 numbers such as 0.5, which are no classes; use task=",
+        ),
+        (["1", "1.0", "2", "2"], "labels '1' and '1.0' are the same number; write both as 1"),
+        (["1e1", "10", "2", "2"], "labels '10' and '1e1' are the same number; write both as 10"),
+    ],
+)
+def test_numbers_that_are_no_classes_are_refused(labels, match):
+    with pytest.raises(ValueError, match=match):
+        check_classes(labels, "label")
+
+
+@pytest.mark.parametrize(
+    "labels", [["0.5", "1.5", "2.0"] * 9, [str(i) for i in range(100)], ["1", "1.0", "x"], ["0.5"]]
+)
+def test_numbers_that_are_classes_are_kept(labels):
+    assert check_classes(labels, "label") == sorted(set(labels))
+
+
+def test_labels_of_a_table_and_null_labels(tmp_path, caplog):
+    (tmp_path / "f.tsv").write_text("text\tlabel\nx\tNA\ny\ta\n")
+    options = {"val_fraction": 0.0, "test_fraction": 0.0, "null_values": ["NA"]}
+    data = make(str(tmp_path / "f.tsv"), **options)
+    with caplog.at_level(logging.INFO):
+        data.prepare()
+    assert data.labels == ["a"]
+    assert "1 rows without text or label dropped" in caplog.text
+
+
+def test_equal_records_each_time_that_they_are_read(write):
+    records = make(write(ROWS)).read()["train"]
+    assert list(records) == list(records) != []

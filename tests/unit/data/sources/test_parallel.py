@@ -58,7 +58,7 @@ def test_given_files_replace_the_fractions(make):
     }
     records = make(files, test_fraction=0.0).read()
     assert [r.texts for r in records["val"]] == [("v", "w")]
-    assert len(records["train"]) == 50
+    assert len(list(records["train"])) == 50
     assert "test" not in records
 
 
@@ -77,7 +77,7 @@ def test_pairs_with_an_empty_side_are_dropped_and_counted(make, caplog):
     files = {"source": "a\n\nc\n \ne", "target": "A\nB\n\nD\nE\n"}
     with caplog.at_level(logging.INFO):
         records = make(files, val_fraction=0.0, test_fraction=0.0).read()
-    assert [r.texts for r in records["train"]] == [("a", "A"), ("e", "E")]
+        assert [r.texts for r in records["train"]] == [("a", "A"), ("e", "E")]
     assert "3 pairs with an empty line dropped" in caplog.text
 
 

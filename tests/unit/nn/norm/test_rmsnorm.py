@@ -62,3 +62,17 @@ def test_unit_offset_keeps_float64() -> None:
 def test_refuses_eps(eps: float) -> None:
     with pytest.raises(ValueError, match=r"^eps=.* must be a positive number, for example 1e-06$"):
         RMSNorm(4, eps=eps)
+
+
+@pytest.mark.parametrize("unit_offset", [False, True])
+@pytest.mark.filterwarnings("error")
+def test_autocast_leaves_numbers_of_two_dtypes(unit_offset: bool) -> None:
+    """For which torch has no kernel, and warns that it takes single operations."""
+    x, norm = noise(3, 64).bfloat16(), RMSNorm(64, unit_offset=unit_offset)
+    with torch.no_grad():
+        norm.weight.copy_(torch.linspace(0.5, 2, 64))
+    gain = norm.weight.double() + unit_offset
+    wanted = x.double() / (x.double().square().mean(1, keepdim=True) + 1e-6).sqrt() * gain
+    y = norm(x)
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.double(), wanted, rtol=2**-8, atol=0)

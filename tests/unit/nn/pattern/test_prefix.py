@@ -67,8 +67,8 @@ def test_each_document_of_a_row_has_its_prefix() -> None:
     model: Any = tiny("pattern=prefix", "pattern.n_prefix=3")
     documents = [0] * 5 + [1] * 2 + [2] * 4
     batch = batch_of(model.task, np.arange(11), documents=documents)
-    # Of the first document 3 and 4, of the second none, of the third the last one.
-    assert batch.labels.tolist() == [[-100, -100, 3, 4, -100, -100, -100, -100, -100, 10]]
+    # The ends of documents, 5 and 7, are no inputs of theirs, so the model does not see them.
+    assert batch.labels.tolist() == [[-100, -100, 3, 4, 5, -100, 7, -100, -100, 10]]
 
 
 def test_evaluation_counts_the_same_targets() -> None:

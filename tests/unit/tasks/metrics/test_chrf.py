@@ -49,3 +49,7 @@ def test_parts_add_up_to_the_whole() -> None:
     metric.update(outputs[:1], targets[:1])
     metric.update(outputs[1:], targets[1:])
     assert float(metric.compute()) == score(outputs, targets)
+
+
+def test_has_the_name_and_signature_of_sacrebleu() -> None:
+    assert ChrF.signature().startswith("chrF2|nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|versi")

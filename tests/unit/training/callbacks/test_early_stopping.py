@@ -12,6 +12,7 @@ import torch
 from lightning_transformer.errors import ConfigError
 from lightning_transformer.runs.result import read, read_history
 from lightning_transformer.tasks.causal_lm import CausalLM
+from lightning_transformer.tasks.metrics.baseline import Baseline
 from lightning_transformer.training.callbacks.early_stopping import EarlyStopping
 from tests.helpers.short_runs import At, checkpoint, interrupt, short_run
 
@@ -31,6 +32,7 @@ def validations(monkeypatch: pytest.MonkeyPatch) -> Any:
             return values | {"loss": torch.tensor(next(left, float(values["loss"])))}
 
         monkeypatch.setattr(CausalLM, "compute", scripted)
+        monkeypatch.setattr(Baseline, "learn", lambda *given: None)  # which would compute as well
 
     return script
 

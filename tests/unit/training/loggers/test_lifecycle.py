@@ -128,6 +128,8 @@ def test_a_run_tells_every_logger_what_it_is_and_what_came_of_it(
         "result/test_loss": result.metrics["test/loss"],
         "result/val_loss": result.metrics["val/loss"],
         "result/tokens_per_s": result.tokens_per_second,
+        "result/test_perplexity": result.metrics["test/perplexity"],
+        "result/test_bits_per_byte": result.metrics["test/bits_per_byte"],
     }
     assert seen.ends[-1] == "success"
 

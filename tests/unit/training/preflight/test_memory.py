@@ -46,10 +46,14 @@ def test_the_least_that_is_kept(monkeypatch, typed, needed):
 
 
 def test_scores_count_once_the_vocabulary_is_known(monkeypatch):
-    typed = "data.batch_size=8"
-    check(8 * (ROW + 16 * 1000 * 4), monkeypatch, typed, vocab_size=1000)
+    typed = ("data.batch_size=8", "trainer.accelerator=gpu", "trainer.precision=32-true")
+    check(8 * (ROW + 16 * 1000 * 4), monkeypatch, *typed, vocab_size=1000)
     with pytest.raises(ValueError, match="keeps at least"):
-        check(8 * (ROW + 16 * 1000 * 4) - 1, monkeypatch, typed, vocab_size=1000)
+        check(8 * (ROW + 16 * 1000 * 4) - 1, monkeypatch, *typed, vocab_size=1000)
+
+
+def test_scores_do_not_count_where_they_are_made_in_parts(monkeypatch):
+    check(8 * ROW, monkeypatch, "data.batch_size=8", vocab_size=10**6)
 
 
 def test_layers_that_are_cut_read_the_same_rows(monkeypatch):
@@ -86,12 +90,32 @@ def test_the_way_out_fits(monkeypatch, batch_size, rows, way):
 
 def test_weights_alone_are_held_against_one_device(monkeypatch):
     monkeypatch.setattr(memory, "memory", lambda accelerator: 12_000)
+    monkeypatch.setattr(memory, "n_copied", lambda model: 0)
     shards = ("trainer.devices=2", "trainer.accelerator=cpu")
-    check_memory(compose_config(), 1000)
-    check_memory(compose_config("trainer=fsdp2", *shards), 2000)
+    check_memory(compose_config(), weights(1000))
+    check_memory(compose_config("trainer=fsdp2", *shards), weights(2000))
+    check_memory(compose_config(), weights(500, frozen=1500))
+    with pytest.raises(ValueError, match="makes a model that needs"):
+        check_memory(compose_config(), weights(500, frozen=1501))
     for typed, n in (((), 1001), (("trainer=ddp", *shards), 1001), (("trainer=tp", *shards), 2001)):
         with pytest.raises(ValueError, match="makes a model that needs"):
-            check_memory(compose_config(*typed), n)
+            check_memory(compose_config(*typed), weights(n))
+
+
+def weights(n: int, *, frozen: int = 0) -> torch.nn.Module:
+    """A module of so many trained and frozen weights."""
+    kinds = [torch.nn.Parameter(torch.empty(n)), torch.nn.Parameter(torch.empty(frozen), False)]
+    return torch.nn.ParameterList(kinds)
+
+
+def test_a_frozen_copy_is_counted(monkeypatch):
+    """Four bytes per weight beside the twelve of training, whole on each device."""
+    monkeypatch.setattr(memory, "memory", lambda accelerator: 16 * 1000)
+    monkeypatch.setattr(memory, "n_copied", lambda model: 1000)
+    check_memory(compose_config(), weights(1000))
+    monkeypatch.setattr(memory, "n_copied", lambda model: 1001)
+    with pytest.raises(ValueError, match="makes a model that needs"):
+        check_memory(compose_config(), weights(1000))
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -117,6 +141,7 @@ def test_a_real_step_keeps_more(norm, precision, again):
     sizes = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in kept}
     for weight in model.parameters():
         sizes.pop(weight.untyped_storage().data_ptr(), None)
+    cfg.trainer.accelerator = "gpu"  # where all scores count; these rows are too few to be parted
     least = 8 * memory._bytes_per_row(cfg, model, build(cfg, "data"), model.task.vocabulary.size)
     assert least < sum(sizes.values()) < 20 * least
 

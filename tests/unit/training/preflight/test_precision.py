@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lightning_transformer.training.preflight.precision import check_precision
-from tests.helpers.short_runs import crash, refused, short
+from lightning_transformer.errors import ConfigError
+from lightning_transformer.hardware import processor
+from lightning_transformer.training.preflight.precision import check_precision, resolve_precision
+from tests.helpers.short_runs import crash, refused, short, short_run
 
 MACHINES = {"cpu": (False, False), "cuda": (True, False), "mps": (False, True)}
 
@@ -87,3 +89,63 @@ def test_on_the_command_line_it_is_one_line_before_data(tmp_path, monkeypatch, c
     assert refused(monkeypatch, capsys, *typed, "trainer.precision=16-mixed") == (
         "trainer.precision=16-mixed is not for a cpu; use 32-true or bf16-mixed"
     )
+
+
+@pytest.mark.parametrize(
+    ("precision", "accelerator", "kind", "bf16", "wide", "expected"),
+    [
+        ("auto", "auto", "cuda", True, False, "bf16-mixed"),
+        ("auto", "gpu", "cuda", True, True, "bf16-mixed"),
+        ("auto", "auto", "cuda", False, True, "32-true"),
+        ("auto", "auto", "cpu", True, True, "bf16-mixed"),
+        ("auto", "cpu", "cuda", True, True, "bf16-mixed"),
+        ("auto", "cpu", "cpu", True, False, "32-true"),
+        ("auto", "cpu", "cpu", False, True, "32-true"),
+        ("auto", "mps", "mps", True, True, "32-true"),
+        ("64-true", "auto", "cuda", True, True, "64-true"),
+        ("32-true", "cpu", "cpu", True, True, "32-true"),
+    ],
+)
+def test_what_auto_stands_for(
+    machine, monkeypatch, precision, accelerator, kind, bf16, wide, expected
+):
+    machine(kind, bf16)
+    monkeypatch.setattr(processor, "has_bf16", lambda: bf16)
+    assert resolve_precision(precision, accelerator, wide=wide) == expected
+
+
+WIDE = ("trainer.precision=auto", "model.d_model=96", "trainer.max_steps=3")
+
+
+@pytest.mark.parametrize(
+    ("bf16", "typed", "expected"),
+    [
+        (True, [], "bf16-mixed"),
+        (True, ["model.d_model=88"], "32-true"),
+        (True, ["trainer.precision=32-true"], "32-true"),
+        (False, [], "32-true"),
+    ],
+)
+def test_a_run_says_and_records_what_auto_took(
+    machine, monkeypatch, tmp_path, capsys, bf16, typed, expected
+):
+    machine("cpu")
+    monkeypatch.setattr(processor, "has_bf16", lambda: bf16)
+    assert short_run(tmp_path / "run", *WIDE, *typed).precision == expected
+    line = "trainer.precision=auto takes bf16-mixed: this processor has it"
+    assert (line in capsys.readouterr().out) == (expected != "32-true")
+
+
+def test_a_run_goes_on_in_the_precision_it_began_with(machine, monkeypatch, tmp_path):
+    machine("cpu")
+    monkeypatch.setattr(processor, "has_bf16", lambda: True)
+    short_run(tmp_path / "run", *WIDE)
+    monkeypatch.setattr(processor, "has_bf16", lambda: False)
+    with pytest.raises(ConfigError) as caught:
+        short_run(tmp_path / "run", *WIDE, "trainer.max_steps=4", resume=True)
+    assert str(caught.value) == (
+        "trainer.precision=auto is 32-true on this machine and was bf16-mixed where the "
+        "run began; add trainer.precision=bf16-mixed to go on as it was"
+    )
+    typed = ["trainer.precision=bf16-mixed", "trainer.max_steps=4"]
+    assert short_run(tmp_path / "run", *WIDE, *typed, resume=True).steps == 4

@@ -3,7 +3,9 @@
 import json
 import math
 import re
+from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import NamedTuple
 
 import altair as alt
@@ -18,6 +20,7 @@ from lightning_transformer.compare.report.render.plots.ranks import rank_lines
 from lightning_transformer.compare.report.render.plots.rates import learning_rates
 from lightning_transformer.compare.report.render.plots.style import HOVER, Specification
 from lightning_transformer.data.cache import cached
+from lightning_transformer.runs.atomic import write_atomically
 
 SCRIPT = "window.vegaEmbed = vegaEmbed;"
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
@@ -45,6 +48,14 @@ def all_plots(report: Contents) -> dict[str, Specification]:
             "ranks": rank_lines(report),
         }
     return {name: plot for name, plot in found.items() if plot is not None}
+
+
+def write_pictures(plots: Mapping[str, Specification], folder: Path) -> None:
+    """Write each plot in all formats, named as the plot."""
+    folder.mkdir(exist_ok=True)
+    for name, plot in plots.items():
+        for end, picture in draw(plot)._asdict().items():
+            write_atomically(folder / f"{name}.{end}", picture)
 
 
 def draw(plot: Specification) -> Pictures:

@@ -7,7 +7,12 @@ from typing import Any
 import altair as alt
 
 from lightning_transformer.compare.report.contents import Contents, VariantEffect, VariantRow
-from lightning_transformer.compare.report.render.numbers import has_sure_sign, signed, verdict
+from lightning_transformer.compare.report.render.numbers import (
+    has_sure_sign,
+    noise,
+    signed,
+    verdict,
+)
 from lightning_transformer.compare.report.render.palette import LIGHT
 from lightning_transformer.compare.report.render.plots.style import (
     MOST,
@@ -33,7 +38,9 @@ NARROW = 330  # pixels: below, there is no room for the verdict beside the numbe
 
 
 def forest(report: Contents) -> Specification | None:
-    """The large dot is the mean, the bar its interval, small dots are seeds, the band the margin.
+    """The large dot is the mean, the line its interval, small dots are seeds, the band the margin.
+
+    The pale bar is the interval of the seeds alone, where there are other sources of noise.
 
     What lies beyond the drawn range is drawn at its edge, the mean as an arrow. On the page a click
     on a name hides it (page.js).
@@ -76,12 +83,12 @@ def label(row: VariantRow) -> str:
 
 def _effect(row: VariantRow, effect: VariantEffect, low: float, high: float) -> dict[str, Any]:
     beyond = "left" if effect.delta < low else "right" if effect.delta > high else None
-    other_low, other_high = row.other_text or (None, None)
     return {
         "name": row.short, "variant": row.variant, "delta": effect.delta, "low": effect.low,
         "high": effect.high, "p_holm": effect.p_holm, "n": effect.n, "verdict": verdict(row),
         "label": label(row), "colour": _colour(row), "beyond": beyond,
-        "other_low": other_low, "other_high": other_high,
+        "seeds_low": effect.seeds_low, "seeds_high": effect.seeds_high,
+        "probability_better": effect.probability_better, "noise": noise(effect),
     }  # fmt: skip
 
 
@@ -120,7 +127,7 @@ def _colour(row: VariantRow) -> str:
 def _layers(
     effects: list[dict[str, Any]], domain: tuple[float, float], title: list[str]
 ) -> list[alt.Chart]:
-    """Margin, zero, interval over other examples, interval over seeds, seeds, mean, arrow, text."""
+    """Margin, zero, interval, its part of the seeds alone, seeds, mean, arrow, text."""
     scale = alt.Scale(domain=list(domain), clamp=True, nice=False, zero=False)
     axis = alt.Axis(domain=False, tickCount=6, title=title)
     order = [row["name"] for row in effects]
@@ -138,18 +145,19 @@ def _layers(
         for name in ("effects", "seeds")
     )
     known = chart.transform_filter("isValid(datum.low)")
-    other = chart.transform_filter("isValid(datum.other_low)")
+    wider = chart.transform_filter("datum.seeds_low > datum.low")
     inside = chart.transform_filter("!isValid(datum.beyond)")
     beyond = chart.transform_filter("isValid(datum.beyond)")
     arrows = alt.Scale(domain=["left", "right"], range=["triangle-left", "triangle-right"])
     arrow = alt.Shape("beyond:N", scale=arrows, legend=None)
     tips, seed_tips = _tooltips()
-    rule = {"strokeWidth": 1, "yOffset": 7}
     return [
         margin.mark_rect(color=LIGHT["band"]).encode(x=x("low"), x2="high:Q"),
         margin.mark_rule(color=LIGHT["quiet"]).encode(x=alt.datum(0.0)),
-        other.mark_rule(**rule).encode(x=x("other_low"), x2="other_high:Q", y=y(), color=colour),
         known.mark_rule(strokeWidth=2.2).encode(x=x("low"), x2="high:Q", y=y(), color=colour),
+        wider.mark_rule(strokeWidth=7, opacity=0.35).encode(
+            x=x("seeds_low"), x2="seeds_high:Q", y=y(), color=colour
+        ),
         seeds.mark_circle(size=40, opacity=1, fillOpacity=0.45).encode(
             x=x("delta"), y=y(), color=colour, tooltip=seed_tips
         ),
@@ -170,7 +178,9 @@ def _tooltips() -> tuple[list[alt.Tooltip], list[alt.Tooltip]]:
         alt.Tooltip("variant:N"), difference,
         alt.Tooltip("low:Q", title="95 % interval from", format=DIFFERENCE),
         alt.Tooltip("high:Q", title="to", format=DIFFERENCE),
+        alt.Tooltip("noise:N", title="standard errors"),
         alt.Tooltip("p_holm:Q", title="Holm p", format=".4f"),
+        alt.Tooltip("probability_better:Q", title="P(better)", format=".2f"),
         alt.Tooltip("n:Q", title="seeds"), alt.Tooltip("verdict:N"),
     ]  # fmt: skip
     seed = [

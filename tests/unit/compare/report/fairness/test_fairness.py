@@ -47,7 +47,16 @@ ODD = {
     "commit": {"commit": "f" * 40},
     "tokens": {"tokens_seen": 8000},
     "precision": {"precision": "bf16-mixed"},
+    "start": {"init_from": {"path": "base", "family": "run", "sha256": "d" * 64}},
 }
+
+
+def test_compiled_and_not_is_refused_unless_sizes_decide_it(tmp_path: Path) -> None:
+    odd = {"compiled": True}
+    with pytest.raises(ValueError, match=r"^the runs differ in compilation: compiled \(3"):
+        swept(tmp_path / "norm", "norm", ("a", "b"), other=odd)
+    report = swept(tmp_path / "sizes", "model.n_layers", ("1", "2"), other=odd)
+    assert any("differ in compilation" in line for line in report.warnings)
 
 
 @pytest.mark.parametrize("key", ["model.n_layers", "trainer.clip", "task.mask_rate", "norm"])
@@ -70,12 +79,52 @@ def test_what_the_swept_key_itself_changes_is_said_and_compared(tmp_path, key, n
     assert report.warnings[0].startswith(f"The runs differ in {name}: ")
 
 
+def test_starts_differ_where_they_were_asked_about(tmp_path):
+    report = swept(tmp_path, "init_from", ("null", "base"), other=ODD["start"])
+    assert report.variants[1].verdict == "worse"  # the baseline is the one with a start
+
+
+def test_two_states_of_one_start_are_refused(tmp_path):
+    for place, sha256 in (("null", None), ("base", "d" * 64), ("also", "e" * 64)):
+        for seed in SEEDS:
+            start = {"path": "base", "family": "run", "sha256": sha256} if sha256 else {}
+            make_run(
+                tmp_path / f"{place}{seed}", seed=seed, loss=2.0, init_from=start,
+                overrides=[f"init_from={place}", f"seed={seed}", "sweep=made"],
+                config={"data": {"seq_len": 64}},
+            )  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"^the runs differ in start: d{14} of base \(\d runs\), e{14}"
+    ):
+        build_report([tmp_path])
+
+
 def test_runs_matched_by_flops_may_differ_in_tokens(tmp_path):
     match = MatchResult("flops", "", {"norm=b": -0.16})
     tmp_path.mkdir(exist_ok=True)
     Comparison(name="x", by=["norm"], baseline={"norm": "a"}, match=match).write(tmp_path)
     report = swept(tmp_path, "norm", ("a", "b"), other=ODD["tokens"])
     assert report.variants[1].verdict == "better"
+
+
+@pytest.mark.parametrize(
+    ("device", "mixed", "verdict"),
+    [
+        ("H100", False, "not comparable"),
+        ("H100", True, "better"),
+        ("cpu, 4 threads", False, "better"),
+    ],
+)
+def test_a_comparison_of_mixed_devices_has_a_verdict_only_where_that_was_asked_for(
+    tmp_path, device, mixed, verdict
+):
+    named = {"name": "x", "by": ["norm"], "baseline": {"norm": "a"}}
+    Comparison(**named, mixed_devices=mixed).write(tmp_path)
+    report = swept(tmp_path, "norm", ("a", "b"), other={"device": device})
+    assert report.variants[1].verdict == verdict
+    if verdict == "not comparable":
+        why = "runs of H100 and cpu; mixed_devices=true compares them"
+        assert report.variants[1].incomparable == why
 
 
 @pytest.mark.parametrize("wanted", [None, Wanted(mixing="force")])

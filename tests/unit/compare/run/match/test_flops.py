@@ -65,3 +65,22 @@ def test_the_vocabulary_is_that_of_the_data(tmp_path):
         model = build_model(build_for, vocabulary=source.vocabulary, labels=[], seed=0)
     assert source.vocabulary.size > 262
     assert size.flops_per_token == measure(model, 64).flops_per_token
+
+
+def test_an_adapter_is_counted_with_what_it_spares():
+    """By hand, per token of one layer: of frozen weights 4 FLOPs each, of the adapter's 6."""
+    small = ("model.d_model=32", "model.n_layers=1", "attention.n_heads=2", "data.seq_len=32")
+    size = (*small, "attention.n_kv_heads=2", "trainer.max_steps=400", "trainer.val_every=100")
+    base = compose_config(*size)
+    cfg = compose_config(*size, "adapter=lora", "adapter.targets=[down]", "adapter.rank=4")
+    frozen, adapted = size_of(base), size_of(cfg)
+    n_added = adapted.n_params - frozen.n_params
+    hidden = n_added // 4 - 32
+    # Below the adapter, which is behind the block's last layer, there are no gradients.
+    head, down = 32 * 262, hidden * 32
+    rest = (frozen.flops_per_token - 6 * (head + down)) / 3
+    expected = rest + 4 * head + 2 * down + 4 * 4 * hidden + 6 * 4 * 32
+    assert adapted.flops_per_token == pytest.approx(expected, rel=1e-6)
+    ratio = frozen.flops_per_token / adapted.flops_per_token
+    assert ratio > 1.5
+    assert Flops()(cfg, base).changes["trainer.max_steps"] == round(400 * ratio)

@@ -135,3 +135,11 @@ def test_of_experts_those_that_a_token_uses_are_counted():
         OmegaConf.update(cfg, key, value)
     ratio = size_of(cfg).n_params_active / size_of(base).n_params_active
     assert abs(ratio - 1) <= 0.03
+
+
+def test_sizes_that_trained_weights_have_are_not_changed():
+    few = ["adapter=lora", "adapter.rank=1"]
+    start = "init_from=somewhere"  # nothing is read there
+    assert solved([start], [start, *few, "adapter.targets=[q]"])[0].changes == {}
+    with pytest.raises(ValueError, match=r"would change ffn.hidden_mult, which .* match=trained"):
+        solved([start], [start, "adapter=lora", "adapter.rank=32"])

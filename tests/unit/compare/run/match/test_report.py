@@ -29,7 +29,7 @@ def test_the_residual_is_that_of_the_axis(tmp_path, axis, residual):
             tokens_seen=tokens,
             seconds=seconds,
         )
-        job = one.job(variant, 2, -1, 1.0)  # the other seed has not finished
+        job = one.job(variant, 2, ())  # the other seed has not finished
         (tmp_path / job.folder).mkdir()
         result.write(tmp_path / job.folder)
         outcomes[job.key] = Outcome("finished")

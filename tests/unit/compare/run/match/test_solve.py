@@ -91,7 +91,7 @@ def test_matches_are_kept_where_a_comparison_goes_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         given = [*SMALL, "match=time", "name=x"], Console(file=io.StringIO())
-        assert command.compare(*given, examine=lambda plan, env: {}) == 0
+        assert command.compare(*given, examine=lambda plan, env, checked: {}) == 0
     kept = json.loads((tmp_path / "outputs/sweeps/x" / STATE_FILE).read_text())
     assert kept["matches"]["model.n_layers=2"]["changes"] == {"trainer.max_steps": 100}
 

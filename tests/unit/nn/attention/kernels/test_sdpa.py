@@ -26,3 +26,13 @@ def test_what_it_does_not_compute_is_refused_in_one_line(what: str) -> None:
     ):
         require(SDPA(), {what}, "any")
     require(SDPA(), {"sinks"}, "any")
+
+
+def test_a_step_of_decoding_stays_in_bfloat16_and_near_float32() -> None:
+    q, k, v = noise(2, 4, 1, 16), noise(2, 2, 40, 16, seed=1), noise(2, 2, 40, 16, seed=2)
+    with torch.no_grad():
+        found = SDPA()(*(x.bfloat16() for x in (q, k, v)), AttentionContext(), 0.0)
+        exact = SDPA()(*(x.bfloat16().double() for x in (q, k, v)), AttentionContext(), 0.0)
+    assert found.dtype == torch.bfloat16
+    # Half a unit in the last of its 8 digits of the weights and of the result.
+    torch.testing.assert_close(found.double(), exact, rtol=2**-7, atol=2**-7)

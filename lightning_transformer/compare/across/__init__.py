@@ -1,0 +1,1 @@
+"""One answer from several comparisons: over a ladder of sizes, or over several tasks."""

@@ -1,0 +1,1 @@
+"""How certain a difference is: sources of error, repeated looks, tests and verdicts."""

@@ -1,0 +1,1 @@
+"""What makes a difference uncertain besides the seeds, one module for each."""

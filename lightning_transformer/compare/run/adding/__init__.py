@@ -1,0 +1,1 @@
+"""Seeds, variants and a placebo that are added to a comparison."""

@@ -1,0 +1,1 @@
+"""What is done with finished runs before their report is written."""

@@ -1,0 +1,1 @@
+"""The searches of a comparison on part of its budget: rates, tuned keys, successive halving."""

@@ -1,0 +1,1 @@
+"""Formats of files: one module per format, each a generator that streams a file."""

@@ -1,0 +1,1 @@
+"""Questions made by chance whose best possible answers are known, as pairs of texts."""

@@ -1,0 +1,1 @@
+"""What the machine can do, and settings of the process that go with it."""

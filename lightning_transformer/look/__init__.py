@@ -1,0 +1,1 @@
+"""Looking at data: what is in them, and what a model gets of them; nothing is trained."""

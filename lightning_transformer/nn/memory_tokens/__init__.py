@@ -1,0 +1,1 @@
+"""Vectors that a stack reads before the tokens of each row."""

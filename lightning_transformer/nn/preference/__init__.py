@@ -1,0 +1,1 @@
+"""Losses of two answers to a prompt, of which one is preferred."""

@@ -1,0 +1,1 @@
+"""Learning rates of single parameters, as factors of the optimizer's."""

@@ -1,0 +1,1 @@
+"""Masking: which tokens of a text become targets of task=masked_lm."""

@@ -1,0 +1,1 @@
+"""Policy gradients: what task=reward learns from answers and their rewards; config group policy."""

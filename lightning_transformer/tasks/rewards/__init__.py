@@ -1,0 +1,1 @@
+"""Rewards: how good an answer is; config group reward of task=reward."""

@@ -1,0 +1,1 @@
+"""What a test leaves in the run folder beside its numbers: tables and pictures."""
