@@ -44,12 +44,15 @@ def test_cache_of_another_chunk_size() -> None:
 # -- torch.compile --------------------------------------------------------------------------------
 
 
-SLOW = [f"model={kind}" for kind in options("model")] + [f"preset={p}" for p in options("preset")]
+# Blocks of each preset are compiled, one by one, by the slow tests of conformance.
+WHOLE = [
+    "norm=rmsnorm",
+    *(pytest.param(f"model={kind}", marks=pytest.mark.slow) for kind in options("model")),
+    *(pytest.param(f"preset={p}", marks=pytest.mark.thorough) for p in options("preset")),
+]
 
 
-@pytest.mark.parametrize(
-    "override", ["norm=rmsnorm", *(pytest.param(o, marks=pytest.mark.slow) for o in SLOW)]
-)
+@pytest.mark.parametrize("override", WHOLE)
 def test_compiles_into_one_graph(override: str) -> None:
     # All models share the code of the stack, which torch compiles a limited number of times.
     torch.compiler.reset()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -125,8 +126,20 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The runs of the other models, of accumulation, and those that change the number midway."""
+    """The runs of the other models, with dropout, and in bfloat16."""
     folder = tmp_path_factory.mktemp("many")
+    lm = models(folder)["lm"]
+    cases = {"dropout": on_two(lm, "tp", *DROPOUT)}
+    halved = [BF16 if o.startswith("trainer.precision=") else o for o in lm]
+    run_exactly(folder / "bf16", halved)
+    cases |= {f"bf16-{strategy}": on_two(halved, strategy, BF16) for strategy in PARALLEL}
+    return computed(folder, ("lm", *OTHERS), cases) | {"bf16": folder / "bf16"}
+
+
+@pytest.fixture(scope="module")
+def accumulated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Runs in several micro-batches, with blocks that are computed again, or compiled."""
+    folder = tmp_path_factory.mktemp("accumulated")
     lm = models(folder)["lm"]
     cases = {
         f"lm-{strategy}-x{n}": on_two(lm, strategy, f"trainer.accumulate={n}")
@@ -137,20 +150,24 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         cases[f"lm-{strategy}-again"] = on_two(
             lm, strategy, "trainer.activation_checkpointing=true"
         )
-    cases["dropout"] = on_two(lm, "tp", *DROPOUT)
     cases["compiled"] = on_two(lm, "ddp", "trainer.compile=true")
-    halved = [BF16 if o.startswith("trainer.precision=") else o for o in lm]
-    run_exactly(folder / "bf16", halved)
-    cases |= {f"bf16-{strategy}": on_two(halved, strategy, BF16) for strategy in PARALLEL}
+    return computed(folder, ("lm",), cases)
+
+
+def resharded(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    """Runs that change the number of processes midway, and one that does not."""
+    lm = models(folder)["lm"]
     run_exactly(folder / "start", [*lm, "trainer.max_steps=3", *SAME_RATE])
-    for name, more in RESHARDED.items():
-        shutil.copytree(folder / "start", folder / "two" / name)
-        cases[name] = on_two(lm, name.split("-")[1], *more, *SAME_RATE)
-    found = computed(folder, ("lm", *OTHERS), cases)
-    run_exactly(folder / "straight", [*lm, "trainer.max_steps=9", *SAME_RATE])
-    for name in RESHARDED:
-        run_exactly(found[name], [*lm, "trainer.max_steps=9", *SAME_RATE])
-    return found | {name: folder / name for name in ("straight", "bf16")}
+    together = folder / "two"
+    cases = {}
+    for name in names:
+        shutil.copytree(folder / "start", together / name)
+        cases[name] = on_two(lm, name.split("-")[1], *RESHARDED[name], *SAME_RATE)
+    on_processes(together, cases)
+    found = {name: together / name for name in names} | {"straight": folder / "straight"}
+    for place in found.values():
+        run_exactly(place, [*lm, "trainer.max_steps=9", *SAME_RATE])
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -195,19 +212,21 @@ def test_two_processes_are_as_one_for(many: dict[str, Path], model: str, strateg
     assert_same(many[f"{model}-{strategy}"], many[model])
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("n", [2, 4])
 @pytest.mark.parametrize("strategy", PARALLEL)
 def test_accumulated_on_two_processes_is_as_at_once_on_one(
-    many: dict[str, Path], strategy: str, n: int
+    accumulated: dict[str, Path], strategy: str, n: int
 ) -> None:
-    assert_same(many[f"lm-{strategy}-x{n}"], many["lm"])
+    assert_same(accumulated[f"lm-{strategy}-x{n}"], accumulated["lm"])
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("strategy", PARALLEL)
-def test_computing_blocks_again_changes_nothing(many: dict[str, Path], strategy: str) -> None:
-    assert_same(many[f"lm-{strategy}-again"], many["lm"])
+def test_computing_blocks_again_changes_nothing(
+    accumulated: dict[str, Path], strategy: str
+) -> None:
+    assert_same(accumulated[f"lm-{strategy}-again"], accumulated["lm"])
 
 
 @pytest.mark.slow
@@ -217,17 +236,26 @@ def test_dropout_agrees_on_ranks_that_share_layers(many: dict[str, Path]) -> Non
     assert exact(many["dropout"])["norms"] != pytest.approx(exact(many["lm"])["norms"], rel=1e-3)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RESHARDED)
-def test_from_one_process_to_two_and_back_is_as_one(many: dict[str, Path], name: str) -> None:
-    here, there = weights(many[name]), weights(many["straight"])
-    assert max(float((here[key] - there[key]).abs().max()) for key in there) < EXACT
-    optimizer, wanted = (checkpoint(many[n])["optimizer_states"][0] for n in (name, "straight"))
-    assert optimizer["param_groups"] == wanted["param_groups"]
-    for number, state in wanted["state"].items():
-        for key, value in state.items():
-            assert float((optimizer["state"][number][key] - value).abs().max()) < EXACT
-    assert losses(many[name]) == pytest.approx(losses(many["straight"]), rel=EXACT)
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(("on-fsdp2-shards", "on-tp"), marks=pytest.mark.slow, id="two"),
+        pytest.param(tuple(RESHARDED), marks=pytest.mark.thorough, id="all"),
+    ],
+)
+def test_from_one_process_to_two_and_back_is_as_one(tmp_path: Path, names: tuple[str, ...]) -> None:
+    found = resharded(tmp_path, names)
+    straight = found.pop("straight")
+    there, wanted = weights(straight), checkpoint(straight)["optimizer_states"][0]
+    for name, run in found.items():
+        here, optimizer = weights(run), checkpoint(run)["optimizer_states"][0]
+        assert max(float((here[key] - there[key]).abs().max()) for key in there) < EXACT, name
+        assert optimizer["param_groups"] == wanted["param_groups"], name
+        for number, state in wanted["state"].items():
+            for key, value in state.items():
+                apart = float((optimizer["state"][number][key] - value).abs().max())
+                assert apart < EXACT, (name, key)
+        assert losses(run) == pytest.approx(losses(straight), rel=EXACT), name
 
 
 @pytest.mark.slow
@@ -238,9 +266,11 @@ def test_four_processes_in_two_dimensions_are_as_one(four: dict[str, Path], case
     assert all(exact(run, 0)["norms"] == exact(run, rank)["norms"] for rank in (1, 2, 3))
 
 
-@pytest.mark.slow
-def test_compiled_blocks_on_two_processes_are_as_one_uncompiled(many: dict[str, Path]) -> None:
-    assert_same(many["compiled"], many["lm"])
+@pytest.mark.thorough
+def test_compiled_blocks_on_two_processes_are_as_one_uncompiled(
+    accumulated: dict[str, Path],
+) -> None:
+    assert_same(accumulated["compiled"], accumulated["lm"])
 
 
 @pytest.mark.slow

@@ -132,7 +132,7 @@ class SlurmCluster:
         place = NODES.index(node) - len(NODES)
         new = self.begin(node)
         self.processes = [*self.processes[:place], new, *self.processes[place:][1:]]
-        wait_until(lambda: is_up(self), "the node", 60, self.logs)
+        wait_until(lambda: is_up(self), "the node", 120, self.logs)
 
     def logs(self) -> str:
         """The ends of the daemons' logs."""
@@ -152,7 +152,7 @@ def slurm_cluster() -> Iterator[SlurmCluster]:
         write_files(folder)
         daemons = [stack.enter_context(daemon(munged(folder), folder))]
         path = folder / "munge.socket"
-        wait_until(path.exists, "munged", 10, lambda: (folder / "munged.log").read_text())
+        wait_until(path.exists, "munged", 60, lambda: (folder / "munged.log").read_text())
         for call in (["slurmctld", "-D", "-c"], *(["slurmd", "-D", "-N", node] for node in NODES)):
             daemons.append(stack.enter_context(daemon([*ON_LOOPBACK, *call], folder)))
 
@@ -162,7 +162,7 @@ def slurm_cluster() -> Iterator[SlurmCluster]:
 
         cluster = SlurmCluster(folder, [process.pid for process in daemons], begin)
         stack.callback(end_jobs, cluster)
-        wait_until(lambda: is_up(cluster), "the nodes", 30, cluster.logs)
+        wait_until(lambda: is_up(cluster), "the nodes", 120, cluster.logs)
         listening = [place for pid in cluster.processes for place in listens_at(pid)]
         assert len(listening) >= 3, listening
         assert all(is_loopback(place) for place in listening), listening

@@ -36,11 +36,11 @@ def test_the_place_in_the_catalogue_is_there(bug: PartBug) -> None:
 
 @pytest.mark.slow
 def test_some_bugs_of_the_catalogue_are_caught() -> None:
-    sample = PART_BUGS[::19]
+    sample = PART_BUGS[::40]
     assert try_all(sample) == [True] * len(sample)
 
 
 @pytest.mark.slow
 def test_some_bugs_are_caught() -> None:
-    sample = [bug for bug in BUGS if bug.invariant in (2, 17, 28, 34)]
-    assert try_all(sample) == [True] * 4
+    sample = [bug for bug in BUGS if bug.invariant in (17, 34)]
+    assert try_all(sample) == [True] * 2

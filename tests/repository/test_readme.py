@@ -214,6 +214,9 @@ def test_training_commands_run(command, reader):
         words += [SMALL] * ("data.batch_size=" not in command)
         # Samples of models in shards take most of the time of such a run.
         words += ["callbacks=none"] * ("trainer.devices=" in command)
+    if "debug=lr_find" in words:
+        words += [SMALL, "trainer.max_steps=20", "trainer.val_every=20"]
+    words += ["task.max_new_tokens=5"] * ("data=problems" in words)
     if "init_from=outputs/runs/SUMS" in words and not (reader / "outputs/runs/SUMS").exists():
         taught = ["experiment=sums", "logger=none", "callbacks=none"]
         made = run(["lightning_transformer", *taught, "hydra.run.dir=outputs/runs/SUMS"], reader)
@@ -232,6 +235,7 @@ def test_generating_commands_run(command, reader):
         assert run(["lightning_transformer", *small, *tagger], reader).returncode == 0
     else:
         words = [re.sub(r"outputs/runs/\S*", "outputs/runs/RUN", word) for word in words]
+        words += ["--max-new-tokens", "5"]
     done = run(words, reader)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip()

@@ -33,7 +33,7 @@ def compared(folder: Path, *typed: str) -> dict[str, dict]:
     return {row["variant"]: row for row in report["variants"]}
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_an_encoder_without_positions_guesses_the_order(tmp_path):
     found = compared(
         tmp_path, "experiment=order", "position=none,rope,sinusoidal", "seeds=3", "lr=fixed"

@@ -154,6 +154,6 @@ def test_sixty_mutations_train_or_are_refused(tmp_path):
     assert try_out(range(60), tmp_path) == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_two_hundred_mutations_train_or_are_refused(tmp_path):
     assert try_out(range(60, 260), tmp_path) == []

@@ -61,8 +61,17 @@ def assert_same(folder, other):
 
 
 CHEAP = {("plain", 4), ("plain", 5), ("adamw", 6)}
+
+
+def how_often(way, micro):
+    """The mark of a test: some run always, of each way one in the slow tests."""
+    if (way, micro) in CHEAP:
+        return ()
+    return pytest.mark.slow if micro in (1, 5, 10) else pytest.mark.thorough
+
+
 GRID = [
-    pytest.param(way, micro, marks=() if (way, micro) in CHEAP else pytest.mark.slow)
+    pytest.param(way, micro, marks=how_often(way, micro))
     for way in WAYS
     for micro in (range(1, 11) if way == "plain" else (4, 5, 6))
 ]

@@ -14,10 +14,7 @@ from lightning_transformer.runs.result import read
 from tests.helpers.short_runs import DROPOUT, ROOT, difference, history, short
 from tests.helpers.slurm import SlurmCluster, slurm_cluster, wait_until
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="Slurm is installed on Debian only"),
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Slurm is installed on Debian only")
 
 N_STEPS = 300
 PLACES = (20, 90, 160)  # steps after which the run is preempted
@@ -68,7 +65,7 @@ def preempt_at(queue: Queue, number: str, folder: Path, places: Sequence[int]) -
             assert cluster.job(number)["JobState"] in ("RUNNING", "PENDING", "COMPLETING")
             return steps_done(folder) >= step
 
-        wait_until(began, f"step {step}", 60, lambda: queue.log(number))
+        wait_until(began, f"step {step}", 240, lambda: queue.log(number))
         urgent = cluster.submit("--partition=urgent", "--nodes=2", "--wrap=true", cwd=queue.folder)
         cluster.wait(urgent, "COMPLETED")
         assert int(cluster.job(number)["Restarts"]) == times, queue.log(number)
@@ -87,11 +84,16 @@ def steps_done(folder: Path) -> int:
         return 0
 
 
-def test_a_preempted_run_goes_on_and_ends_as_an_undisturbed_one(queue: Queue) -> None:
-    preempted_as_undisturbed(queue, PLACES)
-
-
-def preempted_as_undisturbed(queue: Queue, places: Sequence[int]) -> None:
+@pytest.mark.parametrize(
+    "places",
+    [
+        pytest.param(PLACES[1:2], marks=pytest.mark.slow, id="once"),
+        pytest.param(PLACES, marks=pytest.mark.thorough, id="three times"),
+    ],
+)
+def test_a_preempted_run_goes_on_and_ends_as_an_undisturbed_one(
+    queue: Queue, places: Sequence[int]
+) -> None:
     long = (f"trainer.max_steps={N_STEPS}", "trainer.val_every=100", "trainer.save_every=50")
     typed = (*DROPOUT, *TWO_NODES, *long)
     undisturbed = queue.run("undisturbed", *typed, flags=["--partition=urgent"])
@@ -112,6 +114,7 @@ def preempted_as_undisturbed(queue: Queue, places: Sequence[int]) -> None:
     assert not list(queue.folder.rglob("hpc_ckpt*"))
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_or_is_refused_or_cancelled_has_ended(queue: Queue) -> None:
     one = ["--partition=urgent"]
     refused = queue.run("refused", "attention.n_heads=5", flags=one)
@@ -122,12 +125,13 @@ def test_a_run_that_fails_or_is_refused_or_cancelled_has_ended(queue: Queue) -> 
         assert found == ("FAILED", code, "0"), queue.log(number)
     assert read(queue.folder / "failed").status == "failed"
     cancelled = queue.run("cancelled", "trainer.max_steps=100000", flags=one)
-    wait_until(lambda: steps_done(queue.folder / "cancelled") > 0, "a step", 60)
+    wait_until(lambda: steps_done(queue.folder / "cancelled") > 0, "a step", 240)
     queue.cluster.cancel(cancelled)
     ended = queue.cluster.wait(cancelled, "CANCELLED")
     assert ended["Restarts"] == "0"
 
 
+@pytest.mark.slow
 def test_one_process_trains_in_an_allocation_of_several_tasks(queue: Queue) -> None:
     typed = " ".join(short(queue.folder, f"hydra.run.dir={queue.folder / 'run'}"))
     call = f"{sys.executable} -m lightning_transformer {typed}"

@@ -18,10 +18,7 @@ from tests.helpers import light_runs
 from tests.helpers.short_runs import ROOT, environment, history, short
 from tests.helpers.slurm import SlurmCluster, slurm_cluster, wait_until
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="Slurm is installed on Debian only"),
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Slurm is installed on Debian only")
 
 # Without the report, which takes longer than the runs.
 COMMAND = (
@@ -71,6 +68,7 @@ def n_logged(sweep: Path, run: str) -> int:
     return sum(len(file.read_bytes().splitlines()) for file in files)
 
 
+@pytest.mark.thorough
 def test_twelve_runs_survive_the_deaths_of_commands_and_of_a_node(
     cluster: SlurmCluster, tmp_path: Path
 ) -> None:
@@ -116,6 +114,7 @@ def n_begun(folder: Path) -> int:
     return len(list(folder.glob("norm=*/begun.txt")))
 
 
+@pytest.mark.slow
 def test_command_and_node_die_and_every_metric_is_that_of_this_machine(
     cluster: SlurmCluster, tmp_path: Path
 ) -> None:
@@ -153,6 +152,7 @@ def test_command_and_node_die_and_every_metric_is_that_of_this_machine(
         assert log.count("is in use") == 0, log
 
 
+@pytest.mark.slow
 def test_what_slurm_would_refuse_is_refused_in_one_line(
     cluster: SlurmCluster, tmp_path: Path
 ) -> None:
@@ -166,6 +166,7 @@ def test_what_slurm_would_refuse_is_refused_in_one_line(
     assert not (tmp_path / "there" / "outputs").exists()
 
 
+@pytest.mark.slow
 def test_a_stopped_command_leaves_its_jobs_and_cancel_ends_them(
     cluster: SlurmCluster, tmp_path: Path
 ) -> None:

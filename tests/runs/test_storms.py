@@ -14,9 +14,9 @@ from tests.helpers.short_runs import ROOT, environment
 @pytest.mark.parametrize(
     ("storm", "n", "words"),
     [
-        pytest.param("kill", 30, r"30 kills, \d+ inside a save", marks=pytest.mark.slow),
+        pytest.param("kill", 10, r"10 kills, \d+ inside a save", marks=pytest.mark.slow),
         pytest.param("kill", 100, r"100 kills, \d+ inside a save", marks=pytest.mark.thorough),
-        pytest.param("stop", 8, r"8 stops, \d+ steps", marks=pytest.mark.slow),
+        pytest.param("stop", 4, r"4 stops, \d+ steps", marks=pytest.mark.slow),
         pytest.param("stop", 20, r"20 stops, \d+ steps", marks=pytest.mark.thorough),
     ],
 )

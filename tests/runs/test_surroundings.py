@@ -28,15 +28,16 @@ def run(folder, *overrides, env=None, shell=None, stdout=subprocess.PIPE):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "env",
     [
-        {},
-        {"LC_ALL": "C"},
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"PYTHONIOENCODING": "cp1252"},
-        {"PYTHONIOENCODING": "ascii"},
+        pytest.param({}, marks=pytest.mark.slow),
+        pytest.param({"LC_ALL": "C"}, marks=pytest.mark.thorough),
+        pytest.param(
+            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, marks=pytest.mark.slow
+        ),
+        pytest.param({"PYTHONIOENCODING": "cp1252"}, marks=pytest.mark.thorough),
+        pytest.param({"PYTHONIOENCODING": "ascii"}, marks=pytest.mark.thorough),
     ],
     ids=lambda env: ",".join(f"{k}={v}" for k, v in env.items()) or "env -i",
 )
@@ -50,9 +51,14 @@ def test_any_environment(tmp_path, env):
     assert read(tmp_path / "run").status == "finished"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "shell", ['"$@" | head -2', '"$@" >&- 2>&-', '"$@" > /dev/full', '"$@" < /dev/null | cat']
+    "shell",
+    [
+        pytest.param('"$@" | head -2', marks=pytest.mark.slow),
+        pytest.param('"$@" >&- 2>&-', marks=pytest.mark.thorough),
+        pytest.param('"$@" > /dev/full', marks=pytest.mark.slow),
+        pytest.param('"$@" < /dev/null | cat', marks=pytest.mark.thorough),
+    ],
 )
 def test_any_output(tmp_path, shell):
     done = run(tmp_path, shell=shell)

@@ -44,8 +44,14 @@ KINDS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("translation", marks=pytest.mark.slow),
+        pytest.param("tagging", marks=pytest.mark.thorough),
+        pytest.param("causal tagging", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_variant_that_fails_is_reported_beside_the_others(kind: str, tmp_path: Path) -> None:
     (tmp_path / "broken_norm.py").write_text(BROKEN)
     (tmp_path / "mine" / "norm").mkdir(parents=True)

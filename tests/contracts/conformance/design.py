@@ -43,6 +43,16 @@ def designed(kind: str) -> list[dict[str, str]]:
     return list(rows(every_option(), [parsed(key) for key in refused()[kind]]))
 
 
+def shows_a_new_option(kind: str) -> list[bool]:
+    """Of each row, whether an option stands in it that no row before it has."""
+    seen: set[Choice] = set()
+    found = []
+    for row in designed(kind):
+        found.append(not seen.issuperset(row.items()))
+        seen.update(row.items())
+    return found
+
+
 def name_of(row: Mapping[str, str]) -> str:
     """All options of a row, for the name of a test."""
     return "-".join(row.values())

@@ -136,7 +136,7 @@ def killed(folder: Path, words: Sequence[str], n: int, draw: random.Random) -> N
 @pytest.mark.parametrize(
     ("parts", "n_kills"),
     [
-        pytest.param((HALVED,), 2, marks=pytest.mark.slow, id="halved"),
+        pytest.param((SMALL,), 2, marks=pytest.mark.slow, id="twice"),
         pytest.param((HALVED,), 5, marks=pytest.mark.thorough, id="halved, five"),
         pytest.param((SMALL, EXTENDED), 5, marks=pytest.mark.thorough, id="extended, five"),
     ],

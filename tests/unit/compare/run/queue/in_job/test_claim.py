@@ -68,8 +68,9 @@ def test_an_earlier_start_of_the_same_job_has_ended(tmp_path):
     assert claim(tmp_path, "a", Claimant("1", 1, "n2"), alive) is None
 
 
-def test_one_alone_takes_the_place_of_a_dead_owner(tmp_path):
+def test_one_alone_takes_the_place_of_a_dead_owner(tmp_path, monkeypatch):
     """All have seen it dead before any of them takes its place."""
+    monkeypatch.setattr(module, "PATIENCE", 10.0)  # a claim is empty for a moment
     claim(tmp_path, "a", ONE, alive)
     names = [str(n) for n in range(2, 10)]
     together = threading.Barrier(len(names))
