@@ -96,7 +96,7 @@ class SlurmCluster:
         text = self.call("scontrol", "--oneliner", "show", "job", number)
         return dict(re.findall(r"(\w+)=(\S+)", text))
 
-    def wait(self, number: str, *states: str, seconds: float = 120) -> dict[str, str]:
+    def wait(self, number: str, *states: str, seconds: float = 300) -> dict[str, str]:
         """Wait until a job is in one of these states."""
 
         def arrived() -> dict[str, str] | None:
@@ -206,7 +206,7 @@ def daemon(call: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[bytes
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

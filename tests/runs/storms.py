@@ -127,7 +127,7 @@ def stop_storm(base: Path, n_stops: int) -> None:
         time.sleep(draw.uniform(0, 0.2))
         os.kill(processes[draw.randrange(2)], signal.SIGTERM)
         for process in processes:
-            code = wait_for(process, seconds=60)
+            code = wait_for(process, seconds=240)
             assert code == 143, f"stop {number}: {code}\n{(base / 'out.txt').read_text()}"
         result = read(folder)
         assert result.status == "stopped"
@@ -160,7 +160,7 @@ def has_gone_on(folder: Path, step: int) -> bool:
     return steps_done(folder) > step
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 240.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

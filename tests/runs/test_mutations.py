@@ -38,7 +38,7 @@ VALUES: list[Any] = [-1, 0, 1, 3, 7, 10**6, 10**9, 10**18, 10**30, -0.5, 0.5, 1.
 VALUES += [float("nan"), float("inf"), float("-inf"), "", "abc", None, True, False, [], [1, 2], {}]
 GROUPS = ("norm", "activation", "position", "pattern", "residual", "init", "loss", "schedule")
 GROUPS += ("optimizer", "attention", "ffn", "block", "kernel", "qk_norm", "embedding")
-SECONDS = 20  # a mutation that takes longer hangs
+SECONDS = 60  # a mutation that takes longer hangs
 MOST_PARAMS = 20_000_000  # a larger model is built without memory, and not trained
 
 

@@ -139,7 +139,7 @@ def test_signals_stop_with_a_checkpoint(tmp_path, name):
     ) as process:
         wait_for(process, tmp_path / "run" / "checkpoints")
         process.send_signal(number)
-        assert process.wait(60) == 128 + number
+        assert process.wait(240) == 128 + number
         process.stdout.close()
     result = read(tmp_path / "run")
     assert result.status == "stopped"
@@ -154,12 +154,12 @@ def test_a_run_that_was_started_with_nohup_outlives_its_terminal(tmp_path):
     ) as process:
         wait_for(process, tmp_path / "run" / "checkpoints")
         process.send_signal(signal.SIGHUP)
-        assert process.wait(60) == 0
+        assert process.wait(240) == 0
     assert read(tmp_path / "run").steps == 60
 
 
 def wait_for(process, path):
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while not path.exists():
         assert process.poll() is None
         assert time.monotonic() < end

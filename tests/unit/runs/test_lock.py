@@ -147,5 +147,5 @@ def test_a_process_that_was_taken_for_dead_leaves(tmp_path):
         assert process.stdout.readline() == "held\n"
         (tmp_path / "new").write_text((tmp_path / "run" / lock.LOCK_FILE).read_text())
         (tmp_path / "new").replace(tmp_path / "run" / lock.LOCK_FILE)
-        assert process.wait(30) == 1
+        assert process.wait(120) == 1
         assert "was taken over by" in process.stderr.read()

@@ -34,7 +34,7 @@ class Page:
         host, _, port = address.partition(":")
         self.requests: list[str] = []
         self._n = 0
-        self._socket = socket.create_connection((host, int(port)), timeout=60)
+        self._socket = socket.create_connection((host, int(port)), timeout=240)
         key = base64.b64encode(os.urandom(16)).decode()
         self._socket.sendall(
             f"GET /{path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\n"
@@ -64,7 +64,7 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    def wait(self, expression: str, seconds: float = 60.0) -> None:
+    def wait(self, expression: str, seconds: float = 240.0) -> None:
         end = time.monotonic() + seconds
         while not self.js(expression):
             assert time.monotonic() < end, f"still not: {expression}"
@@ -129,7 +129,7 @@ def browser() -> Iterator[Page]:
 
 
 def _address(file: Path, process: subprocess.Popen[bytes]) -> str:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while not (file.is_file() and file.read_text(encoding="utf-8").strip()):
         assert process.poll() is None, "Chromium ended before it listened"
         assert time.monotonic() < end, "Chromium does not listen"

@@ -79,7 +79,7 @@ def test_one_alone_takes_the_place_of_a_dead_owner(tmp_path, monkeypatch):
     def lives(owner):
         if owner.number == "1" and not hasattr(seen, "before"):
             seen.before = True
-            together.wait(10)
+            together.wait(60)
         return owner.number != "1"
 
     refused = {}
@@ -91,7 +91,7 @@ def test_one_alone_takes_the_place_of_a_dead_owner(tmp_path, monkeypatch):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     winners = [name for name in names if refused[name] is None]
     assert len(winners) == 1
     assert {refused[name].owner.number for name in names if name not in winners} == set(winners)
